@@ -1,0 +1,46 @@
+# candlemill. `make` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help setup run demo test lint format typecheck clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv from the lock file (every other target does it where needed)
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv, once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(READY) ## the main job: against DATABASE_URL where it is set (or in .env), else the embedded demo market
+	@if [ -n "$${DATABASE_URL:-}" ] || grep -qsE '^(export )?DATABASE_URL=.' .env; then \
+		echo "running against DATABASE_URL"; exec $(BIN)/candlemill run; \
+	else \
+		echo "DATABASE_URL is not set: running on the embedded demo market"; exec $(BIN)/candlemill demo; \
+	fi
+
+demo: $(READY) ## the main job on the embedded demo market
+	@exec $(BIN)/candlemill demo
+
+test: $(READY) ## the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff: rules and formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(READY) ## put the code into its format
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+typecheck: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+clean: ## remove .venv, caches and data/
+	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

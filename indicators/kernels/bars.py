@@ -1,0 +1,49 @@
+"""Bar arithmetic that several indicators start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indicators.kernels import recursions, rolling
+
+if TYPE_CHECKING:
+    from indicators.contract import Floats, Panel
+
+
+def true_range(bars: Panel) -> Floats:
+    """True range: the largest of high - low, |high - previous close| and |low - previous close|; (bars, series).
+
+    A series' first bar has high - low alone. Source: Wilder (1978).
+    """
+
+    def compute() -> Floats:
+        widest = bars.high - bars.low
+        before = bars.close[:-1]
+        # fmax, because a series' first bar has no previous close: its two other terms are NaN.
+        np.fmax(widest[1:], np.abs(bars.high[1:] - before), out=widest[1:])
+        np.fmax(widest[1:], np.abs(bars.low[1:] - before), out=widest[1:])
+        return widest
+
+    return bars.shared(("true_range",), compute)
+
+
+def average_true_range(bars: Panel, period: int) -> Floats:
+    """True range in Wilder's smoothing from the first bar on, shape (bars, series)."""
+    return bars.shared(("atr", period), lambda: recursions.wilder(true_range(bars), period, bars.first))
+
+
+def close_ema(bars: Panel, period: int) -> Floats:
+    """EMA of the close by span, shape (bars, series)."""
+    return bars.shared(("close_ema", period), lambda: recursions.ema(bars.close, recursions.span(period), bars.first))
+
+
+def close_mean(bars: Panel, width: int) -> Floats:
+    """Mean of the close over a window, of fewer bars at a series' beginning, shape (bars, series)."""
+    return bars.shared(("close_mean", width), lambda: rolling.moving_mean(bars.close, width, bars.first))
+
+
+def turnover(bars: Panel) -> Floats:
+    """Turnover of the newest bar in quote currency, 0 where the source gave none; shape (series,)."""
+    return np.nan_to_num(bars.quote_volume[-1])

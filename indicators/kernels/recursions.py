@@ -1,0 +1,127 @@
+"""Recursions over time, vectorised over series.
+
+Arrays have shape (bars, series) or (bars, variants, series), newest row last. ``first`` is the row at which each series
+begins, shape (series,), never falling from column to column: the series under way at a row are a prefix of the columns,
+so each step works on contiguous slices. Rows before a series begins are NaN in the result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from indicators.contract import Bools, Floats, Ints
+
+
+def steps(first: Ints, rows: int) -> Iterator[tuple[int, int, int]]:
+    """Rows in which some series is under way: (row, series under way before it, series under way in it)."""
+    if len(first) == 0:
+        return
+    start = int(first[0])
+    under_way = np.searchsorted(first, np.arange(start, rows), side="right").tolist()
+    before = 0
+    for row, now in enumerate(under_way, start):
+        yield row, before, now
+        before = now
+
+
+def ema(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
+    """Exponential moving average seeded with the first value: y_t = y_{t-1} + alpha (x_t - y_{t-1}).
+
+    This arrangement leaves a constant series exactly constant. Wilder's smoothing of period p is alpha = 1/p.
+
+    Args:
+        values: shape (bars, series), without NaN from ``first`` on.
+        alpha: weight of the newest value, 0 < alpha <= 1; an array of shape (variants, 1) computes several at once.
+        first: row of each series' first value.
+
+    Returns:
+        Shape (bars, series), or (bars, variants, series) for an array of alphas.
+
+    Source: Hunter, The Exponentially Weighted Moving Average (1986); the seed is that of charting packages.
+    """
+    variants = np.shape(alpha)[:-1]
+    averages = np.full((values.shape[0], *variants, values.shape[1]), np.nan)
+    for row, before, now in steps(first, len(values)):
+        if before:
+            old = averages[row - 1, ..., :before]
+            step = values[row, :before] - old
+            step *= alpha
+            np.add(old, step, out=averages[row, ..., :before])
+        if now > before:
+            averages[row, ..., before:now] = values[row, before:now]
+    return averages
+
+
+def span(period: float) -> float:
+    """The alpha of an EMA that is named by its span: 2 / (period + 1)."""
+    return 2.0 / (period + 1.0)
+
+
+def wilder(values: Floats, period: int, first: Ints) -> Floats:
+    """Wilder's smoothing, seeded with the first value: y_t = y_{t-1} (1 - 1/p) + x_t / p. Shape (bars, series).
+
+    Source: Wilder, New Concepts in Technical Trading Systems (1978).
+    """
+    return ema(values, 1.0 / period, first)
+
+
+def ema_over_gaps(values: Floats, alpha: float, minimum: int = 1) -> Floats:
+    """EMA that keeps its value over NaN and lets the old value fade meanwhile.
+
+    After k NaN rows the old value has weight (1 - alpha)^(k + 1) against alpha for the new one. NaN until ``minimum``
+    values were seen; infinity counts as NaN. Shape (bars, series).
+    """
+    averages = np.empty_like(values)
+    average = np.full(values.shape[1], np.nan)
+    weight = np.ones(values.shape[1])
+    seen = np.zeros(values.shape[1], dtype=np.int64)
+    usable = np.isfinite(values)
+    for row, (new, present) in enumerate(zip(values, usable, strict=True)):
+        weight *= 1.0 - alpha
+        begun = seen > 0
+        moved = average + (alpha / (weight + alpha)) * (new - average)
+        average = np.where(present, np.where(begun, moved, new), average)
+        weight = np.where(present | ~begun, 1.0, weight)
+        seen += present
+        averages[row] = np.where(seen >= minimum, average, np.nan)
+    return averages
+
+
+def supertrend(upper: Floats, lower: Floats, close: Floats, first: Ints) -> tuple[Floats, Floats, Bools]:
+    """Final bands and direction of the SuperTrend at the newest bar.
+
+    The upper band only falls until a close has broken it, the lower band only rises; the trend changes side when the
+    close crosses the band it follows.
+
+    Args:
+        upper: basic upper band, shape (bars, series).
+        lower: basic lower band.
+        close: closing prices.
+        first: row of each series' first bar.
+
+    Returns:
+        (final upper band, final lower band, short), each of shape (series,).
+
+    Source: Olivier Seban's SuperTrend, with a start that is long unless the second close is below the lower band.
+    """
+    final_upper, final_lower = np.empty_like(upper[-1]), np.empty_like(lower[-1])
+    # The line followed so far. Which side a series is on is read off its value, so that where both bands coincide the
+    # upper one counts; no series is on a side before its second bar.
+    line = np.zeros_like(final_upper)
+    short = np.zeros(len(line), dtype=np.bool_)
+    for row, before, now in steps(first, len(close)):
+        old_upper, old_lower = final_upper[:before], final_lower[:before]
+        last, price = close[row - 1, :before], close[row, :before]
+        on_upper = line[:before] == old_upper
+        new_upper = np.where(last > old_upper, upper[row, :before], np.minimum(upper[row, :before], old_upper))
+        new_lower = np.where(last < old_lower, lower[row, :before], np.maximum(lower[row, :before], old_lower))
+        short[:before] = np.where(on_upper, price <= new_upper, price < new_lower)
+        line[:before] = np.where(short[:before], new_upper, new_lower)
+        final_upper[:before], final_lower[:before] = new_upper, new_lower
+        final_upper[before:now], final_lower[before:now] = upper[row, before:now], lower[row, before:now]
+    return final_upper, final_lower, short

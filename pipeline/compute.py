@@ -1,0 +1,92 @@
+"""One interval's rows: SQL over the work file, NumPy over the panel, and what fails kept apart."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from indicators import evaluate
+from indicators.contract import Values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from indicators.contract import Indicator, Panel
+    from pipeline.record import Record
+    from pipeline.workfile import WorkFile
+
+log = logging.getLogger(__name__)
+
+
+def compute_interval(
+    indicators: Sequence[Indicator], bars: Panel, metrics: Panel | None, work: WorkFile, record: Record
+) -> dict[Indicator, pa.Table]:
+    """Finished rows of every indicator at one interval, a row per series.
+
+    A failing indicator costs only the series it fails on: these get rows without values, and are reported.
+    """
+    rows = {}
+    for declared in indicators:
+        panel = bars if declared.source == "candles" else metrics
+        if panel is None or not panel.series or not declared.covers(panel.interval):
+            continue
+        try:
+            values = evaluate.compute(declared, panel) if declared.compute else work.compute(declared, panel)
+            cells = evaluate.finish(declared, panel, values)
+        except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
+            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, record))
+        rows[declared] = _as_arrow(panel, cells, record.run_id)
+        record.rows += panel.series
+    return rows
+
+
+def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Record) -> Values:
+    """Values of a failing indicator, computed series by series; a series that fails stays undefined."""
+    if declared.compute is None:
+        _report(declared, "", panel.interval, error, record)
+        return evaluate.nothing(declared, panel)
+    parts: list[Values] = []
+    for column, symbol in enumerate(panel.symbols):
+        alone = panel.select([column])
+        try:
+            part = evaluate.compute(declared, alone)
+            evaluate.finish(declared, alone, part)
+        except Exception as cause:
+            _report(declared, symbol, panel.interval, cause, record)
+            part = evaluate.nothing(declared, alone)
+        parts.append(part)
+    columns = [np.concatenate([part.columns[i] for part in parts]) for i in range(len(declared.columns))]
+    defined = [np.ones(1, dtype=np.bool_) if part.defined is None else part.defined for part in parts]
+    return Values(*columns, defined=np.concatenate(defined))
+
+
+def _report(declared: Indicator, symbol: str, interval: str, error: Exception, record: Record) -> None:
+    message = f"{type(error).__name__}: {error}"
+    log.error("%s failed on %s %s: %s", declared.id, symbol or "all symbols", interval, message)
+    log.debug("the traceback:", exc_info=error)
+    record.fail(declared.table, symbol, interval, message)
+
+
+def _as_arrow(panel: Panel, cells: Sequence[evaluate.Cells], run_id: str) -> pa.Table:
+    columns = {
+        "symbol": pa.array(panel.symbols, pa.string()),
+        "interval": pa.repeat(panel.interval, panel.series),
+        "bucket_ts": _moments(panel.newest_time),
+        "run_id": pa.repeat(run_id, panel.series),
+    }
+    for cell in cells:
+        if cell.column.kind == "time":
+            columns[cell.column.name] = _moments(cell.values, cell.null)
+        else:
+            kind = pa.string() if cell.column.kind == "text" else None
+            columns[cell.column.name] = pa.array(cell.values, kind, mask=cell.null)
+    return pa.table(columns)
+
+
+def _moments(
+    values: np.ndarray[tuple[int], np.dtype[np.int64]], null: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+) -> pa.Array:
+    return pa.array(values, mask=null).cast(pa.timestamp("us", "UTC"))

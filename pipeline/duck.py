@@ -1,0 +1,22 @@
+"""The one way to open DuckDB here: nothing is fetched from the network, and times are in UTC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+def open_duckdb(path: Path | None = None, threads: int = 1, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection to a new file, or to memory; ``spill`` is the folder for what does not fit there."""
+    config: dict[str, str | bool | int | float | list[str]] = {**_CONFIG, "threads": threads}
+    if spill:
+        config["temp_directory"] = str(spill)
+    door = duckdb.connect(str(path) if path else ":memory:", config=config)
+    door.execute("SET TimeZone = 'UTC'")
+    return door

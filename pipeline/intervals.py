@@ -1,0 +1,43 @@
+"""The candle intervals: their lengths, tables and buckets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One candle interval.
+
+    Attributes:
+        name: as in table names and in the results, such as ``5m``.
+        length: duration of a bar; of 1M the longest month, because windows must reach far enough.
+        bucket: the same as an SQL interval, for bucketing.
+    """
+
+    name: str
+    length: timedelta
+    bucket: str
+
+    @property
+    def candles(self) -> str:
+        """Name of the candle table."""
+        return f"candles_{self.name}"
+
+
+_UNITS = {"m": ("minutes", "minutes"), "h": ("hours", "hours"), "d": ("days", "days"), "w": ("weeks", "weeks")}
+
+
+def _interval(name: str) -> Interval:
+    if name == "1M":
+        return Interval(name, timedelta(days=31), "1 month")
+    count, (unit, argument) = int(name[:-1]), _UNITS[name[-1]]
+    return Interval(name, timedelta(**{argument: count}), f"{count} {unit}")
+
+
+INTERVALS = {
+    name: _interval(name)
+    for name in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
+}
+DEFAULT_INTERVALS = ("1m", "5m", "15m", "1h", "4h", "1d", "1w")

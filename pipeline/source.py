@@ -1,0 +1,341 @@
+"""PostgreSQL, read in bulk: one statement for the catalogue, one per interval for candles, one for metrics.
+
+``Source.connect`` is the preflight: it answers within seconds what ConnectorX would keep silent about for half a minute
+(an unreachable server, a wrong password), and learns in one statement which relations there are. All bars and metrics
+then come through ConnectorX as Arrow. Sessions are read-only, in UTC, and every statement has a time limit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from indicators.contract import BAR_FIELDS
+from pipeline.errors import SourceError, UsageError
+from pipeline.intervals import INTERVALS, Interval
+from pipeline.statements import Sql, identifier, join, literal, render, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from pipeline.record import Record
+
+log = logging.getLogger(__name__)
+
+SCHEMA = "market_data"
+METRICS_5M = "binance_futures_metrics_5m"
+METRICS_ROWS = 240
+METRICS_WINDOW = timedelta(days=30)
+CONNECT_SECONDS = 4
+STATEMENT_SECONDS = 60
+_SESSION = (
+    "-c default_transaction_read_only=on -c timezone=UTC -c standard_conforming_strings=on "
+    f"-c statement_timeout={STATEMENT_SECONDS * 1000}"
+)
+_REQUIRED_BAR_COLUMNS = {"exchange", "symbol", "bucket_ts", "open", "high", "low", "close", "volume"}
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view of the source."""
+
+    name: str
+    stored: bool
+    readable: bool
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True)
+class MetricsForm:
+    """How the source keeps the metrics of an interval; ``build``: as 5m rows, to be put in buckets here."""
+
+    relation: Relation
+    time: str
+    closed: str
+    build: bool = False
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, and without parameters that may hold one."""
+    parts = urlsplit(url)
+    user, _, _ = parts.netloc.rpartition("@")[0].partition(":")
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{user + '@' if user else ''}{place}{parts.path}"
+
+
+class Source:
+    """An open door to one PostgreSQL database. Make one with ``Source.connect``."""
+
+    def __init__(self, dsn: str, secrets: tuple[str, ...], relations: Mapping[str, Relation], record: Record) -> None:
+        self._dsn = dsn
+        self._secrets = secrets
+        self.relations = relations
+        self._record = record
+
+    @classmethod
+    def connect(cls, url: str, record: Record) -> Source:
+        """Check that the server answers and lets us in, and read its catalogue.
+
+        Raises:
+            UsageError: the URL is not one of PostgreSQL.
+            SourceError: the server cannot be reached, refuses us, or has no candles.
+        """
+        if urlsplit(url).scheme not in ("postgresql", "postgres"):
+            raise UsageError("the source is not a PostgreSQL URL: give postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        place = redacted(url)
+        try:
+            given = conninfo_to_dict(url)
+        except psycopg.Error as error:
+            raise UsageError(
+                f"the source URL {place} cannot be read: percent-encode special characters in user and password"
+            ) from error
+        options = f"{given.get('options') or ''} {_SESSION}".strip()
+        secrets = tuple(str(s) for s in (given.get("password"), os.environ.get("PGPASSWORD")) if s)
+        try:
+            with psycopg.connect(
+                url,
+                connect_timeout=CONNECT_SECONDS,
+                options=options,
+                application_name="candlemill",
+                autocommit=True,
+            ) as door:
+                record.pg_queries += 1
+                rows = door.execute(statement("source/catalogue").encode()).fetchall()
+                dsn = _connectorx_dsn(door.info, given, options)
+        except psycopg.OperationalError as error:
+            message = _one_line(str(error), secrets)
+            raise SourceError(
+                f"cannot connect to the source {place}: {message}; check the URL, and that the server runs"
+            ) from error
+        except psycopg.Error as error:
+            raise SourceError(f"the source {place} did not answer: {_one_line(str(error), secrets)}") from error
+        relations = {name: Relation(name, stored, readable, frozenset(c)) for name, stored, readable, c in rows}
+        if not any(name.removeprefix("candles_") in INTERVALS for name in relations):
+            raise SourceError(
+                f"the source {place} has no candle tables in the schema {SCHEMA}: "
+                "check the database name, or create them with `candlemill init-db`"
+            )
+        return cls(dsn, secrets, relations, record)
+
+    def candles(
+        self,
+        interval: Interval,
+        exchange: str,
+        symbols: Sequence[str] | None,
+        as_of: datetime,
+        lookback: int,
+        closed_only: bool = False,
+    ) -> pa.Table:
+        """Bars of an interval that can be among the newest ``lookback``: symbol, bucket_ts and the fields of a bar.
+
+        One statement. An interval without a table is built from 1m bars. Raises SourceError.
+        """
+        after = as_of - 2 * lookback * interval.length
+        until = as_of - interval.length if closed_only else as_of
+        relation, build = self._candle_relation(interval)
+        query = render(
+            statement("source/candles"),
+            values=_bar_values(relation),
+            relation=identifier(relation.name),
+            exchange=literal(exchange),
+            after=_moment(after),
+            until=_moment(as_of if build else until),
+            chosen=_chosen(symbols),
+        )
+        if not build:
+            return self._read(query, relation.name)
+        from pipeline.buckets import build_bars
+
+        log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
+        bars = build_bars(self._stream(query, relation.name), interval, after, until)
+        self._count(bars)
+        return bars
+
+    def metrics(self, interval: Interval, as_of: datetime) -> pa.Table | None:
+        """The newest metrics of every symbol at an interval, at most METRICS_ROWS each; None where the source has none.
+
+        One statement. Raises SourceError.
+        """
+        form = self.metrics_form(interval)
+        if form is None:
+            return None
+        after = as_of - METRICS_WINDOW
+        factor = max(1, interval.length // timedelta(minutes=5)) if form.build else 1
+        window = {
+            "relation": identifier(form.relation.name),
+            "time": identifier(form.time),
+            "after": literal(after.astimezone(UTC).replace(tzinfo=None).isoformat(" ")),
+            "until": literal(as_of.astimezone(UTC).replace(tzinfo=None).isoformat(" ")),
+        }
+        if form.relation.stored:
+            symbols = render(statement("source/metrics_symbols_stored"), relation=window["relation"])
+        else:
+            symbols = render(statement("source/metrics_symbols_view"), **window)
+        query = render(
+            statement("source/metrics"),
+            **window,
+            symbols=symbols,
+            closed=identifier(form.closed),
+            rows=literal(METRICS_ROWS * factor),
+        )
+        log.info("%s: metrics from %s%s", interval.name, form.relation.name, ", last row of each bucket" * form.build)
+        table = self._read(query, form.relation.name)
+        if form.build:
+            from pipeline.buckets import build_metrics
+
+            table = build_metrics(table, interval, after)
+        return table
+
+    def auto_symbols(self, exchange: str, as_of: datetime, top: int) -> dict[str, list[str]]:
+        """The symbols that the rules of ``auto`` choose, each with its rules. One statement. Raises SourceError."""
+        now = _moment(as_of)
+        bars = "5m" if self._readable("candles_5m") else "1m"
+        metrics = (
+            render(statement("source/auto_metrics"), as_of=now)
+            if self._readable(METRICS_5M)
+            else statement("source/auto_metrics_none")
+        )
+        query = render(
+            statement("source/auto_symbols"),
+            bars=render(statement(f"source/auto_bars_{bars}"), exchange=literal(exchange), as_of=now),
+            metrics=metrics,
+            as_of=now,
+            top=literal(top),
+        )
+        found = self._read(query, f"candles_{bars}")
+        return {
+            symbol: rules.split(",")
+            for symbol, rules in zip(found["symbol"].to_pylist(), found["rules"].to_pylist(), strict=True)
+        }
+
+    def metrics_form(self, interval: Interval) -> MetricsForm | None:
+        """Which of the three forms the source has for an interval's metrics; None: there are none, as for 1m."""
+        five_minutes = timedelta(minutes=5)
+        if interval.length < five_minutes or interval.length % five_minutes:
+            return None
+        forms = (
+            [(METRICS_5M, "create_time", "is_closed", False)]
+            if interval.name == "5m"
+            else [
+                (f"binance_futures_metrics_{interval.name}_last", "bucket", "complete", False),
+                (f"metrics_{interval.name}", "create_time", "is_closed", False),
+                (METRICS_5M, "create_time", "is_closed", True),
+            ]
+        )
+        for name, time, closed, build in forms:
+            relation = self.relations.get(name)
+            if relation is not None and relation.readable and {time, closed} <= relation.columns:
+                return MetricsForm(relation, time, closed, build)
+        return None
+
+    def redact(self, text: str) -> str:
+        """The text without this source's password."""
+        return _without(text, self._secrets)
+
+    def _readable(self, name: str) -> bool:
+        return name in self.relations and self.relations[name].readable
+
+    def _candle_relation(self, interval: Interval) -> tuple[Relation, bool]:
+        relation = self.relations.get(interval.candles)
+        build = relation is None
+        if relation is None:
+            relation = self.relations.get("candles_1m")
+        if relation is None:
+            raise SourceError(
+                f"the source has neither {SCHEMA}.{interval.candles} nor candles_1m to build it from: "
+                "leave the interval out, or load candles"
+            )
+        if not relation.readable:
+            raise SourceError(
+                f"the role may not read {SCHEMA}.{relation.name}: "
+                f"GRANT USAGE ON SCHEMA {SCHEMA} and SELECT ON ALL TABLES IN SCHEMA {SCHEMA} to it"
+            )
+        missing = _REQUIRED_BAR_COLUMNS - relation.columns
+        if missing:
+            raise SourceError(f"{SCHEMA}.{relation.name} lacks the columns {', '.join(sorted(missing))}")
+        return relation, build
+
+    def _count(self, table: pa.Table) -> None:
+        self._record.pg_rows += table.num_rows
+        self._record.pg_bytes += table.nbytes
+
+    def _read(self, query: Sql, relation: str) -> pa.Table:
+        table = self._connectorx(query, relation, return_type="arrow")
+        self._count(table)
+        return table
+
+    def _stream(self, query: Sql, relation: str) -> pa.RecordBatchReader:
+        return self._connectorx(query, relation, return_type="arrow_stream", batch_size=65536)
+
+    def _connectorx(self, query: Sql, relation: str, **how: Any) -> Any:
+        import connectorx
+
+        self._record.pg_queries += 1
+        try:
+            return connectorx.read_sql(self._dsn, query, protocol="binary", **how)
+        except BaseException as error:
+            # A Rust panic is a BaseException of its own; an interrupt must pass.
+            if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+                raise
+            message = _one_line(str(error), self._secrets)
+            raise SourceError(
+                f"reading {SCHEMA}.{relation} failed: {message}; try again, or see `candlemill doctor`"
+            ) from None
+
+
+def _bar_values(relation: Relation) -> Sql:
+    return join(
+        [
+            Sql(f"{identifier(name) if name in relation.columns else 'NULL'}::double precision AS {identifier(name)}")
+            for name in BAR_FIELDS
+        ]
+    )
+
+
+def _chosen(symbols: Sequence[str] | None) -> Sql:
+    if symbols is None:
+        return Sql("TRUE")
+    return Sql(f"symbol IN ({join([literal(symbol) for symbol in symbols])})")
+
+
+def _moment(moment: datetime) -> Sql:
+    return Sql(f"timestamptz {literal(moment)}")
+
+
+def _without(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        for form in (secret, quote(secret, safe="")):
+            text = text.replace(form, "***")
+    return text
+
+
+def _one_line(text: str, secrets: tuple[str, ...]) -> str:
+    return _without(" ".join(text.split()), secrets)
+
+
+def _connectorx_dsn(info: psycopg.ConnectionInfo, given: Mapping[str, Any], options: str) -> str:
+    """URL for ConnectorX of the very place that libpq reached, with whatever it took from files and the environment."""
+    user, password = quote(info.user, safe=""), quote(info.password, safe="")
+    parameters = {"options": options, "application_name": "candlemill"}
+    if info.host.startswith("/"):
+        parameters["sslmode"] = "disable"
+    else:
+        # ConnectorX knows no verify-*; with a root certificate given it verifies whatever the mode is called.
+        mode = str(given.get("sslmode") or "prefer")
+        parameters["sslmode"] = "require" if mode.startswith("verify") else mode if mode != "allow" else "prefer"
+        for name in ("sslrootcert", "sslcert", "sslkey"):
+            if given.get(name):
+                parameters[name] = str(given[name])
+    host = quote(info.host, safe="") if info.host.startswith("/") or ":" not in info.host else f"[{info.host}]"
+    query = urlencode(parameters, quote_via=quote)
+    login = f"{user}:{password}" if password else user
+    return f"postgresql://{login}@{host}:{info.port}/{quote(info.dbname, safe='')}?{query}"

@@ -1,0 +1,202 @@
+"""The DuckDB work file: where SQL indicators are computed, and what analysts read afterwards.
+
+A run works on a file of its own in a temporary folder beside the public one, and puts it in the public one's place by a
+rename at its very end. An analyst who has the public file open keeps what he opened; whoever opens it later sees the
+new run; a run that fails leaves nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+
+from indicators.contract import Array, Indicator, Panel, Values
+from indicators.registry import INDICATORS
+from pipeline.duck import open_duckdb
+from pipeline.errors import SinkError
+from pipeline.statements import Sql, identifier, join, literal, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from pipeline.panel import Pivot
+    from pipeline.record import Record
+
+log = logging.getLogger(__name__)
+
+_TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
+SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
+
+
+class WorkFile:
+    """The work file of one run; a context manager that removes everything unpublished."""
+
+    def __init__(self, path: Path, workers: int) -> None:
+        """Begin a work file that is to stand at ``path``. Raises SinkError where that cannot be."""
+        self.path = path
+        if path.is_dir():
+            raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=".candlemill-", dir=path.parent))
+        except OSError as error:
+            raise SinkError(
+                f"the work file {path} cannot be written ({error.strerror}): make its folder writable, or use --duckdb"
+            ) from error
+        self._draft = self._folder / "work.duckdb"
+        try:
+            self._door = open_duckdb(self._draft, workers, self._folder / "spill")
+            self._lay_out()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def _lay_out(self) -> None:
+        for table in ("candles", "futures_metrics", "runs", "catalog"):
+            self._door.execute(statement(f"workfile/{table}"))
+        for declared in INDICATORS.values():
+            self._door.execute(_create(declared))
+        for view in ("latest_signals", "overview"):
+            self._door.execute(statement(f"views/{view}"))
+        self._fill_catalog()
+
+    def __enter__(self) -> WorkFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._door.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def load_bars(self, interval: str, exchange: str, pivot: Pivot) -> None:
+        """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
+        self._door.register("bars", pivot.ranked)
+        self._door.execute("SET VARIABLE interval = $interval", {"interval": interval})
+        self._door.execute(
+            'INSERT INTO candles BY NAME SELECT $exchange AS exchange, $interval AS "interval", '
+            "bars.* EXCLUDE (series, n, rn) FROM bars",
+            {"exchange": exchange, "interval": interval},
+        )
+
+    def load_metrics(self, interval: str, pivot: Pivot) -> None:
+        """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
+        self._door.register("metrics", pivot.ranked)
+        self._door.execute(
+            'INSERT INTO futures_metrics BY NAME SELECT $interval AS "interval", '
+            "metrics.* EXCLUDE (series, n, rn) FROM metrics",
+            {"interval": interval},
+        )
+
+    def compute(self, declared: Indicator, panel: Panel) -> Values:
+        """Values of an SQL indicator over the bars (or metrics) loaded last; a series without a row is undefined.
+
+        Raises ValueError if the statement's columns are not the declared ones.
+        """
+        found = self._door.execute(statement(f"indicators/{declared.id}")).fetchnumpy()
+        wanted = ["series", *(column.name for column in declared.columns)]
+        if list(found) != wanted:
+            raise ValueError(f"sql/indicators/{declared.id}.sql returns {list(found)}, declared are {wanted}")
+        series = np.asarray(found["series"])
+        defined = np.zeros(panel.series, dtype=np.bool_)
+        defined[series] = True
+        return Values(
+            *(_spread(found[column.name], series, panel.series, column.kind) for column in declared.columns),
+            defined=defined,
+        )
+
+    def store(self, results: Mapping[Indicator, pa.Table]) -> None:
+        """Keep the finished rows of all indicators, at full precision."""
+        for declared, rows in results.items():
+            self._door.register("finished", rows)
+            self._door.execute(f"INSERT INTO {identifier(declared.id)} BY NAME SELECT * FROM finished")
+            self._door.unregister("finished")
+
+    def settle(self) -> None:
+        """Bring everything to disk, so that a full one is noticed before SQLite is written."""
+        self._keep_runs()
+        self._door.execute("CHECKPOINT")
+
+    def publish(self, record: Record) -> None:
+        """Add the run's record and put the file in the public one's place."""
+        plain = record.as_json()
+        names = list(plain)
+        places = join([Sql(f"${name}") for name in names])
+        self._door.execute(f"INSERT INTO runs ({join([identifier(n) for n in names])}) VALUES ({places})", plain)
+        self._door.close()
+        self._draft.replace(self.path)
+
+    def _fill_catalog(self) -> None:
+        rows = [
+            (
+                declared.id,
+                declared.title,
+                declared.family,
+                declared.mode,
+                declared.bars_needed,
+                position,
+                column.name,
+                declared.table,
+                column.label,
+                SQLITE_TYPES[column.kind],
+                column.unit,
+                str(column.rounding) if column.rounding else None,
+                column.meaning,
+                declared.formula,
+            )
+            for declared in INDICATORS.values()
+            for position, column in enumerate(declared.columns, 1)
+        ]
+        self._door.executemany(f"INSERT INTO catalog VALUES ({join([Sql('?')] * len(rows[0]))})", rows)
+
+    def _keep_runs(self) -> None:
+        """Carry the history over from the public file. One that cannot be read any more is left behind, and said."""
+        if not self.path.exists():
+            return
+        try:
+            self._copy_runs(self.path)
+        except duckdb.Error:
+            # Somebody has it open for writing; a copy of the bytes can be read all the same.
+            copy = self._folder / "previous.duckdb"
+            try:
+                shutil.copyfile(self.path, copy)
+                self._copy_runs(copy)
+            except (duckdb.Error, OSError) as error:
+                log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, error)
+
+    def _copy_runs(self, path: Path) -> None:
+        self._door.execute(f"ATTACH {literal(str(path))} AS previous (READ_ONLY)")
+        try:
+            self._door.execute("INSERT INTO runs BY NAME SELECT * FROM previous.runs ORDER BY started_at")
+        finally:
+            self._door.execute("DETACH previous")
+
+
+def _create(declared: Indicator) -> Sql:
+    keys = (
+        '"symbol" VARCHAR NOT NULL, "interval" VARCHAR NOT NULL, '
+        '"bucket_ts" TIMESTAMPTZ NOT NULL, "run_id" VARCHAR NOT NULL'
+    )
+    columns = join([Sql(f"{identifier(column.name)} {_TYPES[column.kind]}") for column in declared.columns])
+    return Sql(f"CREATE TABLE {identifier(declared.id)} ({keys}, {columns})")
+
+
+def _spread(found: Array, series: Array, width: int, kind: str) -> Array:
+    """A result column in the panel's order: NaN (None for text) where the statement had no row or NULL."""
+    if kind == "text":
+        texts = np.full(width, None, dtype=np.object_)
+        texts[series] = np.ma.filled(np.ma.asarray(found, dtype=np.object_), None)
+        return texts
+    if kind == "time":
+        moments = np.zeros(width, dtype=np.int64)
+        moments[series] = np.asarray(found).astype("datetime64[us]").astype(np.int64)
+        return moments
+    numbers = np.full(width, np.nan)
+    numbers[series] = np.ma.filled(np.ma.asarray(found).astype(np.float64), np.nan)
+    return numbers

@@ -1,0 +1,14 @@
+-- Donchian channel.
+-- grain:   one row per series with at least 20 bars
+-- reads:   bars (series, rn = 1 for the newest bar, high, low)
+-- columns: upper, middle, lower, in units of price
+-- NULL:    never; prices of bars are never NULL
+-- Why SQL: two plain aggregates over a bounded window; nothing is carried from bar to bar.
+SELECT
+    series,
+    max(high) AS upper,
+    (max(high) + min(low)) / 2 AS middle,
+    min(low) AS lower
+FROM bars
+WHERE rn <= 20 AND n >= 20
+GROUP BY series

@@ -1,0 +1,2 @@
+-- The schema that collectors write and candlemill reads (PostgreSQL).
+CREATE SCHEMA IF NOT EXISTS market_data

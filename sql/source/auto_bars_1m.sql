@@ -1,0 +1,12 @@
+-- 5m bars of the last 25 hours where the source has 1m bars only (PostgreSQL; a part of auto_symbols).
+-- grain:   one row per (symbol, bucket_ts)
+SELECT
+        symbol,
+        date_bin('5 minutes', bucket_ts, timestamptz '2000-01-01 00:00:00+00') AS bucket_ts,
+        max(high) AS high,
+        min(low) AS low,
+        (array_agg(close ORDER BY bucket_ts DESC))[1] AS close,
+        sum(quote_volume) AS quote_volume
+    FROM market_data.candles_1m
+    WHERE exchange = {exchange} AND bucket_ts > {as_of} - interval '25 hours' AND bucket_ts <= {as_of}
+    GROUP BY 1, 2

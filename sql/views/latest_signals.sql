@@ -1,0 +1,21 @@
+-- What the newest bar of each series says, in the words of the indicators that use words.
+-- grain:   one row per (symbol, interval)
+-- NULL:    an indicator without a value for the series, or that was not part of the run
+CREATE VIEW latest_signals AS
+SELECT
+    b.symbol,
+    b."interval",
+    b.bucket_ts,
+    b.price,
+    macd.signal AS macd_signal,
+    kdj.signal AS kdj_signal,
+    supertrend.direction AS supertrend_direction,
+    atr_bands.regime AS volatility_regime,
+    volume_ratio.signal AS volume_signal
+FROM base_data AS b
+LEFT JOIN macd USING (symbol, "interval")
+LEFT JOIN kdj USING (symbol, "interval")
+LEFT JOIN supertrend USING (symbol, "interval")
+LEFT JOIN atr_bands USING (symbol, "interval")
+LEFT JOIN volume_ratio USING (symbol, "interval")
+ORDER BY b.symbol, b."interval"
