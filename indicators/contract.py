@@ -96,7 +96,7 @@ class Panel:
         """The field of that name (``bars.close``), shape (bars, series)."""
         fields = self.__dict__.get("fields", {})
         if name in fields:
-            return fields[name]  # type: ignore[no-any-return]
+            return fields[name]
         raise AttributeError(f"the panel has no field {name!r}; it has {', '.join(fields)}")
 
     @property

@@ -120,7 +120,7 @@ def _pivot(
 
 
 def _nulls(column: pa.ChunkedArray) -> Array:
-    return column.is_null().to_numpy()  # type: ignore[no-any-return]
+    return column.is_null().to_numpy()
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
@@ -128,7 +128,7 @@ def _floats(column: pa.ChunkedArray) -> Floats:
     values = column.cast(pa.float64()).to_numpy()
     if np.isinf(values).any():
         values = np.where(np.isinf(values), np.nan, values)
-    return values  # type: ignore[no-any-return]
+    return values
 
 
 def _nullable(values: Floats) -> pa.Array:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from indicators.contract import Array, Indicator, Panel, Values
 from indicators.registry import INDICATORS
@@ -24,8 +25,6 @@ from pipeline.statements import Sql, identifier, join, literal, statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pyarrow as pa
 
     from pipeline.panel import Pivot
     from pipeline.record import Record
@@ -133,27 +132,30 @@ class WorkFile:
         self._draft.replace(self.path)
 
     def _fill_catalog(self) -> None:
+        # As one Arrow table: DuckDB's executemany took 0.3 s for these rows.
         rows = [
-            (
-                declared.id,
-                declared.title,
-                declared.family,
-                declared.mode,
-                declared.bars_needed,
-                position,
-                column.name,
-                declared.table,
-                column.label,
-                SQLITE_TYPES[column.kind],
-                column.unit,
-                str(column.rounding) if column.rounding else None,
-                column.meaning,
-                declared.formula,
-            )
+            {
+                "indicator": declared.id,
+                "title": declared.title,
+                "family": declared.family,
+                "mode": declared.mode,
+                "min_bars": declared.bars_needed,
+                "position": position,
+                "column_name": column.name,
+                "sqlite_table": declared.table,
+                "sqlite_column": column.label,
+                "sqlite_type": SQLITE_TYPES[column.kind],
+                "unit": column.unit,
+                "rounding": str(column.rounding) if column.rounding else None,
+                "meaning": column.meaning,
+                "formula": declared.formula,
+            }
             for declared in INDICATORS.values()
             for position, column in enumerate(declared.columns, 1)
         ]
-        self._door.executemany(f"INSERT INTO catalog VALUES ({join([Sql('?')] * len(rows[0]))})", rows)
+        self._door.register("entries", pa.Table.from_pylist(rows))
+        self._door.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
+        self._door.unregister("entries")
 
     def _keep_runs(self) -> None:
         """Carry the history over from the public file. One that cannot be read any more is left behind, and said."""

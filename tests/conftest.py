@@ -1,0 +1,132 @@
+"""Real servers and real processes: an embedded PostgreSQL for the session, the installed command line, SQLite apart."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from pipeline.embedded import embedded_postgres
+from tests import goldens
+
+CANDLEMILL = Path(sys.executable).with_name("candlemill")
+
+
+@dataclass
+class Ran:
+    """What a child process of the command line did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def record(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.out)
+        return parsed
+
+    @property
+    def last(self) -> str:
+        return self.err.strip().splitlines()[-1]
+
+
+@dataclass
+class Server:
+    """The embedded PostgreSQL of the session."""
+
+    url: str
+    folder: Path
+    _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def database(self, label: str) -> str:
+        """URL of a new, empty database."""
+        name = f"{label}_{next(self._names)}"
+        with psycopg.connect(self.url, autocommit=True) as door:
+            door.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.url_of(name)
+
+    def url_of(self, database: str, user: str = "postgres", password: str | None = None) -> str:
+        """URL of a database of this server over its socket, for some user."""
+        with psycopg.connect(self.url) as door:
+            host, port = quote(door.info.host, safe=""), door.info.port
+        login = quote(user, safe="") if password is None else f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return f"postgresql://{login}@{host}:{port}/{database}"
+
+    def log(self) -> str:
+        """The server's own log so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One PostgreSQL for all tests; it does not wait for the disk."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with embedded_postgres(folder) as url:
+        with psycopg.connect(url, autocommit=True) as door:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                door.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            door.execute("SELECT pg_reload_conf()")
+        yield Server(url, folder)
+
+
+@pytest.fixture(scope="session")
+def golden_url(server: Server) -> Callable[[Path], str]:
+    """URL of a database that holds a golden case; each case is loaded once."""
+    loaded: dict[Path, str] = {}
+
+    def load(case: Path) -> str:
+        if case not in loaded:
+            loaded[case] = server.database("golden")
+            goldens.load(case, loaded[case])
+        return loaded[case]
+
+    return load
+
+
+@pytest.fixture
+def candlemill(tmp_path: Path) -> Callable[..., Ran]:
+    """Runs the installed command in a folder of the test's own, without any configuration from outside."""
+
+    def command(*words: object, env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
+        keep = ("PATH", "HOME", "LANG", "TMPDIR")
+        clean = {name: os.environ[name] for name in keep if name in os.environ}
+        done = subprocess.run(
+            [str(CANDLEMILL), *map(str, words)],
+            cwd=tmp_path,
+            env=clean | (env or {}),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return command
+
+
+def rows_of(database: Path, query: str, *parameters: object) -> list[dict[str, Any]]:
+    """Rows of a query over a result database, which no run of this process has attached."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
+        door.row_factory = sqlite3.Row
+        return [dict(row) for row in door.execute(query, parameters)]
+
+
+def dump_of(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything a result database holds: rows by table in rowid order, and the schema."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
+        tables = [name for (name,) in door.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        content = {name: door.execute(f'SELECT rowid, * FROM "{name}" ORDER BY rowid').fetchall() for name in tables}
+        content["schema"] = door.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+        return content

@@ -1,0 +1,32 @@
+"""The values that programs downstream rely on, case by case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from indicators.registry import INDICATORS
+from tests import goldens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Ran
+
+
+@pytest.mark.parametrize("case", goldens.cases(), ids=lambda case: case.name)
+def test_case(case: Path, golden_url: Callable[[Path], str], candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    asked = goldens.description(case)
+    ran = candlemill(
+        "run", "--source", golden_url(case), "--symbols", "all", "--as-of", asked["as_of"],
+        "--lookback", asked["lookback"], "--intervals", ",".join(asked["intervals"]),
+        "--sqlite", "result.db", "--duckdb", "work.duckdb", "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert ran.record["errors"] == []
+    verdict = goldens.compare(case, tmp_path / "result.db", {i.table for i in INDICATORS.values()})
+    assert verdict.wrong == []
+    assert verdict.flips <= verdict.values / 1000
+    assert verdict.values > 500
