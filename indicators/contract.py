@@ -33,6 +33,11 @@ Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 Array: TypeAlias = NDArray[Any]
 
+#: A moment that is not there, in an array of microseconds since the epoch (what NumPy calls NaT).
+NO_MOMENT = np.iinfo(np.int64).min
+#: A text that is not there.
+NO_TEXT: Array = np.array(None)
+
 BAR_FIELDS = (
     "open",
     "high",
@@ -67,6 +72,8 @@ class Panel:
         time: start of each bar in microseconds since the epoch, shape (bars, series); 0 in the padding.
         fields: the values by name, float64 of shape (bars, series), NaN in the padding and where the source has NULL.
 
+        totals: sums over every symbol of the source, selected or not, by field; one that is unknown is not there.
+
     All arrays are read-only. Raises ValueError where shapes disagree or lengths rise.
     """
 
@@ -76,6 +83,7 @@ class Panel:
     lengths: Ints
     time: Ints
     fields: Mapping[str, Floats]
+    totals: Mapping[str, float] = field(default_factory=dict)
     _shared: dict[Any, Array] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -139,6 +147,7 @@ class Panel:
             lengths=self.lengths[chosen],
             time=self.time[cut:, chosen],
             fields={name: values[cut:, chosen] for name, values in self.fields.items()},
+            totals=self.totals,
         )
 
 
@@ -146,7 +155,7 @@ class Values:
     """What an indicator computes: one array of shape (series,) per declared column, in the declared order.
 
     Args:
-        columns: float64, int64 or text arrays. NaN and infinity mean NULL.
+        columns: float64, int64 or text arrays. NaN, infinity, NO_MOMENT and None mean NULL.
         defined: where it is False the series has too little to say and gets a row without values.
     """
 
@@ -166,7 +175,7 @@ class Rounding:
 
     Attributes:
         decimals: decimals kept.
-        significant: where set, small values keep at least that many significant digits.
+        significant: where set, values that round to less than 1 keep that many significant digits.
         scaled: round the product with 10^decimals instead of the exact binary value; they differ at ties only.
     """
 
@@ -237,6 +246,7 @@ class Indicator:
         mode: which of the two passes of the service this replaces computed it.
         lookback: bars that the formula was laid out for; fewer than half of them give no value.
         min_bars: bars below which the formula itself has no value.
+        min_bars_at: other such minima, by interval.
         inputs: fields of the panel it reads.
         columns: in the order of the SQLite table, after the three key columns.
         formula: the computation in a line.
@@ -258,6 +268,7 @@ class Indicator:
     formula: str
     source: Source = "candles"
     intervals: tuple[str, ...] = ()
+    min_bars_at: Mapping[str, int] = field(default_factory=dict)
     short: Mapping[str, str | int] = field(default_factory=dict)
     compute: Callable[[Panel], Values] | None = None
 
@@ -275,10 +286,9 @@ class Indicator:
             if not ok:
                 raise ValueError(f"indicator {self.id}: {complaint}")
 
-    @property
-    def bars_needed(self) -> int:
-        """Bars from which a series gets values."""
-        return max(self.lookback // 2, self.min_bars)
+    def bars_needed(self, interval: str | None = None) -> int:
+        """Bars from which a series gets values, at one interval or in general."""
+        return max(self.lookback // 2, self.min_bars_at.get(interval or "", self.min_bars))
 
     def covers(self, interval: str) -> bool:
         """Whether the indicator has rows for this interval."""

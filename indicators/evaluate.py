@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.contract import Values
+from indicators.contract import NO_MOMENT, NO_TEXT, Values
 
 if TYPE_CHECKING:
     from indicators.contract import Array, Bools, Column, Indicator, Panel
@@ -31,7 +31,7 @@ def compute(indicator: Indicator, panel: Panel) -> Values:
     """Values of a NumPy indicator over a panel; no series long enough: none. Division by zero gives NaN, not noise."""
     if indicator.compute is None:
         raise ValueError(f"indicator {indicator.id} is written in SQL")
-    if panel.series == 0 or panel.lengths[0] < indicator.bars_needed:
+    if panel.series == 0 or panel.lengths[0] < indicator.bars_needed(panel.interval):
         return nothing(indicator, panel)
     with np.errstate(all="ignore"):
         return indicator.compute(panel)
@@ -54,7 +54,7 @@ def finish(indicator: Indicator, panel: Panel, values: Values) -> list[Cells]:
         raise ValueError(
             f"{indicator.id} returned {len(values.columns)} columns, declared are {len(indicator.columns)}"
         )
-    defined = panel.lengths >= indicator.bars_needed
+    defined = panel.lengths >= indicator.bars_needed(panel.interval)
     if values.defined is not None:
         defined = defined & values.defined
     short = ~defined & (panel.lengths >= indicator.lookback // 2)
@@ -65,9 +65,11 @@ def finish(indicator: Indicator, panel: Panel, values: Values) -> list[Cells]:
         null = ~defined
         if raw.dtype.kind == "f":
             null = null | ~np.isfinite(raw)
+        elif column.kind == "time":
+            null = null | (raw == NO_MOMENT)
         elif raw.dtype.kind == "O":
-            null = null | (raw == np.array(None))
-        empty = np.array(None if column.kind == "text" else 0)
+            null = null | (raw == NO_TEXT)
+        empty = NO_TEXT if column.kind == "text" else np.array(0)
         finished: Array = np.where(null, empty, raw).astype(_DTYPES[column.kind])
         if column.label in indicator.short:
             finished[short] = indicator.short[column.label]

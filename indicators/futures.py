@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from indicators.contract import Indicator, number
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indicators.contract import Indicator, Panel, Values, indicator, integer, number
+from indicators.kernels import pivots, rolling
+
+if TYPE_CHECKING:
+    from indicators.contract import Bools, Floats, Ints
 
 futures_sentiment = Indicator(
     id="futures_sentiment",
@@ -38,3 +46,184 @@ futures_sentiment = Indicator(
     formula="the newest metrics row of the symbol within 30 days",
     source="metrics",
 )
+
+
+PERIODS = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400, "1w": 604800}
+
+
+@indicator(
+    id="futures_aggregate",
+    table="期货情绪聚合表.py",
+    title="Futures sentiment statistics",
+    family="futures",
+    mode="batch",
+    lookback=1,
+    min_bars=1,
+    inputs=(
+        "open_interest",
+        "open_interest_value",
+        "top_trader_position_ratio",
+        "global_account_ratio",
+        "taker_volume_ratio",
+        "is_closed",
+    ),
+    columns=(
+        integer("是否闭合", "is_closed", "whether the newest metrics row is final", unit="flag"),
+        number("数据新鲜秒", "age_seconds", "age of the newest metrics row", unit="seconds"),
+        number("持仓金额", "open_interest_value", "open interest in money", unit="quote"),
+        number("持仓张数", "open_interest", "open interest", unit="base"),
+        number("大户多空比", "top_trader_ratio", "long/short ratio of top traders by position", unit="ratio"),
+        number("全体多空比", "global_ratio", "long/short ratio of all accounts", unit="ratio"),
+        number("主动成交多空比", "taker_ratio", "buy/sell ratio of taker volume", unit="ratio"),
+        number("大户样本", "top_trader_sample", "always NULL", unit="ratio"),
+        number("持仓变动", "value_change", "change of the open interest in money", unit="quote"),
+        number("持仓变动%", "value_change_fraction", "the same relative to the row before, NULL if 0", unit="fraction"),
+        number("大户偏离", "top_trader_deviation", "distance of the top traders' ratio from 1", unit="ratio"),
+        number("全体偏离", "global_deviation", "distance of all accounts' ratio from 1", unit="ratio"),
+        number("主动偏离", "taker_deviation", "distance of the taker ratio from 1", unit="ratio"),
+        number("情绪差值", "sentiment_gap", "top traders' ratio less that of all accounts", unit="ratio"),
+        number("情绪差值绝对值", "sentiment_gap_size", "size of that gap, NULL if 0", unit="ratio"),
+        number("波动率", "value_variation", "coefficient of variation of the open interest in money", unit="ratio"),
+        integer("OI连续根数", "value_streak", "rows in a row that rose (positive) or fell (negative)"),
+        integer("主动连续根数", "taker_streak", "rows in a row with takers buying (positive) or selling (negative)"),
+        number(
+            "风险分", "risk_score", "sum of the z-scores of change, top traders' and takers' deviation", unit="score"
+        ),
+        number("市场占比", "market_share", "share of the market's open interest", unit="percent", decimals=4),
+        number("大户波动", "top_trader_variation", "coefficient of variation of the top traders' ratio", unit="ratio"),
+        number("全体波动", "global_variation", "coefficient of variation of all accounts' ratio", unit="ratio"),
+        number("持仓斜率", "value_slope", "least-squares slope of the open interest per row", unit="percent"),
+        number("持仓Z分数", "value_zscore", "z-score of the open interest in money", unit="score"),
+        number("大户情绪动量", "top_trader_momentum", "change of the top traders' ratio", unit="ratio"),
+        number("主动情绪动量", "taker_momentum", "change of the taker ratio", unit="ratio"),
+        integer(
+            "情绪翻转信号", "sentiment_turn", "1 or -1 where the top traders' ratio crossed 1, else 0", unit="state"
+        ),
+        number("主动跳变幅度", "taker_jump", "size of the change of the taker ratio", unit="ratio"),
+        number("稳定度分位", "stability_quantile", "share of open interests not above the variation", unit="fraction"),
+        number("贡献度排名", "contribution_rank", "always NULL", unit="count"),
+        integer("陈旧标记", "is_stale", "1 where the newest row is older than three periods", unit="flag"),
+    ),
+    formula="changes, deviations, streaks, slopes and z-scores over the newest 240 metrics rows within 30 days",
+    source="metrics",
+)
+def futures_aggregate(metrics: Panel) -> Values:
+    """Statistics of open interest and long/short ratios. A value of 0 counts as missing, as NULL does."""
+    value, top, every, taker = (
+        _present(metrics.fields[name])
+        for name in ("open_interest_value", "top_trader_position_ratio", "global_account_ratio", "taker_volume_ratio")
+    )
+    blank = np.full(metrics.series, np.nan)
+
+    def newest_two(values: Floats) -> tuple[Floats, Floats]:
+        return values[-1], values[-2] if metrics.rows > 1 else blank
+
+    (value_now, value_before), (top_now, top_before) = newest_two(value), newest_two(top)
+    taker_now, taker_before = newest_two(taker)
+    every_now = every[-1]
+    change = value_now - value_before
+    fraction = _present(change) / value_before
+    gap = top_now - every_now
+    variation = _variation(value)
+    relative_changes = _relative_changes(value)
+    scores = np.stack(
+        [
+            np.where(np.isnan(_present(fraction)), np.nan, _zscore(fraction, relative_changes)),
+            np.where(np.isnan(_present(np.abs(top_now - 1))), np.nan, _zscore(np.abs(top_now - 1), np.abs(top - 1))),
+            np.where(
+                np.isnan(_present(np.abs(taker_now - 1))), np.nan, _zscore(np.abs(taker_now - 1), np.abs(taker - 1))
+            ),
+        ]
+    )
+    age = (metrics.as_of - metrics.newest_time) / 1_000_000
+    count = (~np.isnan(value)).sum(axis=0)
+    calm = np.where(_present(variation) > 0, (value <= variation).sum(axis=0) / count, np.nan)
+    taker_signs = np.where(np.abs(taker - 1) < 1e-9, 0, np.where(taker > 1, 1, -1))
+    value_changes = np.sign(value - _before(value))
+    return Values(
+        np.nan_to_num(metrics.is_closed[-1]) != 0,
+        age,
+        metrics.open_interest_value[-1],
+        metrics.open_interest[-1],
+        metrics.top_trader_position_ratio[-1],
+        metrics.global_account_ratio[-1],
+        metrics.taker_volume_ratio[-1],
+        blank,
+        change,
+        fraction,
+        np.abs(top_now - 1),
+        np.abs(every_now - 1),
+        np.abs(taker_now - 1),
+        gap,
+        np.abs(_present(gap)),
+        variation,
+        np.where(count < 2, np.nan, _streak(value_changes, ~np.isnan(value_changes))),
+        np.where(np.isnan(taker).all(axis=0), np.nan, _streak(taker_signs, ~np.isnan(taker))),
+        np.where(np.isnan(scores).all(axis=0), np.nan, np.nansum(scores, axis=0)),
+        metrics.open_interest_value[-1] * 100 / metrics.totals.get("open_interest_value", np.nan),
+        _variation(top),
+        _variation(every),
+        _slope(value),
+        np.where(np.isnan(value_now), np.nan, _zscore(value_now, value)),
+        top_now - top_before,
+        taker_now - taker_before,
+        1 * ((top_before < 1) & (top_now > 1)) - 1 * ((top_before > 1) & (top_now < 1)),
+        np.abs(taker_now - taker_before),
+        calm,
+        blank,
+        1 * (age > 3 * PERIODS.get(metrics.interval, 600)),
+    )
+
+
+def _present(values: Floats) -> Floats:
+    """The values with NaN for 0: these statistics take a zero for missing."""
+    return np.where(values == 0, np.nan, values)
+
+
+def _before(values: Floats) -> Floats:
+    """The last value before each row that is not NaN; (rows, series)."""
+    rows = np.arange(len(values))[:, None]
+    latest = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
+    return pivots.pick(values, np.concatenate([np.full((1, values.shape[1]), -1), latest[:-1]]))
+
+
+def _relative_changes(values: Floats) -> Floats:
+    before = _before(values)
+    return (values - before) / before
+
+
+def _variation(values: Floats) -> Floats:
+    """Coefficient of variation (population); NaN with fewer than two values or a mean of 0; (series,)."""
+    mean = rolling.tail_mean(values)
+    usable = ((~np.isnan(values)).sum(axis=0) >= 2) & (mean != 0)
+    return np.where(usable, rolling.tail_std(values, ddof=0) / mean, np.nan)
+
+
+def _zscore(value: Floats, history: Floats) -> Floats:
+    """Distance of a value from the mean of its history in standard deviations, 0 where that is 0; (series,)."""
+    deviation = rolling.tail_std(history, ddof=0)
+    score = np.where(deviation == 0, 0.0, (value - rolling.tail_mean(history)) / deviation)
+    return np.where((~np.isnan(history)).sum(axis=0) < 2, np.nan, score)
+
+
+def _slope(values: Floats) -> Floats:
+    """Least-squares slope over the values that are there, in percent of the last of them; (series,)."""
+    here = ~np.isnan(values)
+    count = here.sum(axis=0)
+    place = np.cumsum(here, axis=0) - 1.0
+    # In the closed form and order of the readers' values: a constant series leaves their residue, not a clean 0.
+    products = np.cumsum(np.where(here, place * values, 0.0), axis=0)[-1]
+    total = np.cumsum(np.where(here, values, 0.0), axis=0)[-1]
+    places, squares = (count - 1) * count / 2, (count - 1) * count * (2 * count - 1) / 6
+    slope = (count * products - places * total) / (count * squares - places * places)
+    last = pivots.pick(values, pivots.newest(here, 1))[0]
+    return np.where(count < 2, np.nan, slope / last * 100)
+
+
+def _streak(signs: Floats | Ints, here: Bools) -> Floats:
+    """Rows from the newest on until a sign opposite to the newest one that is not 0, with that sign; (series,)."""
+    marked = here & (signs != 0)
+    direction = pivots.pick(signs, pivots.newest(marked, 1), 0.0)[0]
+    stop = pivots.newest(marked & (signs == -direction), 1)[0]
+    length = (here & (np.arange(len(signs))[:, None] > stop)).sum(axis=0)
+    return direction * length

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from indicators.contract import Indicator, Panel, Values, indicator, number, price, text
-from indicators.kernels import recursions, rolling
-from indicators.kernels.bars import turnover
+from indicators.kernels import pivots, recursions, rolling
+from indicators.kernels.bars import changes, close_ema, gains_and_losses, true_range, turnover, typical_price
+
+if TYPE_CHECKING:
+    from indicators.contract import Array, Floats
 
 
 @indicator(
@@ -58,3 +63,205 @@ williams_r = Indicator(
     columns=(number("WilliamsR", "williams_r", "distance of the close from the 14-bar high, -100 to 0", unit="score"),),
     formula="-100 (high14 - close) / (high14 - low14 + 1e-10)",
 )
+
+
+@indicator(
+    id="mfi",
+    table="MFI资金流量扫描器.py",
+    title="Money flow index",
+    family="momentum",
+    mode="batch",
+    lookback=20,
+    min_bars=15,
+    inputs=("high", "low", "close", "volume"),
+    columns=(number("MFI值", "mfi", "share of rising money flow over 14 bars, 0 to 100", unit="score", decimals=2),),
+    formula="100 - 100 / (1 + rising flow / falling flow); flow = typical price x volume; NULL without falling flow",
+)
+def mfi(bars: Panel) -> Values:
+    """Money flow index of 14 bars. Source: Quong and Soudack (1989)."""
+    typical = typical_price(bars)[-15:]
+    change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-14:]
+    rising, falling = np.where(change > 0, flow, 0.0).sum(axis=0), np.where(change < 0, flow, 0.0).sum(axis=0)
+    return Values(np.where(falling == 0, np.nan, 100 - 100 / (1 + rising / falling)))
+
+
+@indicator(
+    id="scalping",
+    table="剥头皮信号扫描器.py",
+    title="Scalping signal",
+    family="momentum",
+    mode="batch",
+    lookback=50,
+    min_bars=20,
+    inputs=("close",),
+    columns=(
+        text("剥头皮信号", "signal", "RSI and the order of two EMAs"),
+        number("RSI", "rsi", "relative strength of 14 bars, NULL where the price never fell", unit="score", decimals=2),
+        price("EMA9", "ema9", "EMA of 9 bars", rounded="exact"),
+        price("EMA21", "ema21", "EMA of 21 bars", rounded="exact"),
+        price("当前价格", "price", "close of the bar"),
+    ),
+    formula="RSI14 in Wilder's smoothing from 0; EMA9 and EMA21 of the close",
+)
+def scalping(bars: Panel) -> Values:
+    """Wilder's RSI with a fast and a slow EMA."""
+    gain, loss = recursions.ema(np.stack(gains_and_losses(bars.close), axis=1), 1 / 14, bars.first, rows=1)[0]
+    rsi = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
+    fast, slow, close = close_ema(bars, 9)[-1], close_ema(bars, 21)[-1], bars.close[-1]
+    signal = np.select(
+        [
+            (rsi < 30) & (close > fast) & (fast > slow),
+            (rsi > 70) & (close < fast) & (fast < slow),
+            (fast > slow) & (rsi > 50),
+            (fast < slow) & (rsi < 50),
+        ],
+        ["超卖反弹", "超买回落", "多头", "空头"],
+        "观望",
+    )
+    return Values(signal, rsi, fast, slow, close)
+
+
+HARMONICS = np.arange(2.0, 34.0)
+
+
+@indicator(
+    id="harmonic_rsi",
+    table="谐波信号扫描器.py",
+    title="Mean of 32 RSIs",
+    family="momentum",
+    mode="batch",
+    lookback=50,
+    min_bars=35,
+    inputs=("high", "low", "close"),
+    columns=(number("谐波值", "harmonic", "mean RSI of the periods 2 to 33, 0 to 100", unit="score", decimals=2),),
+    formula="mean of RSI(k) of the typical price in Wilder's smoothing, k = 2 to 33; NULL where it never fell",
+)
+def harmonic_rsi(bars: Panel) -> Values:
+    """Mean of RSIs of many periods over the typical price."""
+    gains, losses = gains_and_losses(typical_price(bars))
+    alpha = 1 / HARMONICS[:, None]
+    gain = recursions.ema(gains, alpha, bars.first, rows=1)[0]
+    loss = recursions.ema(losses, alpha, bars.first, rows=1)[0]
+    return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
+
+
+@indicator(
+    id="cci",
+    table="CCI.py",
+    title="Commodity channel index",
+    family="momentum",
+    mode="batch",
+    lookback=60,
+    min_bars=20,
+    inputs=("high", "low", "close"),
+    columns=(number("CCI", "cci", "distance of the typical price from its mean in mean deviations", unit="score"),),
+    formula="(tp - SMA20(tp)) / (0.015 mean |tp - SMA20(tp)| + 1e-10); 0 over equal bars",
+)
+def cci(bars: Panel) -> Values:
+    """Commodity channel index of 20 bars. Source: Lambert (1980)."""
+    typical = typical_price(bars)[-20:]
+    mean = rolling.tail_mean(typical)
+    return Values((typical[-1] - mean) / (0.015 * np.abs(typical - mean).mean(axis=0) + 1e-10))
+
+
+PERIODS = np.array([7.0, 14.0, 21.0])
+_DIVERGENCE_BARS = 50
+
+
+@indicator(
+    id="smart_rsi",
+    table="智能RSI扫描器.py",
+    title="RSI with adaptive thresholds",
+    family="momentum",
+    mode="batch",
+    lookback=100,
+    min_bars=15,
+    inputs=("high", "low", "close"),
+    columns=(
+        text("信号", "signal", "buy or sell where two RSIs are extreme against the trend, else wait"),
+        text("方向", "direction", "long, short or sideways"),
+        number("强度", "strength", "how extreme, 0 to 100", unit="score", decimals=2, scaled=True),
+        number("RSI均值", "rsi_mean", "mean of the three RSIs", unit="score", decimals=2, scaled=True),
+        number("RSI7", "rsi7", "RSI of 7 bars", unit="score", decimals=2),
+        number("RSI14", "rsi14", "RSI of 14 bars", unit="score", decimals=2),
+        number("RSI21", "rsi21", "RSI of 21 bars", unit="score", decimals=2),
+        text("位置", "zone", "oversold, overbought or neutral"),
+        text("背离", "divergence", "price and RSI pivots that disagree"),
+        number("超买阈值", "overbought", "threshold above which an RSI is high", unit="score", decimals=2, scaled=True),
+        number("超卖阈值", "oversold", "threshold below which an RSI is low", unit="score", decimals=2, scaled=True),
+    ),
+    formula="RSI 7, 14 and 21 with weighted means; thresholds 70 and 30 shifted by the place of ATR14 in its range",
+)
+def smart_rsi(bars: Panel) -> Values:
+    """Three RSIs against thresholds that follow volatility, with divergences from the price's pivots."""
+    atr = recursions.ema(true_range(bars), recursions.span(14), bars.first)
+    low, high = np.fmin.reduce(atr, axis=0), np.fmax.reduce(atr, axis=0)
+    factor = 1 + ((atr[-1] - low) / (high - low + 1e-10) - 0.5) * 0.2
+    overbought, oversold = np.minimum(80, 70 * factor), np.maximum(20, 30 / factor)
+
+    change = changes(bars.close)[1:]
+    # Row i of `change` belongs to bar i + 1, so a series' first change is in the row of its first bar.
+    gain = recursions.weighted_mean(np.maximum(change, 0), 1 / PERIODS[:, None], bars.first)
+    loss = recursions.weighted_mean(np.maximum(-change, 0), 1 / PERIODS[:, None], bars.first)
+    history = 100 - 100 / (1 + gain / loss)
+    rsi, medium = history[-1], history[:, 1]
+    # A mean of fewer changes than its period has does not count.
+    medium = np.where(np.arange(len(medium))[:, None] >= bars.first + 13, medium, np.nan)
+
+    valid = ~np.isnan(rsi)
+    mean = np.where(valid.any(axis=0), rolling.tail_mean(rsi), 0.0)
+    up = bars.close[-1] > close_ema(bars, 34)[-1]
+    low_twice, high_twice = (rsi < oversold).sum(axis=0) >= 2, (rsi > overbought).sum(axis=0) >= 2
+    buy, sell, known = up & low_twice, ~up & high_twice, valid.any(axis=0)
+    strength = np.select(
+        [~known, buy, sell],
+        [0.0, (oversold - mean) / oversold * 100, (mean - overbought) / (100 - overbought) * 100],
+        np.abs(50 - mean) / 50 * 100,
+    )
+    strength = np.clip(np.abs(strength), 0, 100)
+    divergence, size = _divergence(bars, medium)
+    agrees = buy & (divergence == "底背离") | sell & (divergence == "顶背离")
+    return Values(
+        np.select([buy, sell], ["买入", "卖出"], "观望"),
+        np.select([buy, sell], ["多头", "空头"], "震荡"),
+        np.where(agrees, np.minimum(100, strength + 0.5 * size), strength),
+        mean,
+        *rsi,
+        np.select([~known, low_twice, high_twice], ["中性", "超卖区", "超买区"], "中性区"),
+        divergence,
+        overbought,
+        oversold,
+    )
+
+
+def _divergence(bars: Panel, rsi: Floats) -> tuple[Array, Floats]:
+    """Kind and size of the divergence between the last two price pivots and the RSI there, each of shape (series,).
+
+    ``rsi`` begins with each series' second bar.
+    """
+    recent = rsi[-_DIVERGENCE_BARS:]
+    high, low = bars.high[-_DIVERGENCE_BARS:], bars.low[-_DIVERGENCE_BARS:]
+    highs, lows = (
+        pivots.newest(pivots.pivot_highs(high, 5), 2),
+        pivots.newest(pivots.pivot_lows(low, 5), 2),
+    )
+    enough = (highs[1] >= 0) & (lows[1] >= 0)
+    high_now, high_before = pivots.pick(high, highs)
+    low_now, low_before = pivots.pick(low, lows)
+    rsi_at_high, rsi_at_high_before = pivots.pick(recent, highs)
+    rsi_at_low, rsi_at_low_before = pivots.pick(recent, lows)
+    bearish = enough & (high_now > high_before) & (rsi_at_high < rsi_at_high_before)
+    bullish = enough & ~bearish & (low_now < low_before) & (rsi_at_low > rsi_at_low_before)
+    size = np.select(
+        [bearish, bullish],
+        [
+            np.minimum((rsi_at_high_before - rsi_at_high) / rsi_at_high_before * 100, 100),
+            np.minimum((rsi_at_low - rsi_at_low_before) / rsi_at_low_before * 100, 100),
+        ],
+        0.0,
+    )
+    # With more than a tenth of the RSI missing (its first 14 values always are) nothing is said.
+    known = (~np.isnan(rsi)).sum(axis=0)
+    silent = bars.lengths - known > 0.1 * bars.lengths
+    kind = np.select([silent, bearish, bullish], ["none", "顶背离", "底背离"], "无背离")
+    return kind, np.where(silent, 0.0, size)

@@ -21,3 +21,24 @@ data_monitor = Indicator(
     ),
     formula="bars loaded; at 1m also how many are missing to a week of 10080",
 )
+
+futures_gap_monitor = Indicator(
+    id="futures_gap_monitor",
+    table="期货情绪缺口监控.py",
+    title="Futures gap monitor",
+    family="quality",
+    mode="batch",
+    lookback=1,
+    min_bars=1,
+    inputs=(),
+    columns=(
+        integer("已加载根数", "rows_loaded", "metrics rows of the symbol, at most 240"),
+        moment("最新时间", "newest_row", "time of the newest row"),
+        integer("缺失根数", "rows_missing", "rows that the gaps between them lack"),
+        moment("首缺口起", "first_gap_start", "first missing row of the first gap"),
+        moment("首缺口止", "first_gap_end", "last missing row of the first gap"),
+    ),
+    formula="steps of more than 5 minutes between the newest 240 metrics rows within 30 days",
+    source="metrics",
+    intervals=("5m",),
+)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from indicators import futures, momentum, quality, structure, trend, volatility, volume
+from indicators import futures, momentum, patterns, profile, quality, structure, trend, trend_states, volatility, volume
 from indicators.contract import Indicator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAMILIES = (trend, momentum, volatility, volume, structure, futures, quality)
+FAMILIES = (trend, trend_states, momentum, volatility, volume, profile, structure, patterns, futures, quality)
 
 
 def _collect() -> dict[str, Indicator]:

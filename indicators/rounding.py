@@ -21,9 +21,11 @@ def rounded(values: Floats, rounding: Rounding) -> Floats:
     """
     decimals = np.full(values.shape, float(rounding.decimals))
     if rounding.significant is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             leading = np.floor(np.log10(np.abs(values)))
-        wanted = np.where(np.isfinite(leading), rounding.significant - 1 - leading, 0.0)
+            # A value that rounds to 1 or more stays as it always was.
+            small = np.rint(np.abs(values) * 10.0**rounding.decimals) < 10.0**rounding.decimals
+        wanted = np.where(np.isfinite(leading) & small, rounding.significant - 1 - leading, 0.0)
         decimals = np.clip(wanted, decimals, _MOST_DECIMALS)
     power = 10.0**decimals
     with np.errstate(over="ignore", invalid="ignore"):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from indicators.contract import Panel, Values, indicator, number, price
-from indicators.kernels import rolling
-from indicators.kernels.bars import average_true_range
+from indicators.contract import Panel, Values, indicator, number, price, text
+from indicators.kernels import pivots, recursions, rolling
+from indicators.kernels.bars import average_true_range, close_ema
+
+if TYPE_CHECKING:
+    from indicators.contract import Bools, Floats, Ints
 
 
 @indicator(
@@ -38,3 +43,96 @@ def support_resistance(bars: Panel) -> Values:
     above = np.where(close == 0, 0.0, (resistance - close) / close * 100)
     nearest = np.minimum(np.abs(below), np.abs(above))
     return Values(support, resistance, close, average_true_range(bars, 14)[-1], below, above, nearest)
+
+
+@indicator(
+    id="smart_money_structure",
+    table="大资金操盘扫描器.py",
+    title="Market structure",
+    family="structure",
+    mode="batch",
+    lookback=250,
+    min_bars=50,
+    inputs=("open", "high", "low", "close"),
+    columns=(
+        text("信号", "signal", "buy from a score of 5, sell from -5, else wait"),
+        text("方向", "direction", "sign of the score"),
+        number("评分", "score", "sum of the parts below", unit="score", decimals=2, scaled=True),
+        text("结构事件", "event", "break of a swing, with or against the bias"),
+        text("偏向", "bias", "side of EMA34 that the close is on"),
+        text("订单块", "order_block", "last bar against the bias within 8 bars"),
+        price("订单块上沿", "order_block_top", "upper edge of that bar, 0 where there is none"),
+        price("订单块下沿", "order_block_bottom", "lower edge of that bar, 0 where there is none"),
+        text("缺口类型", "gap", "newest three-bar gap within 5 bars, the newest bar excepted"),
+        text("价格区域", "zone", "place of the close in the range of 100 bars"),
+        price("摆动高点", "swing_high", "last pivot high of 5 bars on either side"),
+        price("摆动低点", "swing_low", "last pivot low of 5 bars on either side"),
+    ),
+    formula="breaks of swings ±3.5, against the bias ±4.5; order block ±1.5; gap ±1.2; zone ±1; distance to swing",
+)
+def smart_money_structure(bars: Panel) -> Values:
+    """Score of swings, order blocks, gaps and the place in the range."""
+    close = bars.close[-1]
+    swing_high = pivots.pick(bars.high, pivots.newest(pivots.pivot_highs(bars.high, 5), 1))[0]
+    swing_low = pivots.pick(bars.low, pivots.newest(pivots.pivot_lows(bars.low, 5), 1))[0]
+    # A swing at a price of zero counts as none.
+    high, low = np.where(swing_high == 0, np.nan, swing_high), np.where(swing_low == 0, np.nan, swing_low)
+    bull = close >= close_ema(bars, 34)[-1]
+    over, under = close > high, close < low
+    turn_down, turn_up = bull & under, ~bull & over
+    event = np.select(
+        [turn_down, turn_up, under, over], ["结构反转向下", "结构反转向上", "空头突破", "多头突破"], "区间震荡"
+    )
+    score = 3.5 * over - 3.5 * under - 4.5 * turn_down + 4.5 * turn_up
+
+    # Row i of the returns belongs to bar i + 1, so a series' first return is in the row of its first bar.
+    returns = np.abs(bars.close[1:] / bars.close[:-1] - 1)
+    swing = recursions.weighted_mean(returns, 2 / 15, bars.first)[-1] * close
+    distance = np.where(bull, close - low, high - close)
+    place = np.where(swing == 0, 0.5, np.clip((distance - (-2 * swing)) / (2 * swing - (-2 * swing)), 0, 1))
+    score = score + np.where(np.isnan(distance), 0.0, 0.2 * place)
+
+    block, top, bottom = _order_block(bars, bull)
+    gap = _gap(bars)
+    width = min(100, bars.rows)
+    ceiling = np.fmax.reduce(bars.high[-width:], axis=0)
+    floor = np.fmin.reduce(bars.low[-width:], axis=0)
+    zone = np.select(
+        [close >= ceiling, close >= (ceiling + floor) / 2, close <= floor], ["极端溢价", "溢价区", "极端折价"], "折价区"
+    )
+    score = score + np.where(block, np.where(bull, 1.5, -1.5), 0.0)
+    score = score + 1.2 * gap
+    score = score + 1.0 * (bull & (zone == "折价区")) - 1.0 * (~bull & (zone == "溢价区"))
+    return Values(
+        np.select([score >= 5, score <= -5], ["买入", "卖出"], "观望"),
+        np.where(score >= 0, "多头", "空头"),
+        score,
+        event,
+        np.where(bull, "多头", "空头"),
+        np.where(block, np.where(bull, "多头订单块", "空头订单块"), "无"),
+        top,
+        bottom,
+        np.select([gap == 1, gap == -1], ["多头缺口", "空头缺口"], "无"),
+        zone,
+        swing_high,
+        swing_low,
+    )
+
+
+def _order_block(bars: Panel, bull: Bools) -> tuple[Bools, Floats, Floats]:
+    """Whether one of the last 8 bars closed against the bias, and the edges of the last that did; (series,) each."""
+    open_, high, low, close = (values[-8:] for values in (bars.open, bars.high, bars.low, bars.close))
+    last = pivots.newest(np.where(bull, close < open_, close > open_), 1)
+    opened, closed = pivots.pick(open_, last, 0.0)[0], pivots.pick(close, last, 0.0)[0]
+    highest, lowest = pivots.pick(high, last, 0.0)[0], pivots.pick(low, last, 0.0)[0]
+    top = np.where(bull, np.maximum(opened, closed), np.maximum(opened, highest))
+    bottom = np.where(bull, np.minimum(lowest, opened), np.minimum(opened, closed))
+    return last[0] >= 0, top, bottom
+
+
+def _gap(bars: Panel) -> Ints:
+    """1 or -1 for the newest gap up or down whose third bar is among the four before the newest; shape (series,)."""
+    high, low = bars.high[-7:-1], bars.low[-7:-1]
+    up = (low[1:-1] > high[:-2]) & (low[2:] > high[:-2])
+    down = (high[1:-1] < low[:-2]) & (high[2:] < low[:-2])
+    return recursions.held(np.where(up, 1, np.where(down, -1, 0)))[-1]

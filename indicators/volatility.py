@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from indicators.contract import Indicator, Panel, Values, indicator, number, price, text
+from indicators.contract import NO_TEXT, Indicator, Panel, Values, indicator, number, price, text
 from indicators.kernels import rolling
-from indicators.kernels.bars import average_true_range, close_mean, turnover
+from indicators.kernels.bars import average_true_range, close_ema, close_mean, turnover, typical_price
 
 
 @indicator(
@@ -95,3 +95,78 @@ donchian = Indicator(
     ),
     formula="upper = high20; lower = low20; middle = (upper + lower) / 2",
 )
+
+
+@indicator(
+    id="keltner",
+    table="Keltner.py",
+    title="Keltner channel",
+    family="volatility",
+    mode="batch",
+    lookback=60,
+    min_bars=20,
+    inputs=("high", "low", "close"),
+    columns=(
+        price("上轨", "upper", "middle plus two average true ranges"),
+        price("中轨", "middle", "EMA of 20 bars"),
+        price("下轨", "lower", "middle less two average true ranges"),
+        price("ATR", "atr", "average true range of 10 bars"),
+    ),
+    formula="EMA20(close) ± 2 ATR10",
+)
+def keltner(bars: Panel) -> Values:
+    """Keltner channel around an EMA. Source: Keltner (1960) in Linda Raschke's form."""
+    middle, atr = close_ema(bars, 20)[-1], average_true_range(bars, 10)[-1]
+    return Values(middle + 2 * atr, middle, middle - 2 * atr, atr)
+
+
+RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
+
+
+@indicator(
+    id="vwma_fib_bands",
+    table="量能斐波狙击扫描器.py",
+    title="Fibonacci bands around the VWMA",
+    family="volatility",
+    mode="batch",
+    lookback=220,
+    min_bars=210,
+    inputs=("high", "low", "close", "volume"),
+    columns=(
+        text("信号", "signal", "buy or sell where the close leaves a band, else wait"),
+        text("方向", "direction", "long or short"),
+        number("强度", "strength", "rank of the band left, or distance from the basis", unit="score", decimals=2),
+        text("价格区域", "zone", "inside the widest band above or below the basis, or outside"),
+        price("VWMA基准", "basis", "volume-weighted mean of 200 bars", rounded="exact"),
+    ),
+    formula="VWMA200(tp) ± (0.236, 0.382, 0.5, 0.618, 0.764, 1) x 3 std200(tp)",
+    short={"信号": "数据不足"},
+)
+def vwma_fib_bands(bars: Panel) -> Values:
+    """Fibonacci fractions of three standard deviations around a volume-weighted mean."""
+    typical = typical_price(bars)
+    traded = rolling.moving_sum(bars.volume, 200, bars.first)[0][-1]
+    basis = rolling.moving_sum(typical * bars.volume, 200, bars.first)[0][-1] / traded
+    deviation = 3 * rolling.tail_std(typical[-200:])
+    close, before = bars.close[-1], bars.close[-2]
+    upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation
+    distance = np.abs(close - basis) / np.maximum(deviation, 1e-9) * 100
+    above = close >= basis
+    zone = np.select(
+        [above & (close <= upper[-1]), ~above & (close >= lower[-1])], ["上通道(1.0)", "下通道(1.0)"], "中间"
+    )
+    # The narrowest band that the close has left decides, on either side.
+    up, down = (before <= upper) & (close > upper), (before >= lower) & (close < lower)
+    left = (up | down).any(axis=0)
+    band = (up | down).argmax(axis=0)
+    buy = left & np.take_along_axis(up, band[None], axis=0)[0]
+    sell = left & ~buy
+    # Without volume there is no basis, and nothing to say.
+    known = np.isfinite(basis)
+    return Values(
+        np.where(known, np.select([buy, sell], ["买入", "卖出"], "观望"), NO_TEXT),
+        np.where(known, np.where(buy | ~sell & above, "多头", "空头"), NO_TEXT),
+        np.where(left, (band + 1) * (1 + np.minimum(distance / 50, 1)), np.minimum(distance / 10, 6)),
+        np.where(known, zone, NO_TEXT),
+        basis,
+    )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from indicators.contract import Indicator, integer, number, price, text
+import numpy as np
+
+from indicators.contract import Indicator, Panel, Values, indicator, integer, number, price, text
+from indicators.kernels import rolling
+from indicators.kernels.bars import changes, turnover, typical_price
 
 base_data = Indicator(
     id="base_data",
@@ -83,3 +87,96 @@ volume_ratio = Indicator(
     formula="volume / SMA20(volume), the newest bar included; classes at 5, 2, 1 and 0.7",
     short={"信号概述": "数据不足"},
 )
+
+
+@indicator(
+    id="obv",
+    table="OBV能量潮扫描器.py",
+    title="On-balance volume",
+    family="volume",
+    mode="incremental",
+    lookback=50,
+    min_bars=32,
+    inputs=("close", "volume"),
+    columns=(
+        number("OBV值", "obv", "volume of rising less volume of falling bars", unit="base"),
+        number("OBV变化率", "change", "change over 29 bars relative to the value then", unit="fraction"),
+    ),
+    formula="running sum of sign(close - previous close) x volume",
+)
+def obv(bars: Panel) -> Values:
+    """On-balance volume since the first bar. Source: Granville (1963)."""
+    flow = np.cumsum(np.nan_to_num(np.sign(changes(bars.close)) * bars.volume), axis=0)
+    base = flow[-30]
+    return Values(flow[-1], (flow[-1] - base) / np.maximum(np.abs(base), 1e-9))
+
+
+@indicator(
+    id="cvd",
+    table="CVD信号排行榜.py",
+    title="Cumulative volume delta",
+    family="volume",
+    mode="incremental",
+    lookback=400,
+    min_bars=2,
+    inputs=("volume", "taker_buy_volume"),
+    columns=(
+        number("CVD值", "cvd", "volume bought less volume sold by takers", unit="base"),
+        number("变化率", "change", "change over 359 bars relative to the value then", unit="fraction"),
+    ),
+    formula="running sum of taker buys less taker sells; half the volume where takers are unknown",
+)
+def cvd(bars: Panel) -> Values:
+    """Cumulative volume delta since the first bar."""
+    volume = np.nan_to_num(bars.volume)
+    buys = np.where(np.isnan(bars.taker_buy_volume), 0.5 * volume, bars.taker_buy_volume)
+    flow = np.cumsum(buys - np.maximum(volume - buys, 0), axis=0)
+    back = np.minimum(360, bars.lengths - 1)
+    base = np.take_along_axis(flow, np.maximum(bars.rows - back, 0)[None] % bars.rows, axis=0)[0]
+    return Values(flow[-1], (flow[-1] - base) / (np.abs(base) + 1e-9))
+
+
+@indicator(
+    id="vwap",
+    table="VWAP离线信号扫描.py",
+    title="Volume-weighted average price",
+    family="volume",
+    mode="batch",
+    lookback=300,
+    min_bars=10,
+    inputs=("high", "low", "close", "volume", "quote_volume"),
+    columns=(
+        price("VWAP价格", "vwap", "volume-weighted mean of the typical price over 300 bars", rounded="exact"),
+        price("偏离度", "deviation", "close less the VWAP", rounded="exact"),
+        number("偏离百分比", "deviation_percent", "the same relative to the VWAP", unit="percent", decimals=4),
+        number("成交量加权", "volume", "volume of the bar, 1e-9 instead of 0", unit="base"),
+        price("当前价格", "price", "close of the bar"),
+        number("成交额（USDT）", "turnover", "turnover of the bar", unit="quote"),
+        price("VWAP上轨", "upper", "VWAP plus a standard deviation", rounded="exact"),
+        price("VWAP下轨", "lower", "VWAP less a standard deviation", rounded="exact"),
+        price("VWAP带宽", "bandwidth", "upper less lower", rounded="exact"),
+        number("VWAP带宽百分比", "bandwidth_percent", "the same relative to the VWAP", unit="percent", decimals=4),
+    ),
+    formula="sum(tp x volume) / sum(volume) over 300 bars, ± population std of tp",
+)
+def vwap(bars: Panel) -> Values:
+    """Rolling VWAP of up to 300 bars with a band of one unweighted standard deviation."""
+    typical, volume, close = typical_price(bars)[-300:], bars.volume[-300:], bars.close[-1]
+    volume = np.where(volume == 0, 1e-9, volume)
+    average = np.nansum(typical * volume, axis=0) / np.nansum(volume, axis=0)
+    average = np.where(np.isfinite(average) & (average != 0), average, close)
+    deviation = rolling.tail_std(typical, ddof=0)
+    upper, lower = average + deviation, average - deviation
+    width = np.maximum(upper - lower, 0)
+    return Values(
+        average,
+        close - average,
+        np.where(average == 0, 0.0, (close - average) / average * 100),
+        volume[-1],
+        close,
+        turnover(bars),
+        upper,
+        lower,
+        width,
+        np.where(average == 0, 0.0, width / average * 100),
+    )

@@ -245,7 +245,7 @@ def indicators_command(as_json: AsJson = False) -> None:
                 "title": declared.title,
                 "family": declared.family,
                 "mode": declared.mode,
-                "min_bars": declared.bars_needed,
+                "min_bars": declared.bars_needed(),
                 "formula": declared.formula,
                 "columns": [
                     {"label": c.label, "name": c.name, "unit": c.unit, "meaning": c.meaning} for c in declared.columns
@@ -261,7 +261,7 @@ def indicators_command(as_json: AsJson = False) -> None:
     table = Table("id", "table", "family", "mode", "min bars", "columns", box=None, header_style="bold")
     for declared in INDICATORS.values():
         labels = ", ".join(column.label for column in declared.columns)
-        table.add_row(declared.id, declared.table, declared.family, declared.mode, str(declared.bars_needed), labels)
+        table.add_row(declared.id, declared.table, declared.family, declared.mode, str(declared.bars_needed()), labels)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

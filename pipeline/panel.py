@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Array, Floats, Ints, Panel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 _NEEDED = ("open", "high", "low", "close", "volume")
@@ -44,10 +45,12 @@ def pivot_bars(table: pa.Table, interval: str, as_of: datetime, lookback: int) -
     return _pivot(table, interval, as_of, lookback, BAR_FIELDS, _NEEDED, "bar")
 
 
-def pivot_metrics(table: pa.Table, interval: str, as_of: datetime, rows: int, symbols: Sequence[str]) -> Pivot:
-    """Panel of futures metrics of some symbols."""
-    chosen = table.filter(pa.compute.is_in(table["symbol"], value_set=pa.array(symbols, table["symbol"].type)))
-    return _pivot(chosen, interval, as_of, rows, METRIC_FIELDS, (), "metrics row")
+def pivot_metrics(
+    table: pa.Table, interval: str, as_of: datetime, rows: int, symbols: Sequence[str], totals: Mapping[str, float]
+) -> Pivot:
+    """Panel of futures metrics of some symbols, with the totals over all of them."""
+    chosen = table.filter(pc.is_in(table["symbol"], value_set=pa.array(symbols, table["symbol"].type)))
+    return _pivot(chosen, interval, as_of, rows, METRIC_FIELDS, (), "metrics row", totals)
 
 
 def _pivot(
@@ -58,6 +61,7 @@ def _pivot(
     names: Sequence[str],
     needed: Sequence[str],
     noun: str,
+    totals: Mapping[str, float] | None = None,
 ) -> Pivot:
     skipped: Counter[str] = Counter()
     fields = {name: _floats(table[name]) for name in names}
@@ -105,6 +109,7 @@ def _pivot(
         lengths=lengths,
         time=_scatter(time[order], place, height, len(columns), 0),
         fields={name: _scatter(values, place, height, len(columns), np.nan) for name, values in kept.items()},
+        totals=totals or {},
     )
     ranked = pa.table(
         {

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from indicators.contract import Array, Indicator, Panel, Values
+from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
 from indicators.registry import INDICATORS
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError
@@ -25,6 +25,7 @@ from pipeline.statements import Sql, identifier, join, literal, statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from pipeline.panel import Pivot
     from pipeline.record import Record
@@ -93,6 +94,15 @@ class WorkFile:
             {"interval": interval},
         )
 
+    def market_totals(self, interval: str, as_of: datetime, metrics: pa.Table) -> dict[str, float]:
+        """Sums over every symbol that has metrics, by field; a total that is unknown or 0 is left out."""
+        self._door.register("incoming", metrics)
+        found = self._door.execute(
+            statement("workfile/market_total"), {"interval": interval, "as_of": as_of}
+        ).fetchone()
+        self._door.unregister("incoming")
+        return {"open_interest_value": float(found[0])} if found and found[0] else {}
+
     def compute(self, declared: Indicator, panel: Panel) -> Values:
         """Values of an SQL indicator over the bars (or metrics) loaded last; a series without a row is undefined.
 
@@ -139,7 +149,7 @@ class WorkFile:
                 "title": declared.title,
                 "family": declared.family,
                 "mode": declared.mode,
-                "min_bars": declared.bars_needed,
+                "min_bars": declared.bars_needed(),
                 "position": position,
                 "column_name": column.name,
                 "sqlite_table": declared.table,
@@ -190,14 +200,15 @@ def _create(declared: Indicator) -> Sql:
 
 
 def _spread(found: Array, series: Array, width: int, kind: str) -> Array:
-    """A result column in the panel's order: NaN (None for text) where the statement had no row or NULL."""
+    """A result column in the panel's order: NaN (None, NO_MOMENT) where the statement had no row or NULL."""
     if kind == "text":
         texts = np.full(width, None, dtype=np.object_)
         texts[series] = np.ma.filled(np.ma.asarray(found, dtype=np.object_), None)
         return texts
     if kind == "time":
-        moments = np.zeros(width, dtype=np.int64)
-        moments[series] = np.asarray(found).astype("datetime64[us]").astype(np.int64)
+        moments = np.full(width, NO_MOMENT)
+        known = np.ma.asarray(found).astype("datetime64[us]").astype(np.int64)
+        moments[series] = np.ma.filled(known, NO_MOMENT)
         return moments
     numbers = np.full(width, np.nan)
     numbers[series] = np.ma.filled(np.ma.asarray(found).astype(np.float64), np.nan)

@@ -8,11 +8,10 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psycopg
@@ -20,6 +19,9 @@ import pytest
 
 from pipeline.embedded import embedded_postgres
 from tests import goldens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 CANDLEMILL = Path(sys.executable).with_name("candlemill")
 

@@ -47,3 +47,21 @@ def close_mean(bars: Panel, width: int) -> Floats:
 def turnover(bars: Panel) -> Floats:
     """Turnover of the newest bar in quote currency, 0 where the source gave none; shape (series,)."""
     return np.nan_to_num(bars.quote_volume[-1])
+
+
+def typical_price(bars: Panel) -> Floats:
+    """Mean of high, low and close, shape (bars, series)."""
+    return bars.shared(("typical_price",), lambda: (bars.high + bars.low + bars.close) / 3)
+
+
+def changes(values: Floats) -> Floats:
+    """Difference to the bar before, NaN at a series' first bar; shape (bars, series)."""
+    differences = np.full_like(values, np.nan)
+    np.subtract(values[1:], values[:-1], out=differences[1:])
+    return differences
+
+
+def gains_and_losses(values: Floats) -> tuple[Floats, Floats]:
+    """Rises and falls from bar to bar, both as positive numbers, 0 at a series' first bar; shape (bars, series)."""
+    change = changes(values)
+    return np.where(change > 0, change, 0.0), np.where(change < 0, -change, 0.0)

@@ -1,63 +1,107 @@
 """Recursions over time, vectorised over series.
 
 Arrays have shape (bars, series) or (bars, variants, series), newest row last. ``first`` is the row at which each series
-begins, shape (series,), never falling from column to column: the series under way at a row are a prefix of the columns,
-so each step works on contiguous slices. Rows before a series begins are NaN in the result.
+begins, shape (series,), never falling from column to column. Rows before a series begins are NaN in the result.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from indicators.kernels.rolling import moving_mean
+from indicators.kernels.under_way import steps
 
+if TYPE_CHECKING:
     from indicators.contract import Bools, Floats, Ints
 
 
-def steps(first: Ints, rows: int) -> Iterator[tuple[int, int, int]]:
-    """Rows in which some series is under way: (row, series under way before it, series under way in it)."""
-    if len(first) == 0:
-        return
-    start = int(first[0])
-    under_way = np.searchsorted(first, np.arange(start, rows), side="right").tolist()
-    before = 0
-    for row, now in enumerate(under_way, start):
-        yield row, before, now
-        before = now
+Number = TypeVar("Number", float, "Floats")
 
 
-def ema(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
+def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
     """Exponential moving average seeded with the first value: y_t = y_{t-1} + alpha (x_t - y_{t-1}).
 
     This arrangement leaves a constant series exactly constant. Wilder's smoothing of period p is alpha = 1/p.
 
     Args:
-        values: shape (bars, series), without NaN from ``first`` on.
+        values: shape (bars, series), or (bars, variants, series), without NaN from ``first`` on.
         alpha: weight of the newest value, 0 < alpha <= 1; an array of shape (variants, 1) computes several at once.
         first: row of each series' first value.
+        rows: newest rows to return; None: all.
 
     Returns:
-        Shape (bars, series), or (bars, variants, series) for an array of alphas.
+        Shape (rows, series), or (rows, variants, series) for several variants.
 
     Source: Hunter, The Exponentially Weighted Moving Average (1986); the seed is that of charting packages.
     """
-    variants = np.shape(alpha)[:-1]
-    averages = np.full((values.shape[0], *variants, values.shape[1]), np.nan)
-    for row, before, now in steps(first, len(values)):
+    bars = len(values)
+    skipped = 0 if rows is None else max(bars - rows, 0)
+    shape = np.broadcast_shapes(values.shape[1:], np.shape(alpha))
+    averages = np.full((bars - skipped, *shape), np.nan)
+    average = np.full(shape, np.nan)
+    for row, before, now in steps(first, bars):
         if before:
-            old = averages[row - 1, ..., :before]
-            step = values[row, :before] - old
+            under_way = average[..., :before]
+            step = values[row, ..., :before] - under_way
             step *= alpha
-            np.add(old, step, out=averages[row, ..., :before])
+            under_way += step
         if now > before:
-            averages[row, ..., before:now] = values[row, before:now]
+            average[..., before:now] = values[row, ..., before:now]
+        if row >= skipped:
+            averages[row - skipped, ..., :now] = average[..., :now]
     return averages
 
 
-def span(period: float) -> float:
+def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
+    """Mean of all values so far with weights (1 - alpha)^k, newest k = 0; what an EMA is before its seed fades.
+
+    Args:
+        values: shape (bars, series), without NaN from ``first`` on.
+        alpha: 0 < alpha < 1; an array of shape (variants, 1) computes several at once.
+        first: row of each series' first value.
+
+    Returns:
+        Shape (bars, series), or (bars, variants, series). A constant series stays exactly constant.
+    """
+    shape = np.broadcast_shapes(values.shape[1:], np.shape(alpha))
+    means = np.full((len(values), *shape), np.nan)
+    weight = np.zeros(shape)
+    for row, before, now in steps(first, len(values)):
+        weight[..., :now] *= 1.0 - alpha
+        if before:
+            old = means[row - 1, ..., :before]
+            step = values[row, :before] - old
+            step /= weight[..., :before] + 1.0
+            np.add(old, step, out=means[row, ..., :before])
+        if now > before:
+            means[row, ..., before:now] = values[row, before:now]
+        weight[..., :now] += 1.0
+    return means
+
+
+def smoothed(values: Floats, period: int, first: Ints) -> Floats:
+    """Smoothed moving average: the mean of the first ``period`` values, then (y_{t-1} (p - 1) + x_t) / p.
+
+    Shape (bars, series); NaN before the series has ``period`` values.
+    """
+    averages = np.full_like(values, np.nan)
+    seeds = moving_mean(values, period, first)
+    for row, before, now in steps(first + period - 1, len(values)):
+        averages[row, :before] = (averages[row - 1, :before] * (period - 1) + values[row, :before]) / period
+        averages[row, before:now] = seeds[row, before:now]
+    return averages
+
+
+def held(events: Ints) -> Ints:
+    """The last event so far, 0 before the first: a state that holds until something happens. Shape (bars, series)."""
+    rows = np.arange(len(events))[:, None]
+    latest = np.maximum.accumulate(np.where(events != 0, rows, 0), axis=0)
+    return np.take_along_axis(events, latest, axis=0)
+
+
+def span(period: Number) -> Number:
     """The alpha of an EMA that is named by its span: 2 / (period + 1)."""
     return 2.0 / (period + 1.0)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.kernels.recursions import steps
+from indicators.kernels.under_way import steps
 
 if TYPE_CHECKING:
     from indicators.contract import Floats, Ints
@@ -39,13 +39,19 @@ def lowest(values: Floats, width: int) -> Floats:
     return _extreme(values, width, np.minimum)
 
 
-def moving_mean(values: Floats, width: int, first: Ints) -> Floats:
-    """Mean of the last ``width`` rows of each series (fewer at its beginning), shape (bars, series).
+def highest_so_far(values: Floats, width: int) -> Floats:
+    """Maximum of the last ``width`` rows but NaN, of fewer at the beginning; shape (bars, series)."""
+    padding = np.full((width - 1, values.shape[1]), np.nan)
+    return _extreme(np.concatenate([padding, values]), width, np.fmax)
+
+
+def moving_sum(values: Floats, width: int, first: Ints) -> tuple[Floats, Floats]:
+    """Sum and mean of the last ``width`` rows of each series (fewer at its beginning), each of shape (bars, series).
 
     A compensated running sum: for each row the value that leaves the window is taken off, then the new one is added,
     with one compensation for each of the two. A direct sum is as good to 1e-15, but the mean of prices with few
     decimals often lies half-way between two rounded values, and there this order of evaluation is what the readers'
-    values come from. A window of equal values has exactly their value as mean.
+    values come from. A window of equal values has exactly their value as mean, and its multiple as sum.
 
     Args:
         values: shape (bars, series), without NaN from ``first`` on.
@@ -54,10 +60,9 @@ def moving_mean(values: Floats, width: int, first: Ints) -> Floats:
 
     Source: Kahan, Further Remarks on Reducing Truncation Errors (1965).
     """
-    means = np.full_like(values, np.nan)
+    sums, means = np.full_like(values, np.nan), np.full_like(values, np.nan)
     total, lost_adding, lost_removing = (np.zeros(values.shape[1]) for _ in range(3))
     equal = np.zeros(values.shape[1], dtype=np.int64)
-    leaving = 0
     under_way: list[int] = []
     for row, before, now in steps(first, len(values)):
         under_way.append(now)
@@ -69,8 +74,15 @@ def moving_mean(values: Floats, width: int, first: Ints) -> Floats:
         equal[:before] = np.where(new[:before] == values[row - 1, :before], equal[:before] + 1, 1)
         equal[before:now] = 1
         count = np.minimum(row + 1 - first[:now], width)
-        means[row, :now] = np.where(equal[:now] >= count, new, total[:now] / count)
-    return means
+        constant = equal[:now] >= count
+        sums[row, :now] = np.where(constant, new * count, total[:now])
+        means[row, :now] = np.where(constant, new, total[:now] / count)
+    return sums, means
+
+
+def moving_mean(values: Floats, width: int, first: Ints) -> Floats:
+    """Mean of the last ``width`` rows of each series (fewer at its beginning), shape (bars, series); see moving_sum."""
+    return moving_sum(values, width, first)[1]
 
 
 def _compensated_add(total: Floats, lost: Floats, values: Floats) -> None:

@@ -1,0 +1,48 @@
+"""Pivots: bars that stand out from their neighbours, and picking the newest of some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indicators.kernels import rolling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from indicators.contract import Array, Bools, Floats, Ints
+
+
+def pivot_highs(values: Floats, half: int) -> Bools:
+    """Rows that equal the maximum of themselves and ``half`` rows on either side; ties count. Shape (bars, series)."""
+    return _pivots(values, rolling.highest, half)
+
+
+def pivot_lows(values: Floats, half: int) -> Bools:
+    """Rows that equal the minimum of themselves and ``half`` rows on either side; ties count. Shape (bars, series)."""
+    return _pivots(values, rolling.lowest, half)
+
+
+def _pivots(values: Floats, extreme: Callable[[Floats, int], Floats], half: int) -> Bools:
+    found = np.zeros(values.shape, dtype=np.bool_)
+    width = 2 * half + 1
+    if len(values) >= width:
+        found[half:-half] = values[half:-half] == extreme(values, width)
+    return found
+
+
+def newest(marked: Bools, count: int) -> Ints:
+    """Rows of the newest ``count`` marked bars of each series, newest first; -1 where there are fewer.
+
+    Shape (count, series).
+    """
+    rows = np.where(marked, np.arange(len(marked))[:, None], -1)
+    if len(rows) < count:
+        rows = np.concatenate([np.full((count - len(rows), rows.shape[1]), -1), rows])
+    return np.sort(np.partition(rows, len(rows) - count, axis=0)[-count:], axis=0)[::-1]
+
+
+def pick(values: Array, rows: Ints, missing: float = np.nan) -> Array:
+    """Values at some rows of each series, shape of ``rows``; ``missing`` where the row is -1."""
+    return np.where(rows < 0, missing, np.take_along_axis(values, np.maximum(rows, 0), axis=0))

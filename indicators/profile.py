@@ -1,0 +1,191 @@
+"""Volume by price, and how easily it trades: profiles over the whole window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indicators.contract import Column, Panel, Rounding, Values, indicator, number, price, text
+from indicators.kernels import rolling
+from indicators.kernels.bars import turnover, typical_price
+from indicators.rounding import rounded
+
+if TYPE_CHECKING:
+    from indicators.contract import Array, Bools, Floats
+
+BINS = 48
+_NODE_ROUNDING = Rounding(2, significant=6)
+_MEASURE_ROUNDING = Rounding(10, significant=6)
+
+
+@indicator(
+    id="vpvr_profile",
+    table="VPVR排行生成器.py",
+    title="Volume profile",
+    family="volume",
+    mode="batch",
+    lookback=200,
+    min_bars=5,
+    inputs=("high", "low", "close", "volume"),
+    columns=(
+        price("VPVR价格", "point_of_control", "middle of the price bin with the most volume", rounded="exact"),
+        number("成交量分布", "control_volume", "volume of that bin", unit="base", decimals=2),
+        price("价值区下沿", "value_area_low", "lower edge of the value area", rounded="exact"),
+        price("价值区上沿", "value_area_high", "upper edge of the value area", rounded="exact"),
+        price("价值区宽度", "value_area_width", "upper less lower edge", rounded="exact"),
+        number(
+            "价值区宽度百分比", "width_percent", "the same relative to the point of control", unit="percent", decimals=4
+        ),
+        number("价值区覆盖率", "coverage", "share of the volume inside the value area", unit="percent", decimals=2),
+        text("高成交节点", "high_nodes", "middles of the bins with at least 0.7 of the most volume, comma list"),
+        text("低成交节点", "low_nodes", "middles of the bins with at most 0.25 of the most volume, comma list"),
+        text("价值区位置", "position", "close above, below or inside the value area"),
+    ),
+    formula="48 price bins by typical price; value area grown from the fullest bin to 70 % of the volume",
+)
+def vpvr_profile(bars: Panel) -> Values:
+    """Volume profile of the whole window. Source: Steidlmayer's market profile, by volume."""
+    low, high = np.fmin.reduce(bars.low, axis=0), np.fmax.reduce(bars.high, axis=0)
+    margin = np.where(high <= low, np.maximum(low * 0.001, 1e-6), 0.0)
+    low, high = low - margin, high + margin
+    width = (high - low) / BINS
+    place = (typical_price(bars) - low) / (high - low) * BINS
+    bin_ = np.clip(np.nan_to_num(place), 0, BINS - 1).astype(np.int64)
+    # Bins of all series in one count: series s has the numbers from s x 48 on.
+    traded = np.where(bars.volume > 0, bars.volume, 0.0)
+    counted = np.bincount((bin_ + np.arange(bars.series) * BINS).ravel(), traded.ravel(), BINS * bars.series)
+    volumes = counted.astype(np.float64, copy=False).reshape(bars.series, BINS).T
+    total = np.cumsum(traded, axis=0)[-1]
+
+    peak = volumes.argmax(axis=0)
+    peak_volume = volumes[peak, np.arange(bars.series)]
+    first, last, covered = _value_area(volumes, peak, total)
+    middles = ((low + np.arange(BINS)[:, None] * width) + (low + np.arange(1, BINS + 1)[:, None] * width)) / 2
+    bottom, top = low + first * width, low + (last + 1) * width
+    control = middles[peak, np.arange(bars.series)]
+    close = bars.close[-1]
+    return Values(
+        control,
+        peak_volume,
+        bottom,
+        top,
+        top - bottom,
+        np.where(control == 0, 0.0, (top - bottom) / control * 100),
+        covered * 100,
+        _listed(middles, volumes >= peak_volume * 0.7),
+        _listed(middles, (volumes > 0) & (volumes <= peak_volume * 0.25)),
+        np.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
+        defined=total > 0,
+    )
+
+
+def _value_area(volumes: Floats, peak: Array, total: Floats) -> tuple[Array, Array, Floats]:
+    """First and last bin of the area around the peak with 70 % of the volume, and its share; (series,) each.
+
+    It grows by the fuller neighbour, by the lower one where they are equal.
+    """
+    series = np.arange(volumes.shape[1])
+    # A bin beyond either end is emptier than any.
+    fenced = np.concatenate([np.full((1, len(series)), -1.0), volumes, np.full((1, len(series)), -1.0)])
+    first, last = peak.copy(), peak.copy()
+    covered = volumes[peak, series] / total
+    for _ in range(BINS - 1):
+        growing = (covered < 0.7) & ((first > 0) | (last < BINS - 1))
+        if not growing.any():
+            break
+        below, above = fenced[first, series], fenced[last + 2, series]
+        down = growing & (below >= above) & (first > 0)
+        up = growing & ~down & (last < BINS - 1)
+        first, last = first - down, last + up
+        covered = covered + np.where(down, below, np.where(up, above, 0.0)) / total
+    return first, last, covered
+
+
+def _listed(middles: Floats, chosen: Bools) -> Array:
+    """The chosen middles of each series as a comma list, in rising order; shape (series,)."""
+    numbers = rounded(middles, _NODE_ROUNDING).astype(np.str_).astype(np.object_)
+    lists = np.full(middles.shape[1], "", dtype=np.object_)
+    for number_, here in zip(numbers, chosen, strict=True):
+        lists = np.where(here, np.where(lists == "", number_, lists + "," + number_), lists)
+    return lists
+
+
+@indicator(
+    id="liquidity_score",
+    table="流动性扫描器.py",
+    title="Liquidity score",
+    family="volume",
+    mode="batch",
+    lookback=200,
+    min_bars=50,
+    inputs=("close", "volume", "taker_buy_volume", "quote_volume"),
+    columns=(
+        number("流动性得分", "score", "weighted sum of the four scores", unit="score", decimals=2),
+        text("流动性等级", "grade", "class of the score"),
+        number("Amihud得分", "amihud_score", "price impact of turnover against its history", unit="score", decimals=2),
+        number("Kyle得分", "kyle_score", "price impact of taker flow", unit="score", decimals=2),
+        number("波动率得分", "volatility_score", "calmness of 60 bars", unit="score", decimals=2),
+        number("成交量得分", "volume_score", "volume against the mean of 60 bars", unit="score", decimals=2),
+        Column("Amihud原值", "amihud", "absolute log return per turnover", "real", "ratio", _MEASURE_ROUNDING),
+        Column("Kyle原值", "kyle", "return per unit of taker flow", "real", "ratio", _MEASURE_ROUNDING),
+        number("成交额（USDT）", "turnover", "turnover of the bar", unit="quote", decimals=2),
+        price("当前价格", "price", "close of the bar"),
+    ),
+    formula="0.35 Amihud + 0.30 Kyle + 0.20 volatility + 0.15 volume, each 0 to 100",
+)
+def liquidity_score(bars: Panel) -> Values:
+    """Liquidity from price impact, volatility and volume. Sources: Amihud (2002), Kyle (1985)."""
+    impact, amihud_score = _amihud(bars)
+    slope, kyle_score = _kyle(bars)
+    returns = np.diff(np.log(bars.close[-61:]), axis=0)
+    enough = bars.lengths >= 61
+    deviation = np.where(enough, rolling.tail_std(returns), np.nan)
+    volatility_score = np.nan_to_num(np.clip(100 * np.exp(-deviation / 0.01), 0, 100))
+    usual = np.where(bars.lengths >= 60, rolling.tail_mean(bars.volume[-60:]), np.nan)
+    volume_score = np.nan_to_num(
+        np.clip(100 * (1 - np.exp(-bars.volume[-1] / np.where(usual == 0, np.nan, usual))), 0, 100)
+    )
+    score = 0.35 * amihud_score + 0.30 * kyle_score + 0.20 * volatility_score + 0.15 * volume_score
+    grade = np.select([score >= 80, score >= 65, score >= 50, score >= 30], ["优秀", "良好", "一般", "紧张"], "危险")
+    return Values(
+        score,
+        grade,
+        amihud_score,
+        kyle_score,
+        volatility_score,
+        volume_score,
+        np.nan_to_num(impact),
+        np.nan_to_num(slope),
+        turnover(bars),
+        bars.close[-1],
+    )
+
+
+def _amihud(bars: Panel) -> tuple[Floats, Floats]:
+    """Price impact of the newest bar, and its score against the first 99 of the window; (series,) each."""
+    traded = bars.volume[1:] * bars.close[1:]
+    impact = np.abs(np.log(bars.close[1:] / bars.close[:-1])) / np.where(traded > 0, traded, np.nan)
+    # Row i belongs to bar i + 1, so a series' first impact is in the row of its first bar.
+    rows = bars.first + np.arange(99)[:, None]
+    sample = np.take_along_axis(impact, np.minimum(rows, len(impact) - 1), axis=0)
+    sample = np.where(rows < len(impact), sample, np.nan)
+    mean, deviation = rolling.tail_mean(sample), rolling.tail_std(sample, ddof=0)
+    now = impact[-1]
+    distance = np.where(deviation == 0, 0.0, (now - mean) / deviation)
+    return now, np.nan_to_num(np.where(np.isnan(mean), np.nan, 100 / (1 + np.exp(distance))))
+
+
+def _kyle(bars: Panel) -> tuple[Floats, Floats]:
+    """Slope of returns over taker flow in the last 180 bars, and its score; (series,) each."""
+    width = min(180, bars.rows - 1)
+    returns = bars.close[-width:] / bars.close[-width - 1 : -1] - 1
+    flow = 2 * bars.taker_buy_volume[-width:] - bars.volume[-width:]
+    both = ~np.isnan(returns) & ~np.isnan(flow)
+    returns, flow = np.where(both, returns, np.nan), np.where(both, flow, np.nan)
+    enough = both.sum(axis=0) >= np.maximum(5, 0.6 * np.minimum(180, bars.lengths))
+    flow = flow - rolling.tail_mean(flow)
+    returns = returns - rolling.tail_mean(returns)
+    square = np.nansum(flow * flow, axis=0)
+    slope = np.where(enough & (square != 0), np.nansum(flow * returns, axis=0) / square, np.nan)
+    return slope, np.nan_to_num(100 / (1 + np.exp(np.abs(slope) / 0.001)))

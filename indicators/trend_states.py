@@ -1,0 +1,316 @@
+"""Trend by states and lines: when a trend turned, and the lines it respects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indicators.contract import Panel, Values, indicator, integer, moment, number, price, text
+from indicators.kernels import pivots, recursions, rolling
+from indicators.kernels.bars import average_true_range, close_ema
+
+if TYPE_CHECKING:
+    from indicators.contract import Bools, Floats
+
+_LAG = 34
+
+
+def _zero_lag(bars: Panel) -> Floats:
+    """EMA of 70 bars of the close plus its change over 34 bars; NaN over a series' first 34 bars; (bars, series)."""
+
+    def compute() -> Floats:
+        ahead = bars.close[_LAG:] + (bars.close[_LAG:] - bars.close[:-_LAG])
+        # Row i of `ahead` belongs to bar i + 34, so a series' first row in it is that of its first bar.
+        averages = recursions.ema(ahead, recursions.span(70), bars.first)
+        return np.concatenate([np.full((_LAG, bars.series), np.nan), averages])
+
+    return bars.shared(("zero_lag",), compute)
+
+
+def _or_null(values: Floats) -> Floats:
+    """NULL where a value is exactly 0, as readers of these columns expect."""
+    return np.where(values == 0, np.nan, values)
+
+
+@indicator(
+    id="zero_lag_band_cross",
+    table="超级精准趋势扫描器.py",
+    title="Zero-lag band cross",
+    family="trend",
+    mode="batch",
+    lookback=280,
+    min_bars=280,
+    min_bars_at={"1w": 70},
+    inputs=("open", "high", "low", "close", "volume"),
+    columns=(
+        text("趋势方向", "trend", "side of the last band that the close crossed"),
+        integer("趋势持续根数", "bars_in_trend", "bars since the trend turned, all bars if it never did"),
+        number(
+            "趋势强度",
+            "strength",
+            "distance from the trend band in widths of the band, NULL if 0",
+            unit="ratio",
+            decimals=4,
+        ),
+        price("趋势带", "trend_band", "lower band of an up trend, else the upper band", rounded="exact"),
+        moment("最近翻转时间", "turned_at", "bar in which the trend turned, the first bar if it never did"),
+        number(
+            "量能偏向",
+            "volume_bias",
+            "rising less falling volume of 20 bars, -2 to 2, NULL if 0",
+            unit="ratio",
+            decimals=4,
+        ),
+    ),
+    formula="EMA70(2 close - close 34 bars ago) ± 1.2 highest ATR70 of 210 bars; the trend is the side last crossed to",
+)
+def zero_lag_band_cross(bars: Panel) -> Values:
+    """Trend by crosses of the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
+    average, close, before = _zero_lag(bars), bars.close, bars.close[:-1]
+    band = 1.2 * rolling.highest_so_far(average_true_range(bars, 70), 210)
+    upper, lower = average + band, average - band
+    events = np.zeros(close.shape, dtype=np.int64)
+    events[1:] = np.select(
+        [(before <= upper[1:]) & (close[1:] > upper[1:]), (before >= lower[1:]) & (close[1:] < lower[1:])], [1, -1], 0
+    )
+    state = recursions.held(events)
+    turned = np.zeros(close.shape, dtype=np.bool_)
+    turned[1:] = state[1:] != state[:-1]
+    turn = pivots.newest(turned, 1)[0]
+    turn = np.where(turn < 0, bars.first, turn)
+    up = state[-1] == 1
+    trend_band = np.where(up, lower[-1], upper[-1])
+    rising = np.where(close[-20:] > bars.open[-20:], bars.volume[-20:], 0.0).sum(axis=0)
+    falling = np.where(close[-20:] < bars.open[-20:], bars.volume[-20:], 0.0).sum(axis=0)
+    return Values(
+        np.where(up, "多", "空"),
+        bars.rows - turn,
+        _or_null((close[-1] - trend_band) / band[-1]),
+        trend_band,
+        np.take_along_axis(bars.time, turn[None], axis=0)[0],
+        _or_null((rising - falling) / ((rising + falling) / 2)),
+    )
+
+
+@indicator(
+    id="zero_lag_trend_state",
+    table="零延迟趋势扫描器.py",
+    title="Zero-lag trend state",
+    family="trend",
+    mode="batch",
+    lookback=220,
+    min_bars=215,
+    inputs=("high", "low", "close"),
+    columns=(
+        text("信号", "signal", "buy or sell in the bar that changes the state, else wait"),
+        text("方向", "direction", "long, short or undecided"),
+        number(
+            "强度",
+            "strength",
+            "distance from the average relative to the band, NULL if 0",
+            unit="percent",
+            decimals=2,
+            scaled=True,
+        ),
+        price("ZLEMA", "average", "zero-lag average", rounded="exact"),
+        price("波动带宽", "band", "width of the band", rounded="exact"),
+        price("上轨", "upper", "average plus the band, NULL if 0", rounded="exact"),
+        price("下轨", "lower", "average less the band, NULL if 0", rounded="exact"),
+        integer("趋势值", "state", "1 above the upper band last, -1 below the lower one, 0 neither yet", unit="state"),
+    ),
+    formula="EMA70(2 close - close 34 bars ago) ± 1.2 highest ATR70 of 210 bars; the side last closed beyond",
+    short={"信号": "数据不足"},
+)
+def zero_lag_trend_state(bars: Panel) -> Values:
+    """Trend by closes beyond the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
+    # The band needs 210 bars, so nothing happens before each series' bar 209.
+    average, close = _zero_lag(bars)[209:], bars.close[209:]
+    band = 1.2 * rolling.highest(average_true_range(bars, 70), 210)
+    events = np.select([close > average + band, close < average - band], [1, -1], 0)
+    before, state = recursions.held(events)[-2:]
+    deviation = np.abs(close[-1] - average[-1]) / band[-1] * 100
+    return Values(
+        np.select([(state == 1) & (before <= 0), (state == -1) & (before >= 0)], ["买入", "卖出"], "观望"),
+        np.select([state == 1, state == -1], ["多头", "空头"], "震荡"),
+        _or_null(deviation),
+        average[-1],
+        band[-1],
+        _or_null(average[-1] + band[-1]),
+        _or_null(average[-1] - band[-1]),
+        state,
+    )
+
+
+@indicator(
+    id="trend_cloud_reversal",
+    table="趋势云反转扫描器.py",
+    title="Trend cloud reversal",
+    family="trend",
+    mode="batch",
+    lookback=220,
+    min_bars=200,
+    inputs=("open", "close"),
+    columns=(
+        text("信号", "signal", "buy or sell on a reversal pattern with the trend, else wait"),
+        text("方向", "direction", "long, short or sideways"),
+        number(
+            "强度",
+            "strength",
+            "body against the mean body, or drift from the slow average",
+            unit="percent",
+            decimals=2,
+            scaled=True,
+        ),
+        text("形态", "pattern", "three-line strike, engulfing, or none"),
+        price("SMMA200", "smma200", "smoothed moving average of 200 bars", rounded="exact"),
+        price("EMA2", "ema2", "EMA of 2 bars", rounded="exact"),
+    ),
+    formula="EMA2 against SMMA200; three-line strike and engulfing in the newest bars",
+    short={"信号": "数据不足"},
+)
+def trend_cloud_reversal(bars: Panel) -> Values:
+    """Reversal patterns that agree with a slow trend."""
+    slow, fast = recursions.smoothed(bars.close, 200, bars.first)[-1], close_ema(bars, 2)[-1]
+    up, down = fast > slow, fast < slow
+    open_, close = bars.open, bars.close
+    last_open, last_close, before_open, before_close = open_[-1], close[-1], open_[-2], close[-2]
+    strike_buy = (close[-4:-1] < open_[-4:-1]).all(axis=0) & (last_close > before_open)
+    strike_sell = (close[-4:-1] > open_[-4:-1]).all(axis=0) & (last_close < before_open)
+    engulf_buy = (last_open <= before_close) & (last_open < before_open) & (last_close > before_open)
+    engulf_sell = (last_open >= before_close) & (last_open > before_open) & (last_close < before_open)
+    body, usual = np.abs(last_close - last_open), rolling.tail_mean(np.abs(close[-15:] - open_[-15:]))
+    impulse = np.where(usual == 0, 0.0, body / usual * 100)
+    drift = (last_close - slow) / slow * 100
+    buy, sell = (strike_buy | engulf_buy) & up, (strike_sell | engulf_sell) & down
+    return Values(
+        np.select([buy, sell], ["买入", "卖出"], "观望"),
+        np.select([up, down], ["多头", "空头"], "震荡"),
+        np.select([buy | sell, up, down], [impulse, np.minimum(drift, 5.0), np.minimum(-drift, 5.0)], 0.0),
+        np.select([strike_buy | strike_sell, engulf_buy | engulf_sell], ["三线打击", "吞没形态"], "无"),
+        slow,
+        fast,
+    )
+
+
+@indicator(
+    id="smoothed_heikin_ashi",
+    table="多空信号扫描器.py",
+    title="Smoothed Heikin-Ashi",
+    family="trend",
+    mode="batch",
+    lookback=120,
+    min_bars=20,
+    inputs=("open", "high", "low", "close"),
+    columns=(
+        text("信号", "signal", "buy or sell in the bar that changes colour, else wait"),
+        text("方向", "direction", "long or short"),
+        number(
+            "强度",
+            "strength",
+            "body against the one before, and slope of the close",
+            unit="score",
+            decimals=2,
+            scaled=True,
+        ),
+        text("颜色", "colour", "green where the smoothed close is not below the smoothed open"),
+        price("实体大小", "body", "distance of the smoothed open and close", rounded="exact"),
+        price("影线长度", "range", "smoothed high less smoothed low", rounded="exact"),
+        price("HA开盘", "ha_open", "smoothed open", rounded="exact"),
+        price("HA收盘", "ha_close", "smoothed close", rounded="exact"),
+    ),
+    formula="Heikin-Ashi bars of EMA10-smoothed prices, smoothed by EMA10 once more",
+)
+def smoothed_heikin_ashi(bars: Panel) -> Values:
+    """Heikin-Ashi candles between two smoothings, and their colour changes."""
+    ten = recursions.span(10)
+    prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
+    smooth = recursions.ema(prices, ten, bars.first)
+    open_, high, low, close = (smooth[:, k] for k in range(4))
+    ha_close = (open_ + high + low + close) / 4
+    # Each open is half-way between the open and the close before: an EMA of one half over the closes before, which
+    # begins with the middle of the first bar.
+    earlier = np.concatenate([np.full((1, bars.series), np.nan), ha_close[:-1]])
+    earlier = np.where(np.isnan(earlier), (open_ + close) / 2, earlier)
+    ha_open = recursions.ema(earlier, 0.5, bars.first)
+    ha_high = np.maximum(np.maximum(high, ha_open), ha_close)
+    ha_low = np.minimum(np.minimum(low, ha_open), ha_close)
+    twice = recursions.ema(np.stack([ha_open, ha_high, ha_low, ha_close], axis=1), ten, bars.first, rows=5)
+    open2, high2, low2, close2 = (twice[:, k] for k in range(4))
+    green = open2 <= close2
+    body, before = np.abs(open2[-1] - close2[-1]), np.abs(open2[-2] - close2[-2])
+    slope = np.clip((close2[-1] - close2[-5] + 200) / 400, 0, 1)
+    growth = np.where(before > 0, body / before * 100, 0.0)
+    return Values(
+        np.select([green[-1] & ~green[-2], ~green[-1] & green[-2]], ["买入", "卖出"], "观望"),
+        np.where(green[-1], "多头", "空头"),
+        np.minimum(growth + 40 * slope, 200.0),
+        np.where(green[-1], "绿色", "红色"),
+        body,
+        high2[-1] - low2[-1],
+        open2[-1],
+        close2[-1],
+    )
+
+
+_HALF = 20
+
+
+@indicator(
+    id="trend_line_rank",
+    table="趋势线榜单.py",
+    title="Trend lines",
+    family="trend",
+    mode="batch",
+    lookback=100,
+    min_bars=45,
+    inputs=("high", "low", "close"),
+    columns=(
+        text("趋势方向", "trend", "down below a resistance line, up above a support line, else sideways"),
+        number("距离趋势线%", "distance", "close above the line", unit="percent", decimals=4, scaled=True),
+        price("当前价格", "price", "close of the bar"),
+    ),
+    formula="the first valid line through two of the last three pivots of 20 bars on either side",
+)
+def trend_line_rank(bars: Panel) -> Values:
+    """Lines through pivot highs (falling, resistance) or pivot lows (rising, support).
+
+    A line is valid if no close of the scan lies beyond it. The scan pairs each bar with the close that lies as far from
+    the series' beginning as the bar lies from its end: mirrored in time, as the readers' values have it.
+    """
+    resistance, above = _trend_line(bars, bars.high, pivots.pivot_highs(bars.high, _HALF), falling=True)
+    support, below = _trend_line(bars, bars.low, pivots.pivot_lows(bars.low, _HALF), falling=False)
+    line = np.where(above, resistance, support)
+    close = bars.close[-1]
+    distance = np.where((above | below) & (line != 0), (close - line) / line * 100, 0.0)
+    return Values(np.select([above, below], ["空", "多"], "震荡"), distance, close)
+
+
+def _trend_line(bars: Panel, extremes: Floats, found: Bools, *, falling: bool) -> tuple[Floats, Bools]:
+    """Height of the first valid line at the newest bar, and whether there is one; each of shape (series,).
+
+    Pairs of pivots are tried in this order: newest with oldest, newest with middle, middle with oldest.
+    """
+    rows = pivots.newest(found, 3)
+    values = pivots.pick(extremes, rows)
+    newer, older = [0, 0, 1], [2, 1, 2]
+    value1, value2, row1, row2 = values[newer], values[older], rows[newer], rows[older]
+    step = (value1 - value2) / (row1 - row2)
+    usable = (rows[older] >= 0) & (value1 < value2 if falling else value1 > value2)
+    # heights[j]: the line j + 1 bars after the older pivot, by repeated addition.
+    heights = np.repeat(step[None], bars.rows, axis=0)
+    heights[0] += value2
+    np.cumsum(heights, axis=0, out=heights)
+    # The newest bar lies `reach` bars after the older pivot; the scan reads the closes from there back.
+    reach = bars.rows - 1 - row2
+    back = np.arange(bars.rows)[:, None, None]
+    mirrored = bars.rows - 2 - row2 + bars.first - back
+    scanned = (back < reach) & (mirrored >= bars.first)
+    closes = bars.close[np.clip(mirrored, 0, bars.rows - 1), np.arange(bars.series)]
+    beyond = closes > heights if falling else closes < heights
+    valid = usable & ~(beyond & scanned).any(axis=0)
+    last = np.take_along_axis(heights, np.clip(reach - 1, 0, bars.rows - 1)[None], axis=0)[0]
+    # The line is drawn anew from its two ends.
+    now = value2 + (last - value2) / reach * reach
+    chosen = valid.argmax(axis=0)
+    return np.take_along_axis(now, chosen[None], axis=0)[0], valid.any(axis=0)
