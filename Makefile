@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo test lint format typecheck clean
+.PHONY: help setup run demo test lint format typecheck docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ lint: $(READY) ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 format: $(READY) ## put the code into its format
-	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --exit-zero . && $(BIN)/ruff format .
 
 typecheck: $(READY) ## mypy, strict
 	@$(BIN)/mypy
+
+docs: $(READY) ## write docs/indicators.md from the declarations
+	@$(BIN)/python -m pipeline.catalogue > docs/indicators.md
 
 clean: ## remove .venv, caches and data/
 	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -78,9 +78,10 @@ CANDLES = {
     "CDLUPSIDEGAP2CROWS": "向上跳空两只乌鸦",
     "CDLXSIDEGAP3METHODS": "跳空三法",
 }
-#: Bars of each series that the candlestick functions see. The longest of them looks back over 14 bars, and one that
-#: confirms a pattern over 3 more; a test shows that this many give the value of the whole series.
-TAIL = 25
+#: Bars of each series that the candlestick functions see: the longest of them looks back over 14, and two of them
+#: confirm a pattern over 3 more. A test shows that this many give the value of the whole series.
+TAIL = 18
+_QUIET = 15
 
 
 @indicator(
@@ -130,19 +131,29 @@ def candle_patterns(bars: Panel) -> Values:
 def _candles(bars: Panel) -> Array:
     """Values of the candlestick functions at the newest bar, shape (functions, series).
 
-    The tails of all series stand in one array, one behind the other, each long enough that what comes before it does
-    not matter. TA-Lib keeps running sums over them, so every tail is brought to the same size first: what a price of
-    64,000 leaves in such a sum is more than a price of 1e-8. The factor is a power of two, which changes no comparison.
+    The tails of all series stand in one array, one behind the other. TA-Lib keeps running sums over it, and what one
+    series leaves in such a sum (a rounding error, but of another series' size) could decide a tie in the next one. So
+    each tail is brought to the same size by a power of two, which changes no comparison, and comes after one bar that
+    is so large that adding and removing it wipes the sums, and enough bars of nothing to fill every window.
     """
     whole = bars.lengths >= TAIL
     size = np.frexp(np.where(whole, np.abs(bars.close[-1]), 1.0))[1]
 
-    def tails(values: Floats) -> Floats:
-        scaled = np.ldexp(np.where(whole, values[-TAIL:], 1.0), -size)
-        return np.ascontiguousarray(scaled.T).ravel()
+    def blocks(values: Floats, wipe: float) -> Floats:
+        block = np.zeros((1 + _QUIET + TAIL, bars.series))
+        block[0] = wipe
+        block[-TAIL:] = np.ldexp(np.where(whole, values[-TAIL:], 0.0), -size)
+        return np.ascontiguousarray(block.T).ravel()
 
-    prices = [tails(values) for values in (bars.open, bars.high, bars.low, bars.close)]
-    newest = [getattr(talib, name)(*prices)[TAIL - 1 :: TAIL] for name in CANDLES]
+    large = 2.0**70
+    prices = (
+        blocks(bars.open, 0.0),
+        blocks(bars.high, 2 * large),
+        blocks(bars.low, -large),
+        blocks(bars.close, large),
+    )
+    length = 1 + _QUIET + TAIL
+    newest = [getattr(talib, name)(*prices)[length - 1 :: length] for name in CANDLES]
     return np.where(whole, np.stack(newest), 0)
 
 

@@ -1,0 +1,118 @@
+"""Markets of many kinds as panels, for tests that want to meet every branch of an indicator."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from indicators.contract import Floats, Ints, Panel
+
+BARS = 400
+
+
+def panel(fields: dict[str, Floats], lengths: Ints | None = None) -> Panel:
+    rows, series = fields["close"].shape
+    lengths = np.full(series, rows) if lengths is None else np.sort(lengths)[::-1].astype(np.int64)
+    padding = np.arange(rows)[:, None] < rows - lengths
+    time = np.where(padding, 0, np.arange(rows)[:, None] * 300_000_000)
+    padded = {name: np.where(padding, np.nan, values) for name, values in fields.items()}
+    return Panel("5m", 0, [f"S{column:05}" for column in range(series)], lengths, time, padded)
+
+
+def with_volume(rng: np.random.Generator, prices: dict[str, Floats], spread: float = 1.0) -> dict[str, Floats]:
+    volume = np.exp(rng.normal(3, spread, prices["close"].shape))
+    quote = volume * prices["close"]
+    taker = volume * rng.uniform(0, 1, volume.shape)
+    extra = {"volume": volume, "quote_volume": quote, "taker_buy_volume": taker, "taker_buy_quote_volume": quote / 2}
+    return prices | extra | {"trade_count": np.floor(volume)}
+
+
+def walks(seed: int, series: int) -> Panel:
+    """Random walks of many kinds: calm and wild, trending, turning, jumping, sawtooth, sparse, flat; many lengths."""
+    rng = np.random.default_rng(seed)
+    shape, row = (BARS, series), np.arange(BARS)[:, None]
+    kind = rng.integers(0, 8, series)
+    size = np.exp(rng.uniform(np.log(2e-4), np.log(0.05), series))
+    drift = rng.normal(0, 1, series) * size * rng.choice([0, 0.1, 0.6], series)
+    returns = rng.normal(0, 1, shape) * size + drift
+    turn = rng.integers(300, 399, series)
+    returns = np.where((kind == 1) & (row >= turn), -3 * drift + 0.3 * returns, returns)
+    returns = np.where((kind == 2) & (rng.random(shape) < 0.02), 15 * returns, returns)
+    louder = np.where(rng.random(series) < 0.5, 0.05, 6.0)
+    returns = np.where((kind == 3) & (row >= turn), returns * louder, returns)
+    period = rng.integers(6, 60, series)
+    returns = np.where(kind == 4, size * np.sign(np.sin(2 * np.pi * row / period)) + 0.2 * returns, returns)
+    returns = np.where((kind == 5) & (rng.random(shape) < 0.7), 0.0, returns)
+    returns = np.where(kind == 6, 0.0, returns)
+    close = 100 * np.exp(np.cumsum(returns, axis=0))
+    before = np.vstack([close[:1], close[:-1]])
+    gaps = np.where((kind != 6) & (rng.random(series) < 0.3), rng.normal(0, 1, shape) * size, 0.0)
+    wicks = np.where((kind != 6) & (rng.random(series) < 0.7), size, 0.0)
+    open_ = before * np.exp(gaps)
+    high = np.maximum(open_, close) * np.exp(np.abs(rng.normal(0, 0.5, shape)) * wicks)
+    low = np.minimum(open_, close) * np.exp(-np.abs(rng.normal(0, 0.5, shape)) * wicks)
+    lengths = np.where(rng.random(series) < 0.7, BARS, rng.integers(1, BARS + 1, series))
+    return panel(with_volume(rng, {"open": open_, "high": high, "low": low, "close": close}), lengths)
+
+
+def steps() -> Panel:
+    """A jump, then a slow drift: the one way to an extreme RSI on the other side of the averages."""
+    row = np.arange(BARS)[:, None]
+    ago, slope = (grid.ravel() for grid in np.meshgrid(np.arange(100.0, 160, 4), np.geomspace(1e-6, 1e-2, 40)))
+    since = np.clip(row - (BARS - 1 - ago), 0, None)
+    kinds = [
+        100 + sign * 10 * (since > 0) + factor * sign * 10 * slope * since for sign in (-1, 1) for factor in (-1, -10)
+    ]
+    close = np.concatenate(kinds, axis=1)
+    rng = np.random.default_rng(0)
+    return panel(with_volume(rng, dict.fromkeys(("open", "high", "low", "close"), close)))
+
+
+def liquid() -> Panel:
+    """A past of steady impact, then a calm market, and a last bar with much volume and no change."""
+    close = np.full((BARS, 1), 100.0)
+    close[:120:2] = 101.0
+    fields = with_volume(np.random.default_rng(0), dict.fromkeys(("open", "high", "low", "close"), close), 0.0)
+    fields["volume"] = np.full((BARS, 1), 1e6)
+    fields["volume"][-1] = 1e7
+    fields["taker_buy_volume"] = fields["volume"] * np.linspace(0.2, 0.8, BARS)[:, None]
+    return panel(fields)
+
+
+def candles(seed: int, series: int, rows: int = 25) -> Panel:
+    """Candles on a coarse grid, with opens that often meet the body before: rich in rare patterns."""
+    rng = np.random.default_rng(seed)
+    shape = (rows, series)
+    body = rng.choice([-6, -5, -4, -3, -2, -1, 0, 0, 1, 2, 3, 4, 5, 6], shape)
+    quiet = rows - 13
+    body[:quiet] = rng.choice([-2, -1, 1, 2], (quiet, series))
+    colour = rng.choice([-1, 1], series)
+    body = np.where((rng.random(series) < 0.6) & (rng.random(shape) < 0.8), np.abs(body) * colour, body)
+    body[-1] = np.where(rng.random(series) < 0.5, -body[-1] * rng.choice([1, 2, 3], series), body[-1])
+    gap = rng.choice([-8, -3, -2, -1, 0, 0, 0, 1, 2, 3, 8], shape)
+    gap[:quiet] = 0
+    where = rng.random(shape)
+    open_, close = np.full(shape, 1000.0), np.full(shape, 1000.0)
+    close[0] += body[0]
+    for row in range(1, rows):
+        middle = np.floor((open_[row - 1] + close[row - 1]) / 2)
+        open_[row] = gap[row] + np.select(
+            [where[row] < 0.5, where[row] < 0.8], [close[row - 1], open_[row - 1]], middle
+        )
+        close[row] = np.where((where[row] > 0.9) & (row > quiet), close[row - 1], open_[row] + body[row])
+    high = np.maximum(open_, close) + rng.choice([0, 0, 0, 1, 3, 7], shape)
+    low = np.minimum(open_, close) - rng.choice([0, 0, 0, 1, 3, 7], shape)
+    return panel(with_volume(rng, {"open": open_, "high": high, "low": low, "close": close}))
+
+
+def mat_hold() -> Panel:
+    """The one pattern that the grid does not meet: a long white bar, three small ones that hold above, a new high."""
+    open_ = np.array([100.0, 101.0] * 10 + [100.0, 112.0, 110.8, 109.5, 108.5])
+    close = np.array([101.0, 100.0] * 10 + [110.0, 111.0, 109.6, 108.4, 116.0])
+    prices = {
+        "open": open_,
+        "close": close,
+        "high": np.maximum(open_, close) + 0.1,
+        "low": np.minimum(open_, close) - 0.1,
+    }
+    columns = {name: values[:, None] for name, values in prices.items()}
+    return panel(with_volume(np.random.default_rng(0), columns))
