@@ -29,6 +29,7 @@ def compute_interval(
     A failing indicator costs only the series it fails on: these get rows without values, and are reported.
     """
     rows = {}
+    keys = {id(panel): _keys(panel, record.run_id) for panel in (bars, metrics) if panel is not None and panel.series}
     for declared in indicators:
         panel = bars if declared.source == "candles" else metrics
         if panel is None or not panel.series or not declared.covers(panel.interval):
@@ -38,7 +39,7 @@ def compute_interval(
             cells = evaluate.finish(declared, panel, values)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
             cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, record))
-        rows[declared] = _as_arrow(panel, cells, record.run_id)
+        rows[declared] = _as_arrow(keys[id(panel)], cells)
         record.rows += panel.series
     return rows
 
@@ -70,13 +71,18 @@ def _report(declared: Indicator, symbol: str, interval: str, error: Exception, r
     record.fail(declared.table, symbol, interval, message)
 
 
-def _as_arrow(panel: Panel, cells: Sequence[evaluate.Cells], run_id: str) -> pa.Table:
-    columns = {
+def _keys(panel: Panel, run_id: str) -> dict[str, pa.Array]:
+    """The key columns of a panel's rows, which all its indicators share."""
+    return {
         "symbol": pa.array(panel.symbols, pa.string()),
         "interval": pa.repeat(panel.interval, panel.series),
         "bucket_ts": _moments(panel.newest_time),
         "run_id": pa.repeat(run_id, panel.series),
     }
+
+
+def _as_arrow(keys: dict[str, pa.Array], cells: Sequence[evaluate.Cells]) -> pa.Table:
+    columns = dict(keys)
     for cell in cells:
         if cell.column.kind == "time":
             columns[cell.column.name] = _moments(cell.values, cell.null)

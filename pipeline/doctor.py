@@ -94,7 +94,8 @@ def _source(url: str | None) -> Iterator[Check]:
 
 
 def _result(path: Path) -> str:
-    Sink(path, lock_timeout=0).check(list(INDICATORS.values()))
+    with Sink(path, lock_timeout=0) as sink:
+        sink.check(list(INDICATORS.values()))
     return f"{path} can be written" if path.exists() else f"{path} will be created"
 
 

@@ -70,11 +70,10 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         intervals=[interval.name for interval in settings.intervals],
         indicators=len(settings.indicators),
     )
-    sink = Sink(settings.sqlite, settings.lock_timeout)
-    sink.check(settings.indicators)
-    source = Source.connect(settings.source, record)
-    symbols = _chosen_symbols(settings, source)
-    with WorkFile(settings.duckdb, settings.workers) as work:
+    with Sink(settings.sqlite, settings.lock_timeout) as sink, WorkFile(settings.duckdb, settings.workers) as work:
+        sink.check(settings.indicators)
+        source = Source.connect(settings.source, record)
+        symbols = _chosen_symbols(settings, source)
         results: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
         seen: set[str] = set()
         for loaded in read_ahead(

@@ -40,18 +40,29 @@ class LockedError(Exception):
 
 
 class Sink:
-    """One result database."""
+    """One result database; a context manager that closes what it opened.
+
+    One DuckDB instance serves the check and the write. After an error it is thrown away: after a failed commit it may
+    keep a lock that shuts out every reader.
+    """
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.path = path
         self.lock_timeout = lock_timeout
+        self._door: duckdb.DuckDBPyConnection | None = None
+
+    def __enter__(self) -> Sink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
     def check(self, indicators: Sequence[Indicator]) -> None:
         """Look, without writing, whether the results of these indicators can be written. Raises SinkError."""
         if self.path.is_dir():
             raise SinkError(f"the result database {self.path} is a directory: give a file with --sqlite")
         if self.path.exists() and self.path.stat().st_size:
-            self._retried(lambda: self._inspect(indicators))
+            self._retried(lambda door: self._inspect(door, indicators))
         _probe_folder(self.path)
 
     def write(
@@ -73,15 +84,19 @@ class Sink:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SinkError(
-                f"the folder of the result database {self.path} cannot be made: {error.strerror}"
-            ) from error
-        self._retried(lambda: self._transaction(results, keep, record))
+            raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
+        self._retried(lambda door: self._transaction(door, results, keep, record))
 
-    def _transaction(self, results: Mapping[Indicator, pa.Table], keep: Callable[[str], int], record: Record) -> None:
+    def _transaction(
+        self,
+        door: duckdb.DuckDBPyConnection,
+        results: Mapping[Indicator, pa.Table],
+        keep: Callable[[str], int],
+        record: Record,
+    ) -> None:
         written = pruned = 0
-        self._ensure_wal()
-        with self._open() as door:
+        self._ensure_wal(door)
+        with self._attached(door):
             door.execute(statement("sink/macros"))
             door.execute("BEGIN")
             existing = existing_tables(door, [indicator.table for indicator in results])
@@ -91,21 +106,21 @@ class Sink:
                     added, removed = replace_rows(door, indicator, rows, existing.get(indicator.table), keep)
                     written, pruned = written + added, pruned + removed
             door.execute("COMMIT")
-        record.sqlite_commits += 1
+            record.sqlite_commits += 1
         record.sqlite_rows_written += written
         record.sqlite_rows_pruned += pruned
 
-    def _inspect(self, indicators: Sequence[Indicator]) -> None:
-        with self._open(Sql("READ_ONLY")) as door:
+    def _inspect(self, door: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
+        with self._attached(door, Sql("READ_ONLY")):
             _refuse_foreign(self.path, existing_tables(door, [indicator.table for indicator in indicators]))
 
-    def _ensure_wal(self) -> None:
+    def _ensure_wal(self, door: duckdb.DuckDBPyConnection) -> None:
         """Switch the database to write-ahead logging, so that readers never wait. Not part of the transaction."""
         if self.path.exists():
-            with self._open() as door:
+            with self._attached(door):
                 if native(door, Sql("PRAGMA journal_mode"))[0][0] == "wal":
                     return
-        with self._open(Sql("JOURNAL_MODE 'WAL'")) as door:
+        with self._attached(door, Sql("JOURNAL_MODE 'WAL'")):
             mode = native(door, Sql("PRAGMA journal_mode"))[0][0]
         if mode != "wal":
             raise SinkError(
@@ -114,20 +129,34 @@ class Sink:
             )
 
     @contextmanager
-    def _open(self, option: Sql | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-        # A new connection each time: after a failed commit an old one may keep a lock that shuts out every reader.
-        with open_duckdb() as door:
-            load_sqlite(door)
-            options = join([Sql("TYPE sqlite"), *([option] if option else [])])
-            door.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
-            yield door
+    def _attached(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> Iterator[None]:
+        """The database under its alias while the block lasts; after an error the whole connection is thrown away."""
+        options = join([Sql("TYPE sqlite"), *([option] if option else [])])
+        door.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
+        yield
+        door.execute(f"DETACH {ATTACHED}")
 
-    def _retried(self, work: Callable[[], None]) -> None:
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        if self._door is None:
+            self._door = open_duckdb()
+            load_sqlite(self._door)
+        return self._door
+
+    def _close(self) -> None:
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+
+    def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         def attempt() -> None:
             try:
-                work()
+                work(self._connected())
             except duckdb.Error as error:
+                self._close()
                 raise self._explained(error) from error
+            except BaseException:
+                self._close()
+                raise
 
         def say(state: tenacity.RetryCallState) -> None:
             if state.attempt_number == 1:

@@ -67,11 +67,16 @@ class WorkFile:
         for view in ("latest_signals", "overview"):
             self._door.execute(statement(f"views/{view}"))
         self._fill_catalog()
+        # One transaction for all rows of the run: DuckDB then writes them straight into the file, without its log. On a
+        # connection of its own, because a failing SQL indicator aborts the transaction it runs in.
+        self._writer = self._door.cursor()
+        self._writer.execute("BEGIN")
 
     def __enter__(self) -> WorkFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._writer.close()
         self._door.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -88,7 +93,8 @@ class WorkFile:
     def load_metrics(self, interval: str, pivot: Pivot) -> None:
         """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
         self._door.register("metrics", pivot.ranked)
-        self._door.execute(
+        self._writer.register("metrics", pivot.ranked)
+        self._writer.execute(
             'INSERT INTO futures_metrics BY NAME SELECT $interval AS "interval", '
             "metrics.* EXCLUDE (series, n, rn) FROM metrics",
             {"interval": interval},
@@ -123,12 +129,14 @@ class WorkFile:
     def store(self, results: Mapping[Indicator, pa.Table]) -> None:
         """Keep the finished rows of all indicators, at full precision."""
         for declared, rows in results.items():
-            self._door.register("finished", rows)
-            self._door.execute(f"INSERT INTO {identifier(declared.id)} BY NAME SELECT * FROM finished")
-            self._door.unregister("finished")
+            self._writer.register("finished", rows)
+            self._writer.execute(f"INSERT INTO {identifier(declared.id)} BY NAME SELECT * FROM finished")
+            self._writer.unregister("finished")
 
     def settle(self) -> None:
         """Bring everything to disk, so that a full one is noticed before SQLite is written."""
+        self._writer.execute("COMMIT")
+        self._writer.close()
         self._keep_runs()
         self._door.execute("CHECKPOINT")
 

@@ -5,14 +5,15 @@
 -- NULL:    where no symbol has a value
 -- At 5m each symbol counts with its newest row of the last hour; at coarser intervals the newest bucket counts, which all
 -- symbols share.
-WITH counted AS (
-    SELECT
-        open_interest_value,
-        CASE WHEN $interval = '5m'
-            THEN bucket_ts > $as_of - INTERVAL 1 HOUR AND bucket_ts = max(bucket_ts) OVER (PARTITION BY symbol)
-            ELSE bucket_ts = max(bucket_ts) OVER ()
-        END AS counts
-    FROM incoming
-)
-
-SELECT fsum(open_interest_value) AS total FROM counted WHERE counts
+SELECT CASE
+    WHEN $interval = '5m' THEN (
+        SELECT fsum(newest)
+        FROM (
+            SELECT arg_max_null(open_interest_value, bucket_ts) AS newest
+            FROM incoming
+            WHERE bucket_ts > $as_of - INTERVAL 1 HOUR
+            GROUP BY symbol
+        )
+    )
+    ELSE (SELECT fsum(open_interest_value) FROM incoming WHERE bucket_ts = (SELECT max(bucket_ts) FROM incoming))
+END AS total
