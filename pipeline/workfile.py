@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,11 +72,14 @@ class WorkFile:
         # connection of its own, because a failing SQL indicator aborts the transaction it runs in.
         self._writer = self._door.cursor()
         self._writer.execute("BEGIN")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile")
+        self._inserts: list[Future[None]] = []
 
     def __enter__(self) -> WorkFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
         self._writer.close()
         self._door.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -84,21 +88,14 @@ class WorkFile:
         """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
         self._door.register("bars", pivot.ranked)
         self._door.execute("SET VARIABLE interval = $interval", {"interval": interval})
-        self._door.execute(
-            'INSERT INTO candles BY NAME SELECT $exchange AS exchange, $interval AS "interval", '
-            "bars.* EXCLUDE (series, n, rn) FROM bars",
-            {"exchange": exchange, "interval": interval},
-        )
+        constants = Sql(f'{literal(exchange)} AS exchange, {literal(interval)} AS "interval"')
+        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, n, rn)"), pivot.ranked)
 
     def load_metrics(self, interval: str, pivot: Pivot) -> None:
         """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
         self._door.register("metrics", pivot.ranked)
-        self._writer.register("metrics", pivot.ranked)
-        self._writer.execute(
-            'INSERT INTO futures_metrics BY NAME SELECT $interval AS "interval", '
-            "metrics.* EXCLUDE (series, n, rn) FROM metrics",
-            {"interval": interval},
-        )
+        columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, n, rn)')
+        self._keep("futures_metrics", columns, pivot.ranked)
 
     def market_totals(self, interval: str, as_of: datetime, metrics: pa.Table) -> dict[str, float]:
         """Sums over every symbol that has metrics, by field; a total that is unknown or 0 is left out."""
@@ -129,16 +126,26 @@ class WorkFile:
     def store(self, results: Mapping[Indicator, pa.Table]) -> None:
         """Keep the finished rows of all indicators, at full precision."""
         for declared, rows in results.items():
-            self._writer.register("finished", rows)
-            self._writer.execute(f"INSERT INTO {identifier(declared.id)} BY NAME SELECT * FROM finished")
-            self._writer.unregister("finished")
+            self._keep(declared.id, Sql("*"), rows)
 
     def settle(self) -> None:
-        """Bring everything to disk, so that a full one is noticed before SQLite is written."""
+        """Wait until everything is on disk, so that a full one is noticed before SQLite is written."""
+        for insert in self._inserts:
+            insert.result()
         self._writer.execute("COMMIT")
         self._writer.close()
         self._keep_runs()
         self._door.execute("CHECKPOINT")
+
+    def _keep(self, table: str, columns: Sql, rows: pa.Table) -> None:
+        """Insert rows into a table of the draft, behind the back of the computation; ``settle`` waits for it."""
+
+        def insert() -> None:
+            self._writer.register("kept", rows)
+            self._writer.execute(f"INSERT INTO {identifier(table)} BY NAME SELECT {columns} FROM kept")
+            self._writer.unregister("kept")
+
+        self._inserts.append(self._thread.submit(insert))
 
     def publish(self, record: Record) -> None:
         """Add the run's record and put the file in the public one's place."""

@@ -37,6 +37,9 @@ def newest(marked: Bools, count: int) -> Ints:
 
     Shape (count, series).
     """
+    if count == 1:
+        back = marked[::-1].argmax(axis=0)
+        return np.where(marked.any(axis=0), len(marked) - 1 - back, -1)[None]
     rows = np.where(marked, np.arange(len(marked))[:, None], -1)
     if len(rows) < count:
         rows = np.concatenate([np.full((count - len(rows), rows.shape[1]), -1), rows])
