@@ -38,9 +38,10 @@ def compute(indicator: Indicator, panel: Panel) -> Values:
 
 
 def nothing(indicator: Indicator, panel: Panel) -> Values:
-    """Values of an indicator that has none for any series."""
-    empty = np.full(panel.series, np.nan)
-    return Values(*[empty] * len(indicator.columns), defined=np.zeros(panel.series, dtype=np.bool_))
+    """Values of an indicator that has none for any series: NULL in every column."""
+    empty = {"real": np.nan, "integer": np.nan, "text": None, "time": NO_MOMENT}
+    columns = [np.full(panel.series, empty[column.kind]) for column in indicator.columns]
+    return Values(*columns)
 
 
 def finish(indicator: Indicator, panel: Panel, values: Values) -> list[Cells]:

@@ -159,7 +159,7 @@ def futures_aggregate(metrics: Panel) -> Values:
         variation,
         np.where(count < 2, np.nan, _streak(value_changes, ~np.isnan(value_changes))),
         np.where(np.isnan(taker).all(axis=0), np.nan, _streak(taker_signs, ~np.isnan(taker))),
-        np.where(np.isnan(scores).all(axis=0), np.nan, np.nansum(scores, axis=0)),
+        np.where(np.isnan(scores).all(axis=0), np.nan, rolling.tail_sum(scores)),
         metrics.open_interest_value[-1] * 100 / metrics.totals.get("open_interest_value", np.nan),
         _variation(top),
         _variation(every),
@@ -212,8 +212,7 @@ def _slope(values: Floats) -> Floats:
     count = here.sum(axis=0)
     place = np.cumsum(here, axis=0) - 1.0
     # In the closed form and order of the readers' values: a constant series leaves their residue, not a clean 0.
-    products = np.cumsum(np.where(here, place * values, 0.0), axis=0)[-1]
-    total = np.cumsum(np.where(here, values, 0.0), axis=0)[-1]
+    products, total = rolling.tail_sum(place * values), rolling.tail_sum(values)
     places, squares = (count - 1) * count / 2, (count - 1) * count * (2 * count - 1) / 6
     slope = (count * products - places * total) / (count * squares - places * places)
     last = pivots.pick(values, pivots.newest(here, 1))[0]

@@ -81,7 +81,8 @@ def mfi(bars: Panel) -> Values:
     """Money flow index of 14 bars. Source: Quong and Soudack (1989)."""
     typical = typical_price(bars)[-15:]
     change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-14:]
-    rising, falling = np.where(change > 0, flow, 0.0).sum(axis=0), np.where(change < 0, flow, 0.0).sum(axis=0)
+    rising = rolling.tail_sum(np.where(change > 0, flow, 0.0))
+    falling = rolling.tail_sum(np.where(change < 0, flow, 0.0))
     return Values(np.where(falling == 0, np.nan, 100 - 100 / (1 + rising / falling)))
 
 
@@ -161,7 +162,7 @@ def cci(bars: Panel) -> Values:
     """Commodity channel index of 20 bars. Source: Lambert (1980)."""
     typical = typical_price(bars)[-20:]
     mean = rolling.tail_mean(typical)
-    return Values((typical[-1] - mean) / (0.015 * np.abs(typical - mean).mean(axis=0) + 1e-10))
+    return Values((typical[-1] - mean) / (0.015 * rolling.tail_mean(np.abs(typical - mean)) + 1e-10))
 
 
 PERIODS = np.array([7.0, 14.0, 21.0])

@@ -56,7 +56,7 @@ def vpvr_profile(bars: Panel) -> Values:
     traded = np.where(bars.volume > 0, bars.volume, 0.0)
     counted = np.bincount((bin_ + np.arange(bars.series) * BINS).ravel(), traded.ravel(), BINS * bars.series)
     volumes = counted.astype(np.float64, copy=False).reshape(bars.series, BINS).T
-    total = np.cumsum(traded, axis=0)[-1]
+    total = rolling.tail_sum(traded)
 
     peak = volumes.argmax(axis=0)
     peak_volume = volumes[peak, np.arange(bars.series)]
@@ -186,6 +186,6 @@ def _kyle(bars: Panel) -> tuple[Floats, Floats]:
     enough = both.sum(axis=0) >= np.maximum(5, 0.6 * np.minimum(180, bars.lengths))
     flow = flow - rolling.tail_mean(flow)
     returns = returns - rolling.tail_mean(returns)
-    square = np.nansum(flow * flow, axis=0)
-    slope = np.where(enough & (square != 0), np.nansum(flow * returns, axis=0) / square, np.nan)
+    square = rolling.tail_sum(flow * flow)
+    slope = np.where(enough & (square != 0), rolling.tail_sum(flow * returns) / square, np.nan)
     return slope, np.nan_to_num(100 / (1 + np.exp(np.abs(slope) / 0.001)))

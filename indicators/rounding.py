@@ -19,22 +19,23 @@ def rounded(values: Floats, rounding: Rounding) -> Floats:
     Exact rounding is that of Python's ``round``: the decimal nearest to the binary value, a tie (which a double is
     hardly ever) to even. Scaled rounding is that of ``numpy.round``: the nearest integer of the product.
     """
-    decimals = np.full(values.shape, float(rounding.decimals))
+    results = _to_decimals(values, np.full(values.shape, float(rounding.decimals)), rounding.scaled)
     if rounding.significant is not None:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            leading = np.floor(np.log10(np.abs(values)))
-            # A value that rounds to 1 or more stays as it always was.
-            small = np.rint(np.abs(values) * 10.0**rounding.decimals) < 10.0**rounding.decimals
-        wanted = np.where(np.isfinite(leading) & small, rounding.significant - 1 - leading, 0.0)
-        decimals = np.clip(wanted, decimals, _MOST_DECIMALS)
+        # A value that rounds to 1 or more stays as it always was.
+        small = (np.abs(results) < 1) & (values != 0)
+        leading = np.floor(np.log10(np.abs(values[small])))
+        decimals = np.clip(rounding.significant - 1 - leading, rounding.decimals, _MOST_DECIMALS)
+        results[small] = _to_decimals(values[small], decimals, rounding.scaled)
+    return results
+
+
+def _to_decimals(values: Floats, decimals: Floats, scaled: bool) -> Floats:
     power = 10.0**decimals
     with np.errstate(over="ignore", invalid="ignore"):
         product = values * power
-        nearest = np.rint(product)
-        results = nearest / power
         # A value too large for its product has no decimals to lose.
-        results = np.where(np.isfinite(product), results, values)
-        if not rounding.scaled:
+        results: Floats = np.where(np.isfinite(product), np.rint(product) / power, values)
+        if not scaled:
             # The product carries an error of its own, so where it is near a tie only the exact value can tell.
             distance = np.abs(np.abs(product - np.trunc(product)) - 0.5)
             for place in np.flatnonzero(distance <= 4 * np.spacing(np.abs(product))):

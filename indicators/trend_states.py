@@ -81,8 +81,9 @@ def zero_lag_band_cross(bars: Panel) -> Values:
     turn = np.where(turn < 0, bars.first, turn)
     up = state[-1] == 1
     trend_band = np.where(up, lower[-1], upper[-1])
-    rising = np.where(close[-20:] > bars.open[-20:], bars.volume[-20:], 0.0).sum(axis=0)
-    falling = np.where(close[-20:] < bars.open[-20:], bars.volume[-20:], 0.0).sum(axis=0)
+    opened, closed, volume = bars.open[-20:], close[-20:], bars.volume[-20:]
+    rising = rolling.tail_sum(np.where(closed > opened, volume, 0.0))
+    falling = rolling.tail_sum(np.where(closed < opened, volume, 0.0))
     return Values(
         np.where(up, "多", "空"),
         bars.rows - turn,

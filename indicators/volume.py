@@ -163,7 +163,7 @@ def vwap(bars: Panel) -> Values:
     """Rolling VWAP of up to 300 bars with a band of one unweighted standard deviation."""
     typical, volume, close = typical_price(bars)[-300:], bars.volume[-300:], bars.close[-1]
     volume = np.where(volume == 0, 1e-9, volume)
-    average = np.nansum(typical * volume, axis=0) / np.nansum(volume, axis=0)
+    average = rolling.tail_sum(typical * volume) / rolling.tail_sum(volume)
     average = np.where(np.isfinite(average) & (average != 0), average, close)
     deviation = rolling.tail_std(typical, ddof=0)
     upper, lower = average + deviation, average - deviation

@@ -9,7 +9,7 @@ import sys
 import traceback
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from dotenv import find_dotenv, load_dotenv
@@ -366,12 +366,23 @@ def main(arguments: list[str] | None = None) -> None:
         words = ["run", *words]
     load_dotenv(find_dotenv(usecwd=True))
     try:
-        app(words, prog_name="candlemill")
+        # Not standalone: usage errors, too, are one line here.
+        code = app(words, prog_name="candlemill", standalone_mode=False)
     except CandlemillError as error:
-        sys.stderr.write(f"candlemill: {error}\n")
-        if logging.getLogger().isEnabledFor(logging.DEBUG):
-            sys.stderr.write("".join(traceback.format_exception(error)))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("candlemill: interrupted, nothing was written\n")
-        sys.exit(Exit.INTERRUPTED)
+        _end(str(error), error.exit_code, error)
+    except Exception as error:
+        describe = getattr(error, "format_message", None)
+        if describe is None:
+            raise
+        _end(f"{describe().rstrip('.')}; see `candlemill --help`", Exit.USAGE)
+    if code == Exit.INTERRUPTED:
+        # typer turns an interrupt into this code, without a word.
+        _end("interrupted, nothing was written", Exit.INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else Exit.DONE)
+
+
+def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
+    sys.stderr.write(f"candlemill: {' '.join(message.split())}\n")
+    if error is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    sys.exit(code)

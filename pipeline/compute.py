@@ -14,7 +14,7 @@ from indicators.contract import Values
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indicators.contract import Indicator, Panel
+    from indicators.contract import Array, Indicator, Panel
     from pipeline.record import Record
     from pipeline.workfile import WorkFile
 
@@ -49,6 +49,7 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Recor
     if declared.compute is None:
         _report(declared, "", panel.interval, error, record)
         return evaluate.nothing(declared, panel)
+    reported = len(record.errors)
     parts: list[Values] = []
     for column, symbol in enumerate(panel.symbols):
         alone = panel.select([column])
@@ -59,9 +60,18 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Recor
             _report(declared, symbol, panel.interval, cause, record)
             part = evaluate.nothing(declared, alone)
         parts.append(part)
-    columns = [np.concatenate([part.columns[i] for part in parts]) for i in range(len(declared.columns))]
+    if len(record.errors) == reported:
+        # It fails on all of them together only; the values of each alone stand, and the failure is told.
+        _report(declared, "", panel.interval, error, record)
+    columns = [_joined([part.columns[i] for part in parts]) for i in range(len(declared.columns))]
     defined = [np.ones(1, dtype=np.bool_) if part.defined is None else part.defined for part in parts]
     return Values(*columns, defined=np.concatenate(defined))
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """One array of the values of single series; texts beside missing ones stay texts."""
+    texts = any(part.dtype.kind in "OU" for part in parts)
+    return np.concatenate([part.astype(np.object_) if texts else part for part in parts])
 
 
 def _report(declared: Indicator, symbol: str, interval: str, error: Exception, record: Record) -> None:

@@ -13,7 +13,7 @@ import duckdb
 
 from indicators.registry import INDICATORS
 from pipeline import __version__
-from pipeline.errors import CandlemillError
+from pipeline.errors import CandlemillError, SinkError
 from pipeline.extension import PACKAGE, load_sqlite
 from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
 from pipeline.record import Record
@@ -82,9 +82,9 @@ def _source(url: str | None) -> Iterator[Check]:
         form = source.metrics_form(INTERVALS[name])
         futures = f"metrics from {form.relation.name}" if form else "no metrics"
         if relation is None:
-            yield Check(
-                f"candles {name}", "candles_1m" in source.relations, f"no table: built from candles_1m; {futures}"
-            )
+            minutes = "candles_1m" in source.relations
+            how = "built from candles_1m" if minutes else "load candles, or run `candlemill init-db`"
+            yield Check(f"candles {name}", minutes, f"no table: {how}; {futures}")
         elif not relation.readable:
             yield Check(
                 f"candles {name}", False, f"may not be read: GRANT SELECT ON market_data.{relation.name} to the role"
@@ -104,8 +104,13 @@ def _work(path: Path) -> str:
         raise IsADirectoryError(f"{path} is a directory: give a file with --duckdb")
     if not path.exists():
         return f"{path} will be created"
-    with duckdb.connect(str(path), read_only=True) as door:
-        found = door.execute("SELECT count(*) FROM runs").fetchone()
+    try:
+        with duckdb.connect(str(path), read_only=True) as door:
+            found = door.execute("SELECT count(*) FROM runs").fetchone()
+    except duckdb.Error as error:
+        raise SinkError(
+            f"{path} cannot be read as a work file ({error}): move it away, a run makes a new one"
+        ) from error
     return f"{path} holds the record of {found[0] if found else 0} runs"
 
 

@@ -100,7 +100,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
 
 def _chosen_symbols(settings: Settings, source: Source) -> Sequence[str] | None:
     """The symbols to read; None: all."""
-    if settings.symbols == "auto":
+    if settings.symbols.strip() == "auto":
         chosen = source.auto_symbols(settings.exchange, settings.as_of, AUTO_TOP)
         if not chosen:
             raise NoCandlesError(

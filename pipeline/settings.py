@@ -97,7 +97,7 @@ def parse_retention(text: str | None) -> dict[str, int]:
     """Retention of ``1m=120,5m=120``, over the defaults."""
     kept = dict(RETENTION)
     for item in items(text):
-        match = re.fullmatch(r"(\w+)=(\d+)", item)
+        match = re.fullmatch(r"(\w+)=(\d{1,9})", item)
         if not match or match[1] not in INTERVALS or int(match[2]) < 1:
             raise UsageError(f"retention {item!r} is not INTERVAL=ROWS with a known interval and at least 1 row")
         kept[match[1]] = int(match[2])
@@ -110,16 +110,18 @@ def parse_as_of(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"--as-of {text!r} is not an ISO 8601 time such as 2026-01-18T14:00:00+00:00") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def symbols_of(text: str) -> Sequence[str] | None:
     """The symbols of a comma list; None for the words ``auto`` and ``all``. Raises UsageError for a broken list."""
-    if text in ("auto", "all"):
-        return None
     names = items(text)
+    if names in (["auto"], ["all"]):
+        return None
+    if {"auto", "all"} & set(names):
+        raise UsageError(f"--symbols {text!r} mixes symbols with a word for many: give SYMBOL,SYMBOL, auto or all")
     if not names or any("\0" in name for name in names):
         raise UsageError(f"--symbols {text!r} names no symbol: give SYMBOL,SYMBOL, auto or all")
     return names

@@ -139,8 +139,8 @@ class Source:
 
         One statement. An interval without a table is built from 1m bars. Raises SourceError.
         """
-        after = as_of - 2 * lookback * interval.length
-        until = as_of - interval.length if closed_only else as_of
+        after = _before(as_of, interval.length, 2 * lookback)
+        until = _before(as_of, interval.length, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
         query = render(
             statement("source/candles"),
@@ -168,7 +168,8 @@ class Source:
         form = self.metrics_form(interval)
         if form is None:
             return None
-        after = as_of - METRICS_WINDOW
+        self._require_readable(form.relation)
+        after = _before(as_of, METRICS_WINDOW, 1)
         factor = max(1, interval.length // timedelta(minutes=5)) if form.build else 1
         window = {
             "relation": identifier(form.relation.name),
@@ -233,7 +234,7 @@ class Source:
         )
         for name, time, closed, build in forms:
             relation = self.relations.get(name)
-            if relation is not None and relation.readable and {time, closed} <= relation.columns:
+            if relation is not None and {time, closed} <= relation.columns:
                 return MetricsForm(relation, time, closed, build)
         return None
 
@@ -243,6 +244,13 @@ class Source:
 
     def _readable(self, name: str) -> bool:
         return name in self.relations and self.relations[name].readable
+
+    def _require_readable(self, relation: Relation) -> None:
+        if not relation.readable:
+            raise SourceError(
+                f"the role may not read {SCHEMA}.{relation.name}: "
+                f"GRANT USAGE ON SCHEMA {SCHEMA} and SELECT ON ALL TABLES IN SCHEMA {SCHEMA} to it"
+            )
 
     def _candle_relation(self, interval: Interval) -> tuple[Relation, bool]:
         relation = self.relations.get(interval.candles)
@@ -254,11 +262,7 @@ class Source:
                 f"the source has neither {SCHEMA}.{interval.candles} nor candles_1m to build it from: "
                 "leave the interval out, or load candles"
             )
-        if not relation.readable:
-            raise SourceError(
-                f"the role may not read {SCHEMA}.{relation.name}: "
-                f"GRANT USAGE ON SCHEMA {SCHEMA} and SELECT ON ALL TABLES IN SCHEMA {SCHEMA} to it"
-            )
+        self._require_readable(relation)
         missing = _REQUIRED_BAR_COLUMNS - relation.columns
         if missing:
             raise SourceError(f"{SCHEMA}.{relation.name} lacks the columns {', '.join(sorted(missing))}")
@@ -305,6 +309,14 @@ def _chosen(symbols: Sequence[str] | None) -> Sql:
     if symbols is None:
         return Sql("TRUE")
     return Sql(f"symbol IN ({join([literal(symbol) for symbol in symbols])})")
+
+
+def _before(moment: datetime, length: timedelta, times: int) -> datetime:
+    """A moment some lengths earlier, at the earliest the first one that there is."""
+    try:
+        return moment - times * length
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _moment(moment: datetime) -> Sql:

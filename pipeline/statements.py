@@ -56,7 +56,7 @@ def literal(value: str | int | datetime) -> Sql:
     if isinstance(value, datetime):
         return literal(value.astimezone(UTC).isoformat())
     if isinstance(value, int):
-        return Sql(str(int(value)))
+        return Sql(str(value) if value >= 0 else f"({value})")
     if "\0" in value:
         raise ValueError(f"{value!r} has a NUL character, which SQL text cannot hold")
     return Sql("'" + value.replace("'", "''") + "'")

@@ -116,3 +116,11 @@ def mat_hold() -> Panel:
     }
     columns = {name: values[:, None] for name, values in prices.items()}
     return panel(with_volume(np.random.default_rng(0), columns))
+
+
+def plain_fall() -> Panel:
+    """Falling bars of middling size, each a little below the one before: no pattern at all."""
+    rng = np.random.default_rng(0)
+    close = 1000 - np.cumsum(rng.uniform(0.8, 1.2, (30, 5)), axis=0)
+    open_ = np.vstack([np.full((1, 5), 1000.0), close[:-1]]) - rng.uniform(0, 0.05, (30, 5))
+    return panel(with_volume(rng, {"open": open_, "high": open_ + 0.5, "low": close - 0.5, "close": close}))

@@ -92,7 +92,7 @@ def _produced() -> dict[tuple[str, str], set[str]]:
     """All texts that the panels above give, by indicator and column."""
     produced: dict[tuple[str, str], set[str]] = {}
     everything = [markets.walks(0, 3000), markets.walks(1, 3000), markets.steps(), markets.liquid()]
-    candles = [*(markets.candles(seed, 50_000) for seed in range(4)), markets.mat_hold()]
+    candles = [*(markets.candles(seed, 50_000) for seed in range(4)), markets.mat_hold(), markets.plain_fall()]
     for declared in INDICATORS.values():
         if declared.compute is None or declared.source != "candles":
             continue

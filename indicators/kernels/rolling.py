@@ -94,13 +94,20 @@ def _compensated_add(total: Floats, lost: Floats, values: Floats) -> None:
     total[:] = grown
 
 
+def tail_sum(values: Floats) -> Floats:
+    """Sum of all rows but NaN, shape (series,).
+
+    Row after row: NumPy's own sum takes another order for another layout, and then a series alone would differ in its
+    last bit from the same series among others.
+    """
+    return np.cumsum(np.where(np.isnan(values), 0.0, values), axis=0)[-1]
+
+
 def tail_mean(values: Floats) -> Floats:
     """Mean of all rows but NaN, shape (series,); the mean of equal values is exactly that value."""
-    present = ~np.isnan(values)
-    count = present.sum(axis=0)
+    count = (~np.isnan(values)).sum(axis=0)
     low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
-    total = np.where(present, values, 0.0).sum(axis=0)
-    return np.where(low == high, low, total / np.where(count == 0, np.nan, count))
+    return np.where(low == high, low, tail_sum(values) / np.where(count == 0, np.nan, count))
 
 
 def tail_std(values: Floats, ddof: int = 1) -> Floats:
@@ -110,5 +117,4 @@ def tail_std(values: Floats, ddof: int = 1) -> Floats:
     """
     count = (~np.isnan(values)).sum(axis=0)
     deviations = values - tail_mean(values)
-    squares = np.where(np.isnan(deviations), 0.0, deviations * deviations).sum(axis=0)
-    return np.sqrt(squares / np.where(count > ddof, count - ddof, np.nan))
+    return np.sqrt(tail_sum(deviations * deviations) / np.where(count > ddof, count - ddof, np.nan))

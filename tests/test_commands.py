@@ -1,0 +1,337 @@
+"""The command line as its users have it: commands, options, where settings come from, and what is printed where."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sqlite3
+import subprocess
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import memray
+import pytest
+
+from indicators.registry import INDICATORS
+from pipeline import __version__
+from pipeline.intervals import DEFAULT_INTERVALS
+from tests import goldens
+from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
+from tests.goldens import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LENGTHS, CORE = goldens.HERE / "synth_lengths", goldens.HERE / "synth_core"
+AS_OF = "2026-01-22T09:07:00+00:00"
+FILES = ("--sqlite", "result.db", "--duckdb", "work.duckdb")
+ASKED = ("--symbols", "AAAUSDT,N60USDT", "--intervals", "5m,1w", "--as-of", AS_OF)
+FEW = ("--indicators", "base_data,macd")
+BASE = INDICATORS["base_data"].table
+COMMANDS = ("run", "demo", "init-db", "indicators", "doctor")
+
+
+@pytest.fixture(scope="session")
+def url(golden_url: Callable[[Path], str]) -> str:
+    return golden_url(LENGTHS)
+
+
+@pytest.fixture(scope="module")
+def done(url: str, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """An ordinary run, with its record."""
+    folder = tmp_path_factory.mktemp("done")
+    words = [str(CANDLEMILL), "run", "--source", url, *ASKED, *FEW, *FILES, "--json"]
+    ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+    return Ran(0, ran.stdout, ran.stderr)
+
+
+# -- help
+
+
+def test_help_lists_the_commands(candlemill: Callable[..., Ran]) -> None:
+    ran = candlemill("--help")
+    assert ran.code == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command}  +\w.{{15,}}$", ran.out, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_says_what_it_does_and_explains_every_option(
+    command: str, candlemill: Callable[..., Ran]
+) -> None:
+    ran = candlemill(command, "--help")
+    assert ran.code == 0
+    usage, description = ran.out.splitlines()[0], ran.out.splitlines()[2]
+    assert usage == f"Usage: candlemill {command} [OPTIONS]"
+    assert re.fullmatch(r"  [A-Z].{20,}", description)
+    assert f"Example: candlemill {command}" in ran.out or command == "doctor"
+    for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
+        assert re.match(r"  --[a-z-]+(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
+
+
+def test_version(candlemill: Callable[..., Ran]) -> None:
+    ran = candlemill("--version")
+    assert ran.code == 0
+    assert ran.out.startswith(f"candlemill {__version__} ")
+
+
+# -- the old form of the command line
+
+
+@pytest.mark.parametrize("program", [[str(CANDLEMILL)], [str(CANDLEMILL.with_name("python")), "-m", "pipeline"]])
+def test_a_command_line_that_begins_with_an_option_means_run(program: list[str], url: str, tmp_path: Path) -> None:
+    old = ["--once", "--mode", "all", "--symbols", "AAAUSDT,N60USDT", "--intervals", "5m,1w", "--workers", "4"]
+    words = [*program, *old, "--as-of", AS_OF]
+    env = {"DATABASE_URL": url, "INDICATORS_ENABLED": "base_data,adx,macd"}
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "run complete: " in done.stderr
+    found = dump_of(tmp_path / "data" / "market_data.db")
+    assert set(found) == {INDICATORS[name].table for name in ("base_data", "adx", "macd")} | {"schema"}
+    assert len(found[BASE]) == 4
+    assert (tmp_path / "data" / "candlemill.duckdb").exists()
+
+
+def test_a_mode_computes_its_indicators_only(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    ran = candlemill("run", "--source", url, *ASKED, *FILES, "--mode", "incremental", "--json")
+    wanted = {i.table for i in INDICATORS.values() if i.mode == "incremental"}
+    assert 5 < len(wanted) < len(INDICATORS)
+    assert set(dump_of(tmp_path / "result.db")) == wanted | {"schema"}
+    assert ran.record["indicators"] == len(wanted)
+
+
+# -- where settings come from
+
+
+def test_options_win_over_the_environment_that_over_dotenv_and_that_over_the_defaults(
+    url: str, candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    dotenv = tmp_path / ".env"
+    lines = f"DATABASE_URL={url}\nTEST_SYMBOLS=AAAUSDT\nINDICATORS_ENABLED=base_data,macd,kdj\nINTERVALS=1w\n"
+    dotenv.write_text(lines)
+    first = candlemill("run", "--as-of", AS_OF, "--json")
+    assert first.code == 0, first.err
+    assert (first.record["symbols"], first.record["indicators"]) == (1, 3)
+    assert first.record["intervals"] == ["1w"]
+    assert len(rows_of(tmp_path / "data" / "market_data.db", f'SELECT * FROM "{BASE}"')) == 1
+    assert (tmp_path / "data" / "candlemill.duckdb").exists()
+
+    dotenv.write_text(lines + "INDICATOR_SQLITE_PATH=dotenv.db\nCANDLEMILL_DUCKDB=dotenv.duckdb\n")
+    env = {"INTERVALS": "5m", "INDICATOR_SQLITE_PATH": "env.db", "INDICATORS_DISABLED": "kdj"}
+    second = candlemill("run", "--as-of", AS_OF, "--json", env=env)
+    assert second.code == 0, second.err
+    assert (second.record["intervals"], second.record["indicators"]) == (["5m"], 2)
+    assert len(rows_of(tmp_path / "env.db", f'SELECT * FROM "{BASE}"')) == 1
+    assert (tmp_path / "dotenv.duckdb").exists()
+    assert not (tmp_path / "dotenv.db").exists()
+
+    env |= {"TEST_SYMBOLS": "N60USDT", "CANDLEMILL_DUCKDB": "env.duckdb", "DATABASE_URL": "postgresql://nowhere/x"}
+    words = ("--source", url, "--intervals", "1w,5m", "--symbols", "AAAUSDT,N60USDT", "--indicators", "base_data")
+    third = candlemill("run", "--as-of", AS_OF, *words, "--sqlite", "o/p/option.db", "--duckdb", "o.duckdb", env=env)
+    assert third.code == 0, third.err
+    assert len(rows_of(tmp_path / "o" / "p" / "option.db", f'SELECT * FROM "{BASE}"')) == 4
+    assert (tmp_path / "o.duckdb").exists()
+    assert not (tmp_path / "env.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("INTERVALS", "5m,7m"),
+        ("INDICATORS_ENABLED", "nonsense"),
+        ("INDICATORS_DISABLED", "nonsense"),
+        ("INDICATOR_RETENTION", "nonsense"),
+        ("MAX_WORKERS", "nonsense"),
+    ],
+)
+def test_a_wrong_value_in_the_environment_is_wrong_usage(
+    name: str, value: str, candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    ran = candlemill("run", env={name: value, "DATABASE_URL": "postgresql://nowhere/x"})
+    assert ran.code == 2
+    assert value.split(",")[-1] in ran.err or name in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- what is printed where
+
+FIELDS = """run_id, started_at, finished_at, as_of, version, source, symbols, intervals, indicators, series, rows,
+    t_read, t_compute, t_write, total, stages, pg_queries, pg_rows, pg_bytes, sqlite_commits, sqlite_rows_written,
+    sqlite_rows_pruned, peak_rss_mb, skipped, errors"""
+
+
+def test_json_is_the_record_and_nothing_else(done: Ran, url: str) -> None:
+    record = done.record
+    assert len(done.out.splitlines()) == 1
+    assert set(record) == set(re.split(r",\s+", FIELDS))
+    assert [set(stage) for stage in record["stages"]] == [{"interval", "bars", "series", "t_read", "t_compute"}] * 2
+    assert [stage["interval"] for stage in record["stages"]] == record["intervals"] == ["5m", "1w"]
+    assert (record["symbols"], record["series"], record["rows"], record["indicators"]) == (2, 4, 8, 2)
+    assert (record["version"], record["source"], record["as_of"]) == (__version__, url, AS_OF)
+    started, finished = (datetime.fromisoformat(record[name]) for name in ("started_at", "finished_at"))
+    assert (datetime.now(UTC) - started).total_seconds() < 600
+    assert abs((finished - started).total_seconds() - record["total"]) < 0.05
+    assert 0 < record["t_read"] + record["t_write"] < record["total"]
+    assert 50 < record["peak_rss_mb"] < 2000
+    assert record["pg_bytes"] > 8 * 10 * record["pg_rows"] > 0
+    assert (record["skipped"], record["errors"]) == ({}, [])
+
+
+SUMMARY = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO    run complete: t_read=(?P<t_read>\d+\.\d\d)s "
+    r"t_compute=(?P<t_compute>\d+\.\d\d)s t_write=(?P<t_write>\d+\.\d\d)s total=(?P<total>\d+\.\d\d)s "
+    r"rows=(?P<rows>\d+) symbols=(?P<symbols>\d+) intervals=(?P<intervals>\d+) indicators=(?P<indicators>\d+) "
+    r"pg_queries=(?P<pg_queries>\d+) sqlite_commits=(?P<sqlite_commits>\d+) peak_rss_mb=(?P<peak_rss_mb>\d+)"
+)
+
+
+def test_the_last_line_of_the_log_has_its_form_and_says_what_the_record_says(done: Ran) -> None:
+    match = SUMMARY.fullmatch(done.last)
+    assert match, done.last
+    record = done.record
+    for name, text in match.groupdict().items():
+        value = record[name]
+        shown = len(value) if name == "intervals" else value
+        assert text == (f"{shown:.2f}" if isinstance(shown, float) else str(shown))
+
+
+def test_quiet_is_silent(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    ran = candlemill("run", "--source", url, *ASKED, *FEW, *FILES, "--quiet")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert len(rows_of(tmp_path / "result.db", f'SELECT * FROM "{BASE}"')) == 4
+
+
+def test_log_json_is_a_log_of_objects_with_times_in_utc(url: str, candlemill: Callable[..., Ran]) -> None:
+    words = ("--symbols", "AAAUSDT,NOSUCHUSDT", "--log-json")
+    ran = candlemill("run", "--source", url, *ASKED, *FEW, *FILES, *words, env={"TZ": "Asia/Tokyo"})
+    assert ran.code == 0, ran.err
+    assert ran.out == ""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in ran.err.splitlines()]
+    assert [line["level"] for line in lines] == ["WARNING", "INFO"]
+    assert lines[0]["message"] == "no candles for NOSUCHUSDT"
+    assert lines[1]["message"].startswith("run complete: t_read=")
+    for line in lines:
+        time = datetime.fromisoformat(line["time"])
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+        assert abs((datetime.now(UTC) - time).total_seconds()) < 600
+
+
+def test_memray_captures_a_file_that_memray_reads(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    ran = candlemill("run", "--source", url, *ASKED, *FEW, *FILES, "--memray", "deep/capture.bin")
+    assert ran.code == 0, ran.err
+    assert "memory captured in deep/capture.bin" in ran.err
+    assert SUMMARY.fullmatch(ran.last)
+    with memray.FileReader(tmp_path / "deep" / "capture.bin") as reader:
+        assert reader.metadata.total_allocations > 1000
+        assert max(snapshot.rss for snapshot in reader.get_memory_snapshots()) > 2**25
+
+
+# -- the other commands
+
+
+def test_indicators_as_json_is_the_registry(candlemill: Callable[..., Ran]) -> None:
+    ran = candlemill("indicators", "--json")
+    assert ran.code == 0
+    listed = {entry["id"]: entry for entry in json.loads(ran.out)}
+    assert list(listed) == list(INDICATORS)
+    for declared in INDICATORS.values():
+        entry = listed[declared.id]
+        assert (entry["table"], entry["family"], entry["mode"]) == (declared.table, declared.family, declared.mode)
+        assert entry["min_bars"] >= 1
+        assert [column["label"] for column in entry["columns"]] == [column.label for column in declared.columns]
+        assert all(column["name"] and column["unit"] and column["meaning"] for column in entry["columns"])
+
+
+def test_indicators_as_a_table_has_a_line_for_each(candlemill: Callable[..., Ran]) -> None:
+    ran = candlemill("indicators")
+    assert ran.code == 0
+    for declared in INDICATORS.values():
+        assert re.search(rf"^ *{declared.id} +{re.escape(declared.table)} +{declared.family} ", ran.out, re.MULTILINE)
+
+
+def test_doctor_finds_nothing_on_a_good_setup_and_writes_nothing(
+    golden_url: Callable[[Path], str], candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    ran = candlemill("doctor", "--source", golden_url(CORE))
+    assert ran.code == 0, ran.out
+    assert all(line.startswith("ok    ") for line in ran.out.splitlines())
+    for what in ("version", "sqlite extension", "source", "result database", "work file", "free disk"):
+        assert f"ok    {what}: " in ran.out
+    for name in DEFAULT_INTERVALS:
+        assert f"ok    candles {name}: candles_{name}; " in ran.out
+    assert list(tmp_path.iterdir()) == []
+
+
+MENDING = re.compile(r"\b(set|give|check|make|move|restore|free|load|run|GRANT|try)\b")
+
+
+def test_doctor_says_how_to_mend_what_is_broken(candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port = door.getsockname()[1]
+    (tmp_path / "notes.txt").write_text("Einkauf: Milch, Brot, Butter\n" * 100)
+    (tmp_path / "folder").mkdir()
+    source = f"postgresql://me:geheim@127.0.0.1:{port}/market"
+    words = ("--source", source, "--sqlite", "notes.txt", "--duckdb", "folder", "--json")
+    ran = candlemill("doctor", *words)
+    assert ran.code == 2
+    assert "geheim" not in ran.out + ran.err
+    checks = {check["name"]: check for check in json.loads(ran.out)}
+    broken = {name: check["seen"] for name, check in checks.items() if not check["ok"]}
+    assert set(broken) == {"source", "result database", "work file"}
+    for seen in broken.values():
+        assert MENDING.search(seen), seen
+
+
+def test_doctor_says_how_to_mend_a_work_file_that_is_none(candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("Einkauf: Milch, Brot, Butter\n" * 100)
+    ran = candlemill("doctor", "--duckdb", "notes.txt")
+    assert ran.code == 2
+    [seen] = [line for line in ran.out.splitlines() if line.startswith("FAIL  work file: ")]
+    assert "notes.txt" in seen
+    assert MENDING.search(seen), seen
+
+
+def test_doctor_says_how_to_mend_missing_tables(url: str, candlemill: Callable[..., Ran]) -> None:
+    ran = candlemill("doctor", "--source", url, "--json")
+    assert ran.code == 2
+    broken = {check["name"]: check["seen"] for check in json.loads(ran.out) if not check["ok"]}
+    assert set(broken) == {f"candles {name}" for name in DEFAULT_INTERVALS if name not in ("5m", "1w")}
+    for seen in broken.values():
+        assert MENDING.search(seen), seen
+
+
+def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(
+    candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    # A database that is around does not matter: the demo has its own.
+    env = {"DATABASE_URL": "postgresql://nowhere/x"}
+    for _ in range(2):
+        ran = candlemill("demo", "--intervals", "1h", "--json", env=env)
+        assert ran.code == 0, ran.err
+        assert ran.record["symbols"] == 12
+        assert ran.record["rows"] == ran.record["sqlite_rows_written"] > 12 * 30
+        assert ran.record["errors"] == []
+        assert [path for path in Path("/proc").glob("[0-9]*/cmdline") if names(path, tmp_path)] == []
+    database = tmp_path / "data" / "market_data.db"
+    keys = ", ".join(KEY)
+    with closing(sqlite3.connect(database)) as door:
+        for declared in INDICATORS.values():
+            there = door.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (declared.table,)).fetchall()
+            assert bool(there) == declared.covers("1h")
+            if there:
+                query = f'SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {keys} FROM "{declared.table}"))'
+                rows, different = door.execute(f'{query} FROM "{declared.table}"').fetchone()
+                assert rows == different >= 12
+    assert len(rows_of(database, f'SELECT * FROM "{BASE}" WHERE 当前价格 > 0')) >= 12
+
+
+def names(cmdline: Path, folder: Path) -> bool:
+    """Whether a process, if it is still there, has a folder in its command line."""
+    try:
+        return str(folder).encode() in cmdline.read_bytes()
+    except OSError:
+        return False

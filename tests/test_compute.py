@@ -1,0 +1,563 @@
+"""One interval's rows: what a failing indicator costs, rows without values, and reading ahead."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from indicators import evaluate
+from indicators.contract import NO_MOMENT, Indicator, Panel, Values, integer, moment, number, price, text
+from indicators.registry import INDICATORS
+from pipeline.compute import compute_interval
+from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.readahead import read_ahead
+from pipeline.record import Record
+from pipeline.source import METRICS_ROWS
+from pipeline.workfile import WorkFile
+from tests import panels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from tests.panels import Series
+
+BAD = "BADUSDT"
+SERIES = [
+    panels.walk("AUSDT", 400, 1),
+    panels.walk("BUSDT", 400, 2),
+    panels.walk(BAD, 400, 3),
+    panels.walk("CUSDT", 400, 4, decimals=2),
+    panels.walk("DUSDT", 120, 5).without("taker_buy_volume", "quote_volume"),
+    panels.walk("EUSDT", 3, 6),
+]
+METRICS = [panels.metrics_walk(series.symbol, 240, 10 + i) for i, series in enumerate(SERIES)]
+GOOD = [series for series in SERIES if series.symbol != BAD]
+GOOD_METRICS = [series for series in METRICS if series.symbol != BAD]
+
+Rows = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Rows by indicator and symbol, the tables they came from, and the record."""
+
+    rows: dict[str, Rows]
+    tables: dict[str, pa.Table]
+    record: Record
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkFile]:
+    with WorkFile(tmp_path_factory.mktemp("compute") / "work.duckdb", 1) as work_file:
+        yield work_file
+
+
+def compute(
+    work: WorkFile,
+    chosen: Sequence[Indicator],
+    series: Sequence[Series] = tuple(SERIES),
+    metrics: Sequence[Series] = tuple(METRICS),
+    interval: str = "5m",
+) -> Computed:
+    """Rows of some indicators at one interval, as a run computes them."""
+    bars = pivot_bars(panels.table_of(series), interval, panels.AS_OF, 400)
+    work.load_bars(interval, "exchange", bars)
+    second = None
+    if metrics:
+        table, totals = panels.table_of(metrics), {"open_interest_value": 9e6}
+        pivot = pivot_metrics(table, interval, panels.AS_OF, METRICS_ROWS, bars.panel.symbols, totals)
+        work.load_metrics(interval, pivot)
+        second = pivot.panel
+    record = Record(panels.AS_OF, "", [interval], len(chosen))
+    tables = compute_interval(chosen, bars.panel, second, work, record)
+    rows = {
+        declared.id: {row["symbol"]: {k: v for k, v in row.items() if k != "run_id"} for row in table.to_pylist()}
+        for declared, table in tables.items()
+    }
+    return Computed(rows, {declared.id: table for declared, table in tables.items()}, record)
+
+
+def made(function: Callable[[Panel], Values] | None, **other: Any) -> Indicator:
+    """An indicator of one column, unless other parts are given."""
+    declaration: dict[str, Any] = {
+        "id": "made",
+        "table": "made.py",
+        "title": "made",
+        "family": "trend",
+        "mode": "batch",
+        "lookback": 1,
+        "min_bars": 1,
+        "inputs": ("close",),
+        "columns": (price("x", "x", "x"),),
+        "formula": "x",
+        "compute": function,
+    }
+    return Indicator(**{**declaration, **other})
+
+
+def values_of(rows: Rows, declared: Indicator) -> dict[str, list[Any]]:
+    return {symbol: [row[column.name] for column in declared.columns] for symbol, row in rows.items()}
+
+
+def picky(declared: Indicator) -> Indicator:
+    """The indicator, except that it stumbles over one symbol."""
+    function = declared.compute
+    assert function is not None
+
+    def stumble(bars: Panel) -> Values:
+        if BAD in bars.symbols:
+            raise RuntimeError("cannot stand it")
+        return function(bars)
+
+    return replace(declared, compute=stumble)
+
+
+# --- failures
+
+
+@pytest.mark.parametrize("id_", [declared.id for declared in INDICATORS.values() if declared.compute])
+def test_a_failing_indicator_costs_only_the_series_it_fails_on(id_: str, work: WorkFile) -> None:
+    declared = INDICATORS[id_]
+    whole = compute(work, [declared], GOOD, GOOD_METRICS).rows[id_]
+    failing = compute(work, [picky(declared)])
+    found = failing.rows[id_]
+    assert [(e["table"], e["symbol"], e["interval"], e["message"]) for e in failing.record.errors] == [
+        (declared.table, BAD, "5m", "RuntimeError: cannot stand it")
+    ]
+    assert set(found) == {series.symbol for series in SERIES}
+    assert failing.record.rows == len(SERIES)
+    bad = found.pop(BAD)
+    assert (bad["interval"], bad["bucket_ts"]) == ("5m", found["AUSDT"]["bucket_ts"])
+    assert all(bad[column.name] is None for column in declared.columns if column.label not in declared.short)
+    assert [name for symbol in whole for name in unlike(found[symbol], whole[symbol])] == []
+
+
+def unlike(got: dict[str, Any], want: dict[str, Any]) -> list[str]:
+    """Columns that differ by more than a rounding error."""
+    return [
+        name
+        for name, value in want.items()
+        if not (
+            math.isclose(got[name], value, rel_tol=1e-9, abs_tol=1e-9)
+            if isinstance(value, float) and isinstance(got[name], float)
+            else got[name] == value
+        )
+    ]
+
+
+def test_a_failure_is_logged_with_its_traceback_for_those_who_look(
+    work: WorkFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="pipeline.compute"):
+        compute(work, [picky(INDICATORS["macd"])])
+    error, trace = caplog.records
+    assert (error.levelname, error.getMessage()) == ("ERROR", f"macd failed on {BAD} 5m: RuntimeError: cannot stand it")
+    assert (trace.levelname, trace.exc_info is not None) == ("DEBUG", True)
+
+
+def test_other_indicators_do_not_notice_a_failure(work: WorkFile) -> None:
+    others = [INDICATORS[id_] for id_ in ("kdj", "donchian", "base_data", "futures_sentiment")]
+    alone = compute(work, others).rows
+    for bad in (picky(INDICATORS["macd"]), made(None, id="no_such_file"), made(None, id="williams_r")):
+        among = compute(work, [others[0], bad, *others[1:]])
+        assert {id_: rows for id_, rows in among.rows.items() if id_ != bad.id} == alone
+        assert len(among.record.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda _: Values(), "ValueError: made returned 0 columns, declared are 1"),
+        (lambda bars: Values(bars.close[-1], bars.close[-1]), "ValueError: made returned 2 columns, declared are 1"),
+        (lambda bars: Values(bars.close), "ValueError: made.x has shape ({rows}, 1), want (1,)"),
+        (lambda _: Values(np.zeros(7)), "ValueError: made.x has shape (7,), want (1,)"),
+        (lambda bars: Values(bars.volume_of_trade[-1]), "AttributeError: the panel has no field 'volume_of_trade'; "),
+    ],
+)
+def test_an_indicator_that_always_fails_is_reported_for_every_series(
+    work: WorkFile, result: Callable[[Panel], Values], message: str
+) -> None:
+    failing = compute(work, [made(result)])
+    assert [error["symbol"] for error in failing.record.errors] == ["AUSDT", BAD, "BUSDT", "CUSDT", "DUSDT", "EUSDT"]
+    for error, rows in zip(failing.record.errors, (400, 400, 400, 400, 120, 3), strict=True):
+        assert error["message"].startswith(message.format(rows=rows))
+    assert values_of(failing.rows["made"], made(result)) == {series.symbol: [None] for series in SERIES}
+
+
+def test_a_failure_of_all_series_together_is_reported_though_each_alone_has_values(work: WorkFile) -> None:
+    def unsociable(bars: Panel) -> Values:
+        if bars.series > 1:
+            raise RuntimeError("too many")
+        return Values(bars.close[-1])
+
+    failing = compute(work, [made(unsociable)])
+    assert {symbol: row["x"] for symbol, row in failing.rows["made"].items()} == {
+        series.symbol: series.fields["close"][-1] for series in SERIES
+    }
+    assert [(error["symbol"], error["message"]) for error in failing.record.errors] == [("", "RuntimeError: too many")]
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (made(None, id="no_such_file"), "FileNotFoundError: "),
+        (
+            made(None, id="williams_r"),
+            "ValueError: sql/indicators/williams_r.sql returns ['series', 'williams_r'], declared are ['series', 'x']",
+        ),
+    ],
+)
+def test_a_failing_sql_indicator_yields_rows_without_values_and_one_error(
+    work: WorkFile, declared: Indicator, message: str
+) -> None:
+    failing = compute(work, [declared])
+    (error,) = failing.record.errors
+    assert (error["table"], error["symbol"], error["interval"]) == ("made.py", "", "5m")
+    assert error["message"].startswith(message)
+    assert values_of(failing.rows[declared.id], declared) == {series.symbol: [None] for series in SERIES}
+    assert failing.record.rows == len(SERIES)
+
+
+def test_a_failure_in_the_database_costs_that_indicator_alone(tmp_path: Path) -> None:
+    with WorkFile(tmp_path / "other.duckdb", 1) as fresh:
+        # Nothing is loaded into this file: the statement has no table to read.
+        panel = panels.panel_of(SERIES)
+        record = Record(panels.AS_OF, "", ["5m"], 2)
+        rows = compute_interval([INDICATORS["donchian"], INDICATORS["supertrend"]], panel, None, fresh, record)
+        assert [error["table"] for error in record.errors] == ["Donchian.py"]
+        assert "CatalogException" in record.errors[0]["message"]
+        assert rows[INDICATORS["donchian"]]["upper"].null_count == len(SERIES)
+        assert rows[INDICATORS["supertrend"]]["upper"].null_count == 1
+
+
+@pytest.mark.parametrize("declared", [d for d in INDICATORS.values() if d.short], ids=lambda d: d.id)
+def test_a_failure_is_not_passed_off_as_too_few_bars(work: WorkFile, declared: Indicator) -> None:
+    if declared.compute is None:
+        broken = replace(declared, columns=(*declared.columns, number("another", "another", "x", unit="ratio")))
+    else:
+        broken = picky(declared)
+    failing = compute(work, [broken])
+    assert len(failing.record.errors) == 1
+    assert values_of(failing.rows[declared.id], declared)[BAD] == [None] * len(declared.columns)
+
+
+def test_an_interrupt_is_no_failure_of_an_indicator(work: WorkFile) -> None:
+    def interrupted(_: Panel) -> Values:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compute(work, [made(interrupted)])
+
+
+def test_a_moment_that_is_not_there_stays_so_where_another_series_fails(work: WorkFile) -> None:
+    def moments(bars: Panel) -> Values:
+        if BAD in bars.symbols:
+            raise RuntimeError
+        unknown = np.array([symbol == "AUSDT" for symbol in bars.symbols])
+        return Values(np.where(unknown, NO_MOMENT, bars.newest_time))
+
+    declared = made(moments, columns=(moment("x", "x", "x"),))
+    good = compute(work, [declared], GOOD, ()).rows["made"]
+    assert good["AUSDT"]["x"] is None
+    assert good["BUSDT"]["x"] == good["BUSDT"]["bucket_ts"]
+    failing = compute(work, [declared])
+    for symbol, row in good.items():
+        assert failing.rows["made"][symbol] == row
+    assert failing.rows["made"][BAD]["x"] is None
+
+
+# --- rows
+
+
+def test_a_series_for_which_a_statement_has_no_row_has_too_little_to_say(work: WorkFile) -> None:
+    series = [panels.walk("AUSDT", 30, 1), panels.walk("MUTEUSDT", 30, 2, quiet=1.0)]
+    declared = INDICATORS["volume_ratio"]
+    found = values_of(compute(work, [declared], series, ()).rows["volume_ratio"], declared)
+    assert None not in found["AUSDT"]
+    assert found["MUTEUSDT"] == [None, "数据不足", None, None]
+
+
+def test_rows_come_in_the_order_of_the_panel_with_their_keys(work: WorkFile) -> None:
+    found = compute(work, [INDICATORS["macd"], INDICATORS["data_monitor"]])
+    table = found.tables["macd"]
+    assert table.column_names == [
+        "symbol", "interval", "bucket_ts", "run_id", *(column.name for column in INDICATORS["macd"].columns)
+    ]  # fmt: skip
+    assert table["symbol"].to_pylist() == ["AUSDT", BAD, "BUSDT", "CUSDT", "DUSDT", "EUSDT"]
+    assert set(table["interval"].to_pylist()) == {"5m"}
+    assert set(table["run_id"].to_pylist()) == {found.record.run_id}
+    newest = datetime(2026, 1, 18, 14, 0, tzinfo=UTC)
+    assert set(table["bucket_ts"].to_pylist()) == {newest}
+    assert {row["newest_bar"] for row in found.rows["data_monitor"].values()} == {newest}
+    assert [found.rows["data_monitor"][s.symbol]["bars_loaded"] for s in SERIES] == [400, 400, 400, 400, 120, 3]
+    assert found.record.rows == 2 * len(SERIES)
+    assert found.record.errors == []
+
+
+def test_indicators_of_metrics_have_rows_for_symbols_with_metrics_only(work: WorkFile) -> None:
+    found = compute(work, [INDICATORS["futures_sentiment"], INDICATORS["macd"]], SERIES, METRICS[:2])
+    assert set(found.rows["futures_sentiment"]) == {"AUSDT", "BUSDT"}
+    assert found.rows["futures_sentiment"]["AUSDT"]["open_interest"] == METRICS[0].fields["open_interest"][-1]
+    assert found.record.rows == 2 + len(SERIES)
+
+
+def test_without_metrics_their_indicators_have_no_rows_and_no_errors(work: WorkFile) -> None:
+    found = compute(work, list(INDICATORS.values()), SERIES, ())
+    assert set(found.rows) == {declared.id for declared in INDICATORS.values() if declared.source == "candles"}
+    assert found.record.errors == []
+
+
+def test_an_indicator_has_rows_at_its_intervals_only(work: WorkFile) -> None:
+    declared = made(lambda bars: Values(bars.close[-1]), intervals=("1h", "4h"))
+    assert compute(work, [declared], interval="5m", metrics=()).rows == {}
+    assert set(compute(work, [declared], interval="4h", metrics=()).rows) == {"made"}
+
+
+# --- finishing
+
+
+def finished(declared: Indicator, panel: Panel, values: Values) -> dict[str, list[Any]]:
+    return {
+        cell.column.name: [None if null else value for value, null in zip(cell.values.tolist(), cell.null, strict=True)]
+        for cell in evaluate.finish(declared, panel, values)
+    }
+
+
+COLUMNS = (
+    number("r", "r", "r", unit="ratio"),
+    integer("i", "i", "i"),
+    text("t", "t", "t"),
+    moment("m", "m", "m"),
+)
+
+
+def test_what_is_no_value_becomes_null_whatever_its_kind() -> None:
+    panel = panels.panel_of([panels.walk(symbol, 5, 1) for symbol in "ABCD"])
+    declared = made(lambda _: Values(), columns=COLUMNS)
+    found = finished(
+        declared,
+        panel,
+        Values(
+            np.array([1.5, math.nan, math.inf, -math.inf]),
+            np.array([1.0, math.nan, 3.0, math.inf]),
+            np.array(["a", None, "", "d"], dtype=np.object_),
+            np.array([1, NO_MOMENT, 3, 4]),
+        ),
+    )
+    assert found == {
+        "r": [1.5, None, None, None],
+        "i": [1, None, 3, None],
+        "t": ["a", None, "", "d"],
+        "m": [1, None, 3, 4],
+    }
+
+
+def test_an_undefined_series_has_no_value_in_any_column() -> None:
+    panel = panels.panel_of([panels.walk(symbol, 5, 1) for symbol in "AB"])
+    values = Values(
+        np.array([1.5, 2.5]), np.array([1, 2]), np.array(["a", "b"]), np.array([1, 2]), defined=np.array([True, False])
+    )
+    assert finished(made(lambda _: values, columns=COLUMNS), panel, values) == {
+        "r": [1.5, None],
+        "i": [1, None],
+        "t": ["a", None],
+        "m": [1, None],
+    }
+
+
+def test_too_few_bars_give_no_values_and_from_half_the_lookback_on_the_short_texts() -> None:
+    lengths = (30, 25, 24, 15, 14)
+    panel = panels.panel_of([panels.walk(f"S{bars}", bars, 1) for bars in lengths])
+    declared = made(lambda _: Values(), columns=COLUMNS, lookback=30, min_bars=25, short={"t": "too few", "i": 0})
+    values = Values(np.ones(5), np.ones(5, dtype=np.int64), np.array(["x"] * 5), np.ones(5, dtype=np.int64))
+    assert finished(declared, panel, values) == {
+        "r": [1.0, 1.0, None, None, None],
+        "i": [1, 1, 0, 0, None],
+        "t": ["x", "x", "too few", "too few", None],
+        "m": [1, 1, None, None, None],
+    }
+
+
+def test_an_indicator_is_not_asked_where_no_series_is_long_enough() -> None:
+    def never(_: Panel) -> Values:
+        raise AssertionError
+
+    panel = panels.panel_of([panels.walk("A", 9, 1)])
+    declared = made(never, lookback=20, columns=COLUMNS)
+    assert finished(declared, panel, evaluate.compute(declared, panel)) == {name: [None] for name in "ritm"}
+
+
+def test_noise_of_a_division_by_zero_is_no_warning() -> None:
+    panel = panels.panel_of([panels.walk("A", 9, 1)])
+    declared = made(lambda bars: Values(bars.close[-1] / 0.0))
+    assert finished(declared, panel, evaluate.compute(declared, panel)) == {"x": [None]}
+
+
+def test_an_indicator_in_sql_has_no_function() -> None:
+    with pytest.raises(ValueError, match="indicator donchian is written in SQL"):
+        evaluate.compute(INDICATORS["donchian"], panels.panel_of(SERIES))
+
+
+# --- reading ahead
+
+
+def reader_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "reader"}
+
+
+def ended(threads: set[threading.Thread], seconds: float = 3.0) -> bool:
+    for thread in threads:
+        thread.join(seconds)
+    return not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 50])
+def test_items_come_in_the_order_of_their_keys(count: int) -> None:
+    before = reader_threads()
+    assert list(read_ahead(lambda key: f"item {key}", range(count))) == [f"item {key}" for key in range(count)]
+    assert ended(reader_threads() - before)
+
+
+def test_the_order_does_not_depend_on_which_side_is_slow() -> None:
+    def slow_read(key: int) -> int:
+        time.sleep(0.02 * (key % 2))
+        return key
+
+    assert list(read_ahead(slow_read, range(6))) == list(range(6))
+    found = []
+    for item in read_ahead(lambda key: key, range(6)):
+        time.sleep(0.02 * (item % 2))
+        found.append(item)
+    assert found == list(range(6))
+
+
+def test_the_next_item_is_read_while_one_is_used() -> None:
+    reached = threading.Event()
+
+    def read(key: int) -> int:
+        if key == 1:
+            reached.set()
+        return key
+
+    items = read_ahead(read, range(3))
+    assert next(items) == 0
+    assert reached.wait(3)
+    assert list(items) == [1, 2]
+
+
+def test_one_item_is_read_ahead_and_no_more() -> None:
+    begun: list[int] = []
+
+    def read(key: int) -> int:
+        begun.append(key)
+        return key
+
+    items = read_ahead(read, range(5))
+    assert next(items) == 0
+    time.sleep(0.3)
+    assert begun == [0, 1]
+    assert next(items) == 1
+    time.sleep(0.3)
+    assert begun == [0, 1, 2]
+    assert list(items) == [2, 3, 4]
+
+
+def test_nothing_is_read_before_it_is_asked_for() -> None:
+    before = reader_threads()
+    begun: list[int] = []
+    items = read_ahead(begun.append, range(3))
+    time.sleep(0.05)
+    assert begun == []
+    assert reader_threads() == before
+    items.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt(), SystemExit(3)])
+def test_an_error_surfaces_where_its_item_would(error: BaseException) -> None:
+    def read(key: int) -> int:
+        if key == 2:
+            raise error
+        return key
+
+    before = reader_threads()
+    items = read_ahead(read, range(5))
+    assert [next(items), next(items)] == [0, 1]
+    with pytest.raises(type(error)) as raised:
+        next(items)
+    assert raised.value is error
+    assert list(items) == []
+    assert ended(reader_threads() - before)
+
+
+def test_an_error_of_the_first_item_surfaces_at_once() -> None:
+    def read(_: int) -> int:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        next(read_ahead(read, range(5)))
+
+
+def test_an_error_of_the_keys_surfaces_and_nobody_waits_for_ever() -> None:
+    def keys() -> Iterator[int]:
+        yield 1
+        raise ValueError("no more keys")
+
+    found: list[object] = []
+
+    def consume() -> None:
+        try:
+            found.extend(read_ahead(lambda key: key, keys()))
+        except ValueError as error:
+            found.append(str(error))
+
+    consumer = threading.Thread(target=consume, daemon=True)
+    consumer.start()
+    consumer.join(3)
+    assert not consumer.is_alive()
+    assert found == [1, "no more keys"]
+
+
+def test_an_item_that_is_nothing_is_an_item() -> None:
+    assert list(read_ahead(lambda key: key or None, [1, 0, 2])) == [1, None, 2]
+
+
+def test_a_reader_that_is_left_alone_stops() -> None:
+    before = reader_threads()
+    read: list[int] = []
+
+    def note(key: int) -> int:
+        read.append(key)
+        return key
+
+    items = read_ahead(note, range(1000))
+    assert next(items) == 0
+    started = reader_threads() - before
+    assert len(started) <= 1
+    assert all(thread.daemon for thread in started)
+    items.close()  # type: ignore[attr-defined]
+    assert ended(started)
+    assert len(read) < 10
+
+
+def test_a_reader_stops_where_its_user_fails() -> None:
+    before = reader_threads()
+
+    def use() -> None:
+        for item in read_ahead(lambda key: key, range(1000)):
+            if item == 3:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert ended(reader_threads() - before)

@@ -1,0 +1,724 @@
+"""What holds for every registered indicator, present and future: declarations, purity, and laws that values obey."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+from indicators import evaluate
+from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Values, number
+from indicators.registry import INDICATORS
+from pipeline.compute import compute_interval
+from pipeline.intervals import INTERVALS
+from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.record import Record
+from pipeline.source import METRICS_ROWS, Source
+from pipeline.statements import statement
+from pipeline.workfile import WorkFile
+from tests import panels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from indicators.contract import Panel
+    from tests.conftest import Server
+    from tests.panels import Series
+
+SQL = Path(__file__).parent.parent / "sql" / "indicators"
+NUMPY = [declared for declared in INDICATORS.values() if declared.compute is not None]
+IN_SQL = [declared for declared in INDICATORS.values() if declared.compute is None]
+OF_CANDLES = [declared for declared in INDICATORS.values() if declared.source == "candles"]
+EVERY = pytest.mark.parametrize("declared", INDICATORS.values(), ids=lambda declared: declared.id)
+EVERY_NUMPY = pytest.mark.parametrize("declared", NUMPY, ids=lambda declared: declared.id)
+EVERY_SQL = pytest.mark.parametrize("declared", IN_SQL, ids=lambda declared: declared.id)
+
+FAMILIES = {"trend", "momentum", "volatility", "volume", "structure", "pattern", "futures", "quality"}
+LOOKBACK = 400
+
+# What readers downstream rely on: the table, the mode, and the bars from which there are values (at 5m).
+CATALOGUE = {
+    "macd": ("MACD柱状扫描器.py", "incremental", 35),
+    "kdj": ("KDJ随机指标扫描器.py", "incremental", 40),
+    "atr_bands": ("ATR波幅扫描器.py", "incremental", 60),
+    "ema_gc": ("G，C点扫描器.py", "incremental", 100),
+    "obv": ("OBV能量潮扫描器.py", "incremental", 32),
+    "cvd": ("CVD信号排行榜.py", "incremental", 200),
+    "base_data": ("基础数据同步器.py", "incremental", 1),
+    "taker_buy_ratio": ("主动买卖比扫描器.py", "incremental", 1),
+    "futures_sentiment": ("期货情绪元数据.py", "incremental", 1),
+    "bollinger": ("布林带扫描器.py", "batch", 15),
+    "data_monitor": ("数据监控.py", "batch", 1),
+    "mfi": ("MFI资金流量扫描器.py", "batch", 15),
+    "volume_ratio": ("成交量比率扫描器.py", "batch", 25),
+    "vwap": ("VWAP离线信号扫描.py", "batch", 150),
+    "support_resistance": ("全量支撑阻力扫描器.py", "batch", 50),
+    "scalping": ("剥头皮信号扫描器.py", "batch", 25),
+    "harmonic_rsi": ("谐波信号扫描器.py", "batch", 35),
+    "futures_aggregate": ("期货情绪聚合表.py", "batch", 1),
+    "futures_gap_monitor": ("期货情绪缺口监控.py", "batch", 1),
+    "trend_line_rank": ("趋势线榜单.py", "batch", 50),
+    "vpvr_profile": ("VPVR排行生成器.py", "batch", 100),
+    "zero_lag_band_cross": ("超级精准趋势扫描器.py", "batch", 280),
+    "smart_rsi": ("智能RSI扫描器.py", "batch", 50),
+    "trend_cloud_reversal": ("趋势云反转扫描器.py", "batch", 200),
+    "smart_money_structure": ("大资金操盘扫描器.py", "batch", 125),
+    "vwma_fib_bands": ("量能斐波狙击扫描器.py", "batch", 210),
+    "zero_lag_trend_state": ("零延迟趋势扫描器.py", "batch", 215),
+    "ema_ribbon": ("量能信号扫描器.py", "batch", 100),
+    "smoothed_heikin_ashi": ("多空信号扫描器.py", "batch", 60),
+    "liquidity_score": ("流动性扫描器.py", "batch", 100),
+    "candle_patterns": ("K线形态扫描器.py", "batch", 25),
+    "supertrend": ("SuperTrend.py", "batch", 30),
+    "adx": ("ADX.py", "batch", 35),
+    "cci": ("CCI.py", "batch", 30),
+    "williams_r": ("WilliamsR.py", "batch", 21),
+    "donchian": ("Donchian.py", "batch", 30),
+    "keltner": ("Keltner.py", "batch", 30),
+    "ichimoku": ("Ichimoku.py", "batch", 60),
+}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Rows by indicator and symbol, and what failed."""
+
+    rows: dict[str, dict[str, Row]]
+    errors: list[dict[str, str]]
+
+    def of(self, declared: Indicator) -> dict[str, Row]:
+        return self.rows.get(declared.id, {})
+
+    def failed(self, declared: Indicator) -> list[dict[str, str]]:
+        return [error for error in self.errors if error["table"] == declared.table]
+
+
+class Lab:
+    """Computes indicators of series as a run does: Arrow, pivot, work file, rows."""
+
+    def __init__(self, work: WorkFile) -> None:
+        self.work = work
+
+    def compute(
+        self,
+        series: Sequence[Series],
+        metrics: Sequence[Series] = (),
+        *,
+        interval: str = panels.INTERVAL,
+        as_of: datetime = panels.AS_OF,
+        chosen: Sequence[Indicator] = tuple(INDICATORS.values()),
+        arrange: Callable[[pa.Table], pa.Table] = lambda table: table,
+    ) -> Outcome:
+        return self.compute_tables(
+            arrange(panels.table_of(series)),
+            arrange(panels.table_of(metrics)) if metrics else None,
+            interval=interval,
+            as_of=as_of,
+            chosen=chosen,
+        )
+
+    def compute_tables(
+        self,
+        candles: pa.Table,
+        metrics: pa.Table | None,
+        *,
+        interval: str = panels.INTERVAL,
+        as_of: datetime = panels.AS_OF,
+        chosen: Sequence[Indicator] = tuple(INDICATORS.values()),
+    ) -> Outcome:
+        bars = pivot_bars(candles, interval, as_of, LOOKBACK)
+        self.work.load_bars(interval, "exchange", bars)
+        second = None
+        if metrics is not None:
+            totals = self.work.market_totals(interval, as_of, metrics)
+            pivot = pivot_metrics(metrics, interval, as_of, METRICS_ROWS, bars.panel.symbols, totals)
+            self.work.load_metrics(interval, pivot)
+            second = pivot.panel
+        record = Record(as_of, "", [interval], len(chosen))
+        rows = compute_interval(chosen, bars.panel, second, self.work, record)
+        return Outcome(
+            {
+                declared.id: {row.pop("symbol"): plain(row) for row in table.drop_columns("run_id").to_pylist()}
+                for declared, table in rows.items()
+            },
+            record.errors,
+        )
+
+
+def plain(row: Row) -> Row:
+    """The row with moments as microseconds since the epoch."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return {
+        name: (value - epoch) // timedelta(microseconds=1) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with WorkFile(tmp_path_factory.mktemp("lab") / "work.duckdb", 1) as work:
+        yield Lab(work)
+
+
+ZOO = panels.zoo()
+METRICS = panels.metrics_zoo([series.symbol for series in ZOO])
+WALK = panels.walk("WALK", 450, 77)
+PREFIXES = [WALK.head(bars).called(f"B{bars}") for bars in range(1, 451)]
+PREFIX_METRICS = [panels.metrics_walk(f"B{bars}", min(bars, 300), bars) for bars in range(1, 451)]
+
+
+@pytest.fixture(scope="module")
+def whole(lab: Lab) -> Outcome:
+    return lab.compute(ZOO, METRICS)
+
+
+@pytest.fixture(scope="module")
+def prefixes(lab: Lab) -> Outcome:
+    return lab.compute(PREFIXES, PREFIX_METRICS)
+
+
+#: Percentages and scores that should be 0 may be off by a rounding error of the numbers they come from.
+FULL = {"percent": 100.0, "score": 100.0}
+
+
+def differences(
+    declared: Indicator,
+    got: Mapping[str, Row],
+    want: Mapping[str, Row],
+    tolerance: float = 1e-12,
+    own: Mapping[str, float | None] = MappingProxyType({}),
+) -> list[str]:
+    """Where rows differ; REAL values may, relative to the largest value of their unit in the row.
+
+    ``own`` has other tolerances by column; None: the column may differ.
+    """
+    found = [f"row {symbol}" for symbol in got.keys() ^ want.keys()]
+    units = {column.name: column.unit for column in declared.columns if column.kind == "real"}
+    for symbol in sorted(got.keys() & want.keys()):
+        largest = dict(FULL)
+        for name, unit in units.items():
+            largest[unit] = max(abs(want[symbol][name] or 0.0), largest.get(unit, 0.0))
+        for name, value in want[symbol].items():
+            relative = own.get(name, tolerance)
+            if relative is None:
+                continue
+            allowed = relative * largest[units[name]] if name in units else 0.0
+            if not agree(got[symbol][name], value, allowed):
+                found.append(f"{symbol} {name}: {got[symbol][name]!r}, want {value!r}")
+    return found
+
+
+def agree(got: Any, want: Any, allowed: float) -> bool:
+    if isinstance(got, float) and isinstance(want, float):
+        return abs(got - want) <= allowed
+    return bool(got == want) and type(got) is type(want)
+
+
+# --- declarations
+
+
+def test_the_registry_is_not_empty_and_cannot_be_written() -> None:
+    assert len(INDICATORS) >= 13
+    assert NUMPY
+    assert IN_SQL
+    with pytest.raises(TypeError):
+        INDICATORS["macd"] = NUMPY[0]  # type: ignore[index]
+
+
+def test_ids_and_tables_are_unique() -> None:
+    for names in (
+        [declared.id for declared in INDICATORS.values()],
+        [declared.table for declared in INDICATORS.values()],
+        [declared.title for declared in INDICATORS.values()],
+    ):
+        assert len(set(names)) == len(names)
+    assert list(INDICATORS) == [declared.id for declared in INDICATORS.values()]
+
+
+@EVERY
+def test_a_declaration_is_sane(declared: Indicator) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", declared.id)
+    assert declared.table.endswith(".py")
+    assert declared.family in FAMILIES
+    assert declared.mode in ("incremental", "batch")
+    assert declared.source in ("candles", "metrics")
+    assert declared.title.strip() == declared.title != ""
+    assert declared.formula.strip() == declared.formula != ""
+    assert declared.columns
+    assert len(set(declared.inputs)) == len(declared.inputs)
+    assert set(declared.inputs) <= set(BAR_FIELDS if declared.source == "candles" else METRIC_FIELDS)
+    assert set(declared.intervals) <= set(INTERVALS)
+    assert 1 <= declared.bars_needed() <= LOOKBACK
+    assert declared.bars_needed() == max(declared.lookback // 2, declared.min_bars)
+    assert set(declared.short) <= {column.label for column in declared.columns}
+
+
+@EVERY
+def test_the_columns_of_a_declaration_are_sane(declared: Indicator) -> None:
+    reserved = {"symbol", "interval", "bucket_ts", "run_id", "series", "交易对", "周期", "数据时间", "指标"}
+    names, labels = ([getattr(column, part) for column in declared.columns] for part in ("name", "label"))
+    for words in (names, labels):
+        assert len(set(words)) == len(words)
+        assert not set(words) & reserved
+    for column in declared.columns:
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", column.name)
+        assert column.label.strip() == column.label != ""
+        assert column.meaning.strip() == column.meaning != ""
+        assert column.kind in ("real", "integer", "text", "time")
+        assert re.fullmatch(r"[a-z]+", column.unit)
+        assert (column.unit == "category") == (column.kind == "text")
+        assert (column.unit == "time") == (column.kind == "time")
+        assert column.rounding is None or column.kind == "real"
+
+
+@pytest.mark.parametrize("id_", [id_ for id_ in CATALOGUE if id_ in INDICATORS])
+def test_the_catalogue_is_what_readers_rely_on(id_: str) -> None:
+    declared = INDICATORS[id_]
+    assert (declared.table, declared.mode, declared.bars_needed(panels.INTERVAL)) == CATALOGUE[id_]
+
+
+def test_no_indicator_is_outside_the_catalogue() -> None:
+    assert set(INDICATORS) <= set(CATALOGUE)
+
+
+@EVERY_SQL
+def test_an_indicator_in_sql_has_a_file_that_says_what_it_is(declared: Indicator) -> None:
+    lines = (SQL / f"{declared.id}.sql").read_text(encoding="utf-8").splitlines()
+    header = lines[: next(i for i, line in enumerate(lines) if not line.startswith("--"))]
+    for key in ("grain:", "reads:", "columns:", "NULL:", "Why SQL:"):
+        assert any(re.match(rf"-- {key}\s*\S", line) for line in header), key
+    text = "\n".join(line.removeprefix("--") for line in header)
+    stated = re.search(r"columns:(.*?)\n\s*NULL:", text, re.DOTALL)
+    assert stated
+    assert f"see the declaration of {declared.id}" in stated[1] or all(
+        re.search(rf"\b{column.name}\b", stated[1]) for column in declared.columns
+    )
+
+
+@EVERY_NUMPY
+def test_an_indicator_in_numpy_has_no_sql_file_and_a_docstring(declared: Indicator) -> None:
+    assert not (SQL / f"{declared.id}.sql").exists()
+    assert declared.compute is not None
+    assert (declared.compute.__doc__ or "").strip()
+
+
+def test_every_sql_file_belongs_to_an_indicator() -> None:
+    assert {file.stem for file in SQL.glob("*.sql")} == {declared.id for declared in IN_SQL}
+
+
+# --- how many bars
+
+
+@EVERY
+def test_no_number_of_bars_makes_it_fail(declared: Indicator, prefixes: Outcome) -> None:
+    assert prefixes.failed(declared) == []
+    assert set(prefixes.of(declared)) == {f"B{bars}" for bars in range(1, 451)}
+
+
+@EVERY
+def test_rows_have_values_from_the_bars_it_needs_on(declared: Indicator, prefixes: Outcome) -> None:
+    needed, half = declared.bars_needed(panels.INTERVAL), declared.lookback // 2
+    short = {column.name: declared.short.get(column.label) for column in declared.columns}
+    nothing = dict.fromkeys(short)
+    for bars in range(1, 451):
+        row = prefixes.of(declared)[f"B{bars}"]
+        values = {column.name: row[column.name] for column in declared.columns}
+        if bars < needed:
+            assert values == (short if bars >= half else nothing), bars
+        else:
+            assert any(value is not None and short[name] is None for name, value in values.items()), bars
+
+
+@EVERY
+@pytest.mark.parametrize("interval", ["1m", "5m", "1w"])
+def test_no_series_makes_it_fail(declared: Indicator, interval: str, everywhere: Mapping[str, Outcome]) -> None:
+    outcome = everywhere[interval]
+    assert outcome.failed(declared) == []
+    assert bool(outcome.of(declared)) == (
+        declared.covers(interval) and (declared.source, interval) != ("metrics", "1m")
+    )
+
+
+@pytest.fixture(scope="module")
+def odd(lab: Lab) -> Outcome:
+    """Series without prices, without volume, without a range or with holes, of several lengths and each by itself."""
+    kinds = [series for series in ZOO if series.symbol in ("ZEROUSDT", "FLATUSDT", "MUTEUSDT", "NOQUOTEUSDT")]
+    kinds += [panels.sparse(panels.walk("HOLESUSDT", 450, 3), 3, *panels.NULLABLE, share=0.9)]
+    return merged(
+        [
+            lab.compute(
+                [series.tail(bars).called(f"{series.symbol}{bars}")], [metrics.called(f"{series.symbol}{bars}")]
+            )
+            for series, metrics in zip(kinds, METRICS, strict=False)
+            for bars in (1, 2, 30, 120)
+        ]
+    )
+
+
+@EVERY
+def test_no_odd_series_makes_it_fail(declared: Indicator, odd: Outcome) -> None:
+    assert odd.failed(declared) == []
+    assert len(odd.of(declared)) == 20
+
+
+@pytest.fixture(scope="module")
+def everywhere(lab: Lab, whole: Outcome) -> Mapping[str, Outcome]:
+    symbols = [series.symbol for series in ZOO]
+    return {
+        "1m": lab.compute(panels.zoo(interval="1m"), interval="1m"),
+        "5m": whole,
+        "1w": lab.compute(panels.zoo(interval="1w"), panels.metrics_zoo(symbols, "1w"), interval="1w"),
+    }
+
+
+@EVERY
+@pytest.mark.parametrize("interval", ["1m", "5m", "1w"])
+def test_values_are_finite_and_of_their_kind(
+    declared: Indicator, interval: str, everywhere: Mapping[str, Outcome]
+) -> None:
+    kinds = {"real": float, "integer": int, "time": int, "text": str}
+    for symbol, row in everywhere[interval].of(declared).items():
+        for column in declared.columns:
+            value = row[column.name]
+            if value is None:
+                continue
+            assert type(value) is kinds[column.kind], f"{symbol} {column.name}"
+            assert not isinstance(value, float) or math.isfinite(value), f"{symbol} {column.name}"
+            assert value != "nan", f"{symbol} {column.name}"
+
+
+# --- purity
+
+
+def spoil(bars: Panel) -> Values:
+    bars.close[-1] = 0.0
+    return Values(bars.close[-1])
+
+
+def test_an_indicator_that_writes_to_its_input_raises() -> None:
+    bad = Indicator(
+        id="bad",
+        table="bad.py",
+        title="bad",
+        family="trend",
+        mode="batch",
+        lookback=1,
+        min_bars=1,
+        inputs=("close",),
+        columns=(number("x", "x", "x", unit="ratio"),),
+        formula="x",
+        compute=spoil,
+    )
+    panel = panels.panel_of([WALK])
+    before = contents(panel)
+    with pytest.raises(ValueError, match="read-only"):
+        evaluate.compute(bad, panel)
+    with pytest.raises(ValueError, match="read-only"):
+        evaluate.compute(bad, panel.select([0]))
+    assert contents(panel) == before
+
+
+def contents(panel: Panel) -> dict[str, bytes]:
+    """Everything a panel holds, byte by byte."""
+    arrays = {"time": panel.time, "lengths": panel.lengths, **panel.fields}
+    return {name: values.tobytes() for name, values in arrays.items()}
+
+
+def panel_for(declared: Indicator, fields: Sequence[str] | None = None) -> Panel:
+    """The zoo as a panel of the kind that the indicator is computed on."""
+    series = [one.tail(LOOKBACK) for one in ZOO] if declared.source == "candles" else METRICS
+    panel = panels.panel_of(series, fields=fields)
+    return replace(panel, totals={"open_interest_value": 1e7}, _shared={})
+
+
+def finished(declared: Indicator, panel: Panel) -> dict[str, list[Any]]:
+    cells = evaluate.finish(declared, panel, evaluate.compute(declared, panel))
+    return {
+        cell.column.name: [None if null else value for value, null in zip(cell.values.tolist(), cell.null, strict=True)]
+        for cell in cells
+    }
+
+
+@EVERY_NUMPY
+def test_its_inputs_are_what_they_were(declared: Indicator) -> None:
+    panel = panel_for(declared)
+    before = contents(panel)
+    first = finished(declared, panel)
+    assert contents(panel) == before
+    assert finished(declared, panel) == first
+
+
+@EVERY_NUMPY
+def test_it_reads_its_declared_inputs_alone(declared: Indicator) -> None:
+    assert finished(declared, panel_for(declared, declared.inputs)) == finished(declared, panel_for(declared))
+
+
+@EVERY_NUMPY
+def test_it_reads_all_its_declared_inputs(declared: Indicator) -> None:
+    for missing in declared.inputs:
+        panel = panel_for(declared, [name for name in declared.inputs if name != missing])
+        with pytest.raises((AttributeError, KeyError), match=missing):
+            finished(declared, panel)
+
+
+@EVERY_SQL
+def test_its_statement_reads_its_declared_inputs_and_no_other_field(declared: Indicator) -> None:
+    fields = BAR_FIELDS if declared.source == "candles" else METRIC_FIELDS
+    read = {name for name in fields if re.search(rf"\b{name}\b", statement(f"indicators/{declared.id}"))}
+    assert read == set(declared.inputs)
+
+
+def noise(series: Series, declared: Indicator) -> Series:
+    """The series with other values in every field that the indicator does not declare."""
+    random = np.random.default_rng(len(series))
+    names = series.fields.keys() - set(declared.inputs)
+    return series.having(**{name: random.integers(1, 9, len(series)).astype(np.float64) for name in sorted(names)})
+
+
+@EVERY
+def test_other_fields_change_nothing(declared: Indicator, lab: Lab, whole: Outcome) -> None:
+    if declared.source == "candles":
+        outcome = lab.compute([noise(series, declared) for series in ZOO], METRICS, chosen=[declared])
+    else:
+        outcome = lab.compute(ZOO, [noise(series, declared) for series in METRICS], chosen=[declared])
+    assert differences(declared, outcome.of(declared), whole.of(declared)) == []
+
+
+@EVERY
+def test_what_others_share_changes_nothing(declared: Indicator, lab: Lab, whole: Outcome) -> None:
+    outcome = lab.compute(ZOO, METRICS, chosen=[declared])
+    assert differences(declared, outcome.of(declared), whole.of(declared)) == []
+
+
+# --- a series is its own
+
+
+@pytest.fixture(scope="module")
+def alone(lab: Lab) -> Outcome:
+    """Each series of the zoo computed by itself."""
+    return merged([lab.compute([bars], [metrics]) for bars, metrics in zip(ZOO, METRICS, strict=True)])
+
+
+@pytest.fixture(scope="module")
+def alone_by_length(lab: Lab) -> Outcome:
+    """Some of the prefixes computed by themselves: where something begins, and one bar less."""
+    starts = {bars + step for _, _, bars in CATALOGUE.values() for step in (-1, 0)}
+    lengths = sorted(starts & set(range(1, 451)) | {2, 3, 399, 400, 401, 450})
+    return merged([lab.compute([PREFIXES[bars - 1]], [PREFIX_METRICS[bars - 1]]) for bars in lengths])
+
+
+def merged(outcomes: Sequence[Outcome]) -> Outcome:
+    rows: dict[str, dict[str, Row]] = {}
+    for outcome in outcomes:
+        for id_, found in outcome.rows.items():
+            rows.setdefault(id_, {}).update(found)
+    return Outcome(rows, [error for outcome in outcomes for error in outcome.errors])
+
+
+# The market's total is a sum over all symbols: a series alone is its own market.
+OF_THE_MARKET = {"market_share"}
+
+
+def without_market(rows: Mapping[str, Row]) -> dict[str, Row]:
+    return {symbol: row | dict.fromkeys(OF_THE_MARKET & row.keys()) for symbol, row in rows.items()}
+
+
+@EVERY
+def test_a_series_alone_is_the_same_series_among_others(declared: Indicator, alone: Outcome, whole: Outcome) -> None:
+    assert alone.failed(declared) == []
+    assert differences(declared, without_market(alone.of(declared)), without_market(whole.of(declared))) == []
+
+
+@EVERY
+def test_a_number_of_bars_alone_is_the_same_among_others(
+    declared: Indicator, alone_by_length: Outcome, prefixes: Outcome
+) -> None:
+    assert alone_by_length.failed(declared) == []
+    found = without_market(alone_by_length.of(declared))
+    assert len(found) > 35
+    among = {symbol: row for symbol, row in without_market(prefixes.of(declared)).items() if symbol in found}
+    assert differences(declared, found, among) == []
+
+
+@pytest.fixture(scope="module")
+def every_third(lab: Lab) -> Outcome:
+    return lab.compute(ZOO[::3], METRICS[::3])
+
+
+@EVERY
+def test_a_part_of_the_series_is_the_same_as_among_all(
+    declared: Indicator, every_third: Outcome, whole: Outcome
+) -> None:
+    found = without_market(every_third.of(declared))
+    among = {symbol: row for symbol, row in without_market(whole.of(declared)).items() if symbol in found}
+    assert len(found) == len(ZOO[::3])
+    assert differences(declared, found, among) == []
+
+
+@pytest.fixture(scope="module")
+def mixed(lab: Lab) -> Outcome:
+    return lab.compute(ZOO[::-1], METRICS[::-1], arrange=lambda table: panels.shuffled(table, 5, chunks=4))
+
+
+@EVERY
+def test_the_order_of_rows_and_symbols_changes_nothing(declared: Indicator, mixed: Outcome, whole: Outcome) -> None:
+    assert differences(declared, mixed.of(declared), whole.of(declared)) == []
+
+
+# --- time
+
+
+def until(series: Sequence[Series], moment: datetime) -> list[Series]:
+    """What there was at a moment."""
+    microseconds = int(moment.timestamp()) * 1_000_000
+    cut = [one.head(int((one.time <= microseconds).sum())) for one in series]
+    return [one for one in cut if len(one)]
+
+
+@pytest.fixture(scope="module")
+def market(server: Server) -> str:
+    """URL of a database that holds the zoo and its metrics, all of them."""
+    url = server.database("registry")
+    numbers = ", ".join(f"{name} double precision" for name in BAR_FIELDS)
+    metrics = {
+        "open_interest": "sum_open_interest",
+        "open_interest_value": "sum_open_interest_value",
+        "top_trader_account_ratio": "count_toptrader_long_short_ratio",
+        "top_trader_position_ratio": "sum_toptrader_long_short_ratio",
+        "global_account_ratio": "count_long_short_ratio",
+        "taker_volume_ratio": "sum_taker_long_short_vol_ratio",
+    }
+    values = ", ".join(f"{name} double precision" for name in metrics.values())
+    with psycopg.connect(url, options="-c timezone=UTC") as door:
+        door.execute("CREATE SCHEMA market_data")
+        door.execute(
+            f"CREATE TABLE market_data.candles_5m (symbol text, bucket_ts timestamptz, {numbers}, "
+            "exchange text DEFAULT 'exchange')".encode()
+        )
+        door.execute(
+            "CREATE TABLE market_data.binance_futures_metrics_5m "
+            f"(symbol text, create_time timestamp, {values}, is_closed int)".encode()
+        )
+        for table, rows, names in (
+            ("candles_5m", panels.table_of(ZOO), ("symbol", "bucket_ts", *BAR_FIELDS)),
+            (
+                "binance_futures_metrics_5m",
+                panels.table_of(METRICS),
+                ("symbol", "create_time", *metrics.values(), "is_closed"),
+            ),
+        ):
+            content = pa.BufferOutputStream()
+            csv.write_csv(rows, content, csv.WriteOptions(include_header=False))
+            copied = f"COPY market_data.{table} ({', '.join(names)}) FROM STDIN (FORMAT csv)".encode()
+            with door.cursor().copy(copied) as copy:
+                copy.write(memoryview(content.getvalue()))
+    return url
+
+
+MOMENTS = [panels.AS_OF - timedelta(minutes=5 * bars) for bars in (1, 37, 130)]
+
+
+@pytest.fixture(scope="module")
+def earlier(lab: Lab, market: str) -> list[tuple[Outcome, Outcome]]:
+    """Looked at from earlier moments: what a source gives that holds all bars, and what there was then."""
+    found = []
+    for moment in MOMENTS:
+        source = Source.connect(market, Record(moment, "", ["5m"], 1))
+        candles = source.candles(INTERVALS["5m"], "exchange", None, moment, LOOKBACK)
+        seen = lab.compute_tables(candles, source.metrics(INTERVALS["5m"], moment), as_of=moment)
+        found.append((seen, lab.compute(until(ZOO, moment), until(METRICS, moment), as_of=moment)))
+    return found
+
+
+@EVERY
+def test_later_bars_do_not_change_an_earlier_moment(
+    declared: Indicator, earlier: Sequence[tuple[Outcome, Outcome]], whole: Outcome
+) -> None:
+    for seen, then in earlier:
+        assert seen.failed(declared) == []
+        assert differences(declared, seen.of(declared), then.of(declared)) == []
+        # The later bars would have made a difference.
+        assert differences(declared, seen.of(declared), whole.of(declared)) != []
+
+
+# --- units
+
+
+@dataclass(frozen=True)
+class Exempt:
+    """Why a column does not scale as its unit says, and what is asked of it instead.
+
+    Attributes:
+        reason: why.
+        tolerance: how far a value may be off, relative to the largest of its unit; None: it is not compared.
+        power: of the factor by which values grow.
+    """
+
+    reason: str
+    tolerance: float | None = 1e-9
+    power: int = 0
+
+
+_EPSILON = "the formula has an absolute constant of 1e-10 in a divisor of price units"
+EXCEPTIONS = {
+    ("ichimoku", "strength"): Exempt(_EPSILON, 1e-5),
+    ("williams_r", "williams_r"): Exempt(_EPSILON, 1e-5),
+    ("cci", "cci"): Exempt(_EPSILON, 1e-3),
+    ("smart_rsi", "overbought"): Exempt(_EPSILON, 1e-5),
+    ("smart_rsi", "oversold"): Exempt(_EPSILON, 1e-5),
+    ("smart_rsi", "strength"): Exempt(_EPSILON, 1e-4),
+    ("vwma_fib_bands", "strength"): Exempt("a deviation of less than 1e-9 counts as 1e-9", 1e-8),
+    ("smoothed_heikin_ashi", "strength"): Exempt("the slope of the close counts in absolute units of 200", None),
+    ("vpvr_profile", "high_nodes"): Exempt("prices as text", None),
+    ("vpvr_profile", "low_nodes"): Exempt("prices as text", None),
+    ("liquidity_score", "amihud"): Exempt("returns per quote currency", power=-1),
+}
+#: The absolute constants above are too large for prices below 1.
+COINS = [i for i, series in enumerate(ZOO) if not 0 < series.fields["close"][-1] < 1]
+
+
+def test_the_exceptions_are_columns_that_there_are() -> None:
+    for id_, name in EXCEPTIONS:
+        assert name in [column.name for column in INDICATORS[id_].columns]
+
+
+@pytest.fixture(scope="module")
+def in_this_money(lab: Lab) -> Outcome:
+    return lab.compute([ZOO[i] for i in COINS], [METRICS[i] for i in COINS])
+
+
+@pytest.fixture(scope="module", params=[2.0, 1 / 1024])
+def in_other_money(request: pytest.FixtureRequest, lab: Lab) -> tuple[float, Outcome]:
+    factor: float = request.param
+    bars, metrics = ([panels.scaled(series[i], factor) for i in COINS] for series in (ZOO, METRICS))
+    return factor, lab.compute(bars, metrics)
+
+
+@EVERY
+def test_in_another_quote_currency_prices_scale_and_nothing_else_does(
+    declared: Indicator, in_this_money: Outcome, in_other_money: tuple[float, Outcome]
+) -> None:
+    factor, other = in_other_money
+    exempt = {name: why for (id_, name), why in EXCEPTIONS.items() if id_ == declared.id}
+    powers = {column.name: int(column.unit in ("price", "quote")) for column in declared.columns}
+    powers |= {name: why.power for name, why in exempt.items()}
+    expected = {
+        symbol: {
+            name: value * factor ** powers[name] if powers.get(name) and value else value for name, value in row.items()
+        }
+        for symbol, row in in_this_money.of(declared).items()
+    }
+    tolerances = {name: why.tolerance for name, why in exempt.items()}
+    assert differences(declared, other.of(declared), expected, 1e-9, tolerances) == []
