@@ -89,9 +89,10 @@ def _pivot(
     order, rank = order[rank <= lookback], rank[rank <= lookback]
     lengths = np.minimum(found, lookback).astype(np.int64)
 
-    symbols = codes.dictionary.to_pylist()
+    symbols = np.array(codes.dictionary.to_pylist(), dtype=np.str_)
     # Columns by falling length, then by name; symbols that lost all their rows have none.
-    columns = sorted((c for c in range(len(symbols)) if lengths[c]), key=lambda c: (-lengths[c], symbols[c]))
+    columns = np.lexsort((symbols, -lengths))
+    columns = columns[lengths[columns] > 0]
     column_of = np.zeros(len(symbols), dtype=np.int64)
     column_of[columns] = np.arange(len(columns))
     series = column_of[code[order]]
@@ -105,7 +106,7 @@ def _pivot(
     panel = Panel(
         interval=interval,
         as_of=int(as_of.timestamp() * 1_000_000),
-        symbols=[symbols[c] for c in columns],
+        symbols=symbols[columns].tolist(),
         lengths=lengths,
         time=_scatter(time[order], place, height, len(columns), 0),
         fields={name: _scatter(values, place, height, len(columns), np.nan) for name, values in kept.items()},

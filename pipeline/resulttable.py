@@ -69,47 +69,42 @@ def replace_rows(
     door.unregister("finished")
     if table is not None:
         _drop_valueless(door, indicator, name)
-        native(door, render(statement("sink/delete_keys"), table=name), _keys(door))
+        native(door, render(statement("sink/delete_keys"), table=name), _json_of(door, KEY, Sql("TRUE")))
     fitting = table is None or _fits(indicator, table)
     written = _insert(door, indicator, name) if fitting else _insert_staged(door, indicator, name)
     if table is None:
         return written, 0
-    keys = _keys(door)
-    native(door, render(statement("sink/lift_newer"), table=name), keys)
-    return written, _prune(door, name, json.loads(keys), keep)
+    native(door, render(statement("sink/lift_newer"), table=name), _json_of(door, KEY, Sql("TRUE")))
+    return written, _prune(door, name, keep)
 
 
-def _prune(
-    door: duckdb.DuckDBPyConnection, name: Sql, keys: Sequence[tuple[str, str, str]], keep: Callable[[str], int]
-) -> int:
+def _prune(door: duckdb.DuckDBPyConnection, name: Sql, keep: Callable[[str], int]) -> int:
     """Remove what is beyond the retention of the pairs just written. Returns the rows removed."""
-    pairs: dict[int, list[tuple[str, str]]] = {}
-    for symbol, interval, _ in keys:
-        pairs.setdefault(keep(interval), []).append((symbol, interval))
-    return sum(
-        len(
-            native(
-                door,
-                render(statement("sink/prune"), table=name, keep=literal(rows)),
-                json.dumps(chosen, ensure_ascii=False),
-            )
+    intervals: dict[int, list[str]] = {}
+    for (interval,) in door.execute(f"SELECT DISTINCT {identifier(INTERVAL)} FROM to_write").fetchall():
+        intervals.setdefault(keep(interval), []).append(interval)
+    removed = 0
+    for rows, names in intervals.items():
+        pairs = _json_of(
+            door, (SYMBOL, INTERVAL), Sql(f"{identifier(INTERVAL)} IN ({join([literal(n) for n in names])})")
         )
-        for rows, chosen in pairs.items()
-    )
+        removed += len(native(door, render(statement("sink/prune"), table=name, keep=literal(rows)), pairs))
+    return removed
 
 
 def _drop_valueless(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql) -> None:
     """Leave out rows without values whose key already has a row with some."""
-    bare = _keys(door, Sql("WHERE NOT valued"))
+    bare = _json_of(door, KEY, Sql("NOT valued"))
     if bare == "[]":
         return
-    columns = [identifier(label) for label in _telling(indicator)]
-    values = join([*columns, Sql("NULL")])
-    taken = native(door, render(statement("sink/valued_keys"), table=name, values=values), bare)
-    if taken:
-        keys = json.loads(bare)
-        same = join([Sql(f"{identifier(key)} = ?") for key in KEY], " AND ")
-        door.executemany(f"DELETE FROM to_write WHERE {same}", [keys[int(position)] for (position,) in taken])
+    values = join([*(identifier(label) for label in _telling(indicator)), Sql("NULL")])
+    taken = render(statement("sink/valued_keys"), table=name, values=values)
+    door.execute(
+        f"DELETE FROM to_write USING sqlite_query({literal(ATTACHED)}, {literal(taken)}, params = row(?)) AS taken "
+        f"WHERE {identifier(SYMBOL)} = taken.symbol AND {identifier(INTERVAL)} = taken.interval "
+        f"AND {identifier(DATA_TIME)} = taken.data_time",
+        [bare],
+    )
 
 
 def _telling(indicator: Indicator) -> list[str]:
@@ -206,11 +201,12 @@ def _affinity(declared: str) -> str:
     return "NUMERIC" if upper else "BLOB"
 
 
-def _keys(door: duckdb.DuckDBPyConnection, where: Sql | None = None) -> str:
-    """Keys of the rows to write as a JSON list of [symbol, interval, time]."""
-    order = join([identifier(key) for key in KEY])
-    found = door.execute(f"SELECT {order} FROM to_write {where or ''} ORDER BY {order}").fetchall()
-    return json.dumps(found, ensure_ascii=False)
+def _json_of(door: duckdb.DuckDBPyConnection, columns: Sequence[str], where: Sql) -> str:
+    """Some columns of the rows to write as a JSON list of lists, in key order."""
+    row, order = (join([identifier(name) for name in names]) for names in (columns, KEY))
+    query = f"SELECT coalesce(to_json(list([{row}] ORDER BY {order})), '[]')::VARCHAR FROM to_write WHERE {where}"
+    found = door.execute(query).fetchone()
+    return str(found[0]) if found else "[]"
 
 
 def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:

@@ -1,6 +1,9 @@
 -- Which keys already have a row with values (SQLite, through sqlite_query; the parameter is a JSON list of keys).
--- grain:   one row per key, as its position in the list
-SELECT k.key AS position
+-- grain:   one row per key
+SELECT
+    json_extract(k.value, '$[0]') AS symbol,
+    json_extract(k.value, '$[1]') AS interval,
+    json_extract(k.value, '$[2]') AS data_time
 FROM json_each(?) AS k
 WHERE EXISTS (
     SELECT 1
