@@ -141,8 +141,7 @@ def harmonic_rsi(bars: Panel) -> Values:
     """Mean of RSIs of many periods over the typical price."""
     gains, losses = gains_and_losses(typical_price(bars))
     alpha = 1 / HARMONICS[:, None]
-    gain = recursions.ema(gains, alpha, bars.first, rows=1)[0]
-    loss = recursions.ema(losses, alpha, bars.first, rows=1)[0]
+    gain, loss = (recursions.ema(values, alpha, bars.first, rows=1)[0] for values in (gains, losses))
     return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
 
 
@@ -202,9 +201,9 @@ def smart_rsi(bars: Panel) -> Values:
 
     change = changes(bars.close)[1:]
     # Row i of `change` belongs to bar i + 1, so a series' first change is in the row of its first bar.
-    gain = recursions.weighted_mean(np.maximum(change, 0), 1 / PERIODS[:, None], bars.first)
-    loss = recursions.weighted_mean(np.maximum(-change, 0), 1 / PERIODS[:, None], bars.first)
-    history = 100 - 100 / (1 + gain / loss)
+    both = np.stack([np.maximum(change, 0), np.maximum(-change, 0)], axis=1)
+    means = recursions.weighted_mean(both, 1 / PERIODS[:, None, None], bars.first)
+    history = 100 - 100 / (1 + means[:, :, 0] / means[:, :, 1])
     rsi, medium = history[-1], history[:, 1]
     # A mean of fewer changes than its period has does not count.
     medium = np.where(np.arange(len(medium))[:, None] >= bars.first + 13, medium, np.nan)

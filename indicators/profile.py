@@ -65,6 +65,7 @@ def vpvr_profile(bars: Panel) -> Values:
     bottom, top = low + first * width, low + (last + 1) * width
     control = middles[peak, np.arange(bars.series)]
     close = bars.close[-1]
+    nodes = rounded(middles, _NODE_ROUNDING).astype(np.str_).astype(np.object_)
     return Values(
         control,
         peak_volume,
@@ -73,8 +74,8 @@ def vpvr_profile(bars: Panel) -> Values:
         top - bottom,
         np.where(control == 0, 0.0, (top - bottom) / control * 100),
         covered * 100,
-        _listed(middles, volumes >= peak_volume * 0.7),
-        _listed(middles, (volumes > 0) & (volumes <= peak_volume * 0.25)),
+        _listed(nodes, volumes >= peak_volume * 0.7),
+        _listed(nodes, (volumes > 0) & (volumes <= peak_volume * 0.25)),
         np.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
         defined=total > 0,
     )
@@ -102,12 +103,14 @@ def _value_area(volumes: Floats, peak: Array, total: Floats) -> tuple[Array, Arr
     return first, last, covered
 
 
-def _listed(middles: Floats, chosen: Bools) -> Array:
-    """The chosen middles of each series as a comma list, in rising order; shape (series,)."""
-    numbers = rounded(middles, _NODE_ROUNDING).astype(np.str_).astype(np.object_)
-    lists = np.full(middles.shape[1], "", dtype=np.object_)
-    for number_, here in zip(numbers, chosen, strict=True):
-        lists = np.where(here, np.where(lists == "", number_, lists + "," + number_), lists)
+def _listed(nodes: Array, chosen: Bools) -> Array:
+    """The chosen nodes of each series as a comma list, in rising order; shape (series,)."""
+    lists = np.full(nodes.shape[1], "", dtype=np.object_)
+    for node, here in zip(nodes, chosen, strict=True):
+        begun = here & (lists != "")
+        lists[begun] += "," + node[begun]
+        fresh = here & ~begun
+        lists[fresh] = node[fresh]
     return lists
 
 

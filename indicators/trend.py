@@ -8,7 +8,7 @@ import numpy as np
 
 from indicators.contract import Panel, Values, indicator, number, price, text
 from indicators.kernels import recursions, rolling
-from indicators.kernels.bars import average_true_range, changes, close_ema, true_range, turnover
+from indicators.kernels.bars import RIBBON_PERIODS, average_true_range, changes, close_ema, true_range, turnover
 
 if TYPE_CHECKING:
     from indicators.contract import Floats
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 )
 def macd(bars: Panel) -> Values:
     """Moving average convergence/divergence with its crosses. Source: Appel (1979), doubled as in Chinese charts."""
-    dif = close_ema(bars, 12) - close_ema(bars, 26)
+    averages = recursions.ema(bars.close, recursions.span(np.array([12.0, 26.0])[:, None]), bars.first)
+    dif = averages[:, 0] - averages[:, 1]
     dea = recursions.ema(dif, recursions.span(9), bars.first)
     histogram = 2 * (dif[-2:] - dea[-2:])
     # The histogram crosses zero exactly where the lines cross, save where the difference rounds to zero.
@@ -120,9 +121,6 @@ def ema_gc(bars: Panel) -> Values:
     return Values(fast, middle, slow, close, trend, np.where(close == 0, 0.0, score))
 
 
-RIBBON = np.array([5.0, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 90, 100])
-
-
 @indicator(
     id="ema_ribbon",
     table="量能信号扫描器.py",
@@ -146,10 +144,10 @@ RIBBON = np.array([5.0, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 
 )
 def ema_ribbon(bars: Panel) -> Values:
     """Eighteen EMAs against the slowest of them; a signal where 13 or more agree."""
-    before, now = recursions.ema(bars.close, recursions.span(RIBBON)[:, None], bars.first, rows=2)
+    before, now = np.stack([close_ema(bars, period) for period in RIBBON_PERIODS], axis=1)
     slowest, close = now[-1], bars.close[-1]
-    bullish = ((now > slowest) & (now - before > 0)).sum(axis=0) / len(RIBBON)
-    bearish = ((now < slowest) & (now - before < 0)).sum(axis=0) / len(RIBBON)
+    bullish = ((now > slowest) & (now - before > 0)).sum(axis=0) / len(RIBBON_PERIODS)
+    bearish = ((now < slowest) & (now - before < 0)).sum(axis=0) / len(RIBBON_PERIODS)
     buy, sell = bullish >= 0.7, bearish >= 0.7
     drift = np.abs((close - slowest) / slowest) * 5
     return Values(

@@ -145,8 +145,8 @@ RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
 def vwma_fib_bands(bars: Panel) -> Values:
     """Fibonacci fractions of three standard deviations around a volume-weighted mean."""
     typical = typical_price(bars)
-    traded = rolling.moving_sum(bars.volume, 200, bars.first)[0][-1]
-    basis = rolling.moving_sum(typical * bars.volume, 200, bars.first)[0][-1] / traded
+    weighted = rolling.moving_sum(np.stack([bars.volume, typical * bars.volume], axis=1), 200, bars.first)[0][-1]
+    basis = weighted[1] / weighted[0]
     deviation = 3 * rolling.tail_std(typical[-200:])
     close, before = bars.close[-1], bars.close[-2]
     upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation

@@ -125,7 +125,6 @@ def reload(server: Server) -> None:
         (("--mode", "fast"), ("mode 'fast'", "all, batch, incremental")),
         (("--as-of", "yesterday"), ("'yesterday'", "ISO 8601", "2026-01-18T14:00:00+00:00")),
         (("--retention", "5m=0"), ("retention '5m=0'", "INTERVAL=ROWS", "at least 1")),
-        (("--retention", "1m=5,7m=3"), ("retention '7m=3'", "known interval")),
         (("--retention", "5m=99999999999999999999"), ("retention '5m=99999999999999999999'",)),
         (("--symbols", " , "), ("--symbols", "auto or all")),
         (("--log-level", "loud"), ("'loud'", "debug, info, warning, error")),

@@ -280,7 +280,10 @@ NOW = "2026-01-22T09:05:00+00:00"
 
 @pytest.fixture
 def legacy(result: Path) -> Path:
-    """A table of base data with other columns in another order, rows that repeat, and rows without keys."""
+    """A table of base data with other columns in another order, rows that repeat, and rows without keys.
+
+    Three more tables have one oddity each: a text or a number without a type, and types that SQLite does not know.
+    """
     with closing(sqlite3.connect(result)) as door, door:
         door.execute(f'CREATE TABLE "{BASE}" ({LEGACY_COLUMNS})')
         places = "INSERT INTO {} (交易对, 周期, 数据时间, 收盘价, 来源) VALUES (?, ?, ?, ?, ?)".format(f'"{BASE}"')
@@ -289,6 +292,9 @@ def legacy(result: Path) -> Path:
         door.executemany(places, [("AAAUSDT", "5m", NOW, number, "repeated") for number in (1, 2, 3)])
         door.execute(places, (None, None, None, 5, "no key"))
         door.execute(places, ("N60USDT", None, NOW, 6, "no interval"))
+        door.execute(f'CREATE TABLE "{MACD}" (交易对 TEXT, 周期 TEXT, 数据时间 TEXT, 信号概述)')
+        door.execute(f'CREATE TABLE "{VOLUME_RATIO}" (交易对 TEXT, 周期 TEXT, 数据时间 TEXT, 量比)')
+        door.execute(f'CREATE TABLE "{MONITOR}" (交易对 TEXT, 周期 TEXT, 数据时间 TIMESTAMP, 最新时间 DATETIME)')
         door.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT)")
         door.execute("INSERT INTO notes VALUES (1, 'keep me')")
     return result
@@ -298,7 +304,7 @@ def test_a_legacy_database_keeps_its_columns_and_rows_and_takes_the_new_ones_exa
     legacy: Path, run: Run, fresh: Fresh
 ) -> None:
     before = [row["name"] for row in rows_of(legacy, f"SELECT name FROM pragma_table_info('{BASE}')")]
-    record = run("--indicators", "base_data")
+    record = run("--indicators", "base_data,macd,volume_ratio,data_monitor")
     after = [row["name"] for row in rows_of(legacy, f"SELECT name FROM pragma_table_info('{BASE}')")]
     assert after[: len(before)] == before
     added = [c.label for c in INDICATORS["base_data"].columns if c.label not in before]
@@ -309,7 +315,7 @@ def test_a_legacy_database_keeps_its_columns_and_rows_and_takes_the_new_ones_exa
     assert len(OLD) == 144
     assert kept == {"old": 119 + 144, "no key": 1, "no interval": 1, None: 3}
     assert record["sqlite_rows_pruned"] == 144 - 119
-    assert record["sqlite_rows_written"] == 3
+    assert record["sqlite_rows_written"] == 12
     assert rows_of(legacy, "SELECT * FROM notes") == [{"id": 1, "note": "keep me"}]
 
     query = f'SELECT * FROM "{BASE}" WHERE 数据时间 = ? AND 周期 = ? ORDER BY rowid'
@@ -324,11 +330,16 @@ def test_a_legacy_database_keeps_its_columns_and_rows_and_takes_the_new_ones_exa
     assert legacy.read_bytes()[18:20] == b"\x02\x02"
     assert len(rows_of(legacy, f"SELECT name FROM pragma_index_list('{BASE}')")) == 1
 
+    for table in (MACD, VOLUME_RATIO, MONITOR):
+        query = f'SELECT * FROM "{table}" WHERE 周期 = ? ORDER BY rowid'
+        assert rows_of(legacy, query, "5m") == rows_of(fresh.database, query, "5m")
+
     first = dump_of(legacy)
-    run("--indicators", "base_data")
+    run("--indicators", "base_data,macd,volume_ratio,data_monitor")
     second = dump_of(legacy)
     assert second["schema"] == first["schema"]
-    assert [row[1:] for row in second[BASE]] == [row[1:] for row in first[BASE]]
+    for table in (BASE, MACD, VOLUME_RATIO, MONITOR):
+        assert [row[1:] for row in second[table]] == [row[1:] for row in first[table]]
 
 
 # -- readers and other writers

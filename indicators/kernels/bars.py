@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from indicators.contract import Floats, Panel
 
 
+#: Periods that some indicator uses. One recursion over all of them costs little more than one over the first.
+ATR_PERIODS = (10, 14, 70)
+RIBBON_PERIODS = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 90, 100)
+CLOSE_EMA_PERIODS = (*RIBBON_PERIODS, 2, 7, 9, 21, 34, 99)
+
+
 def true_range(bars: Panel) -> Floats:
     """True range: the largest of high - low, |high - previous close| and |low - previous close|; (bars, series).
 
@@ -30,13 +36,21 @@ def true_range(bars: Panel) -> Floats:
 
 
 def average_true_range(bars: Panel, period: int) -> Floats:
-    """True range in Wilder's smoothing from the first bar on, shape (bars, series)."""
-    return bars.shared(("atr", period), lambda: recursions.wilder(true_range(bars), period, bars.first))
+    """True range in Wilder's smoothing from the first bar on, shape (bars, series); of a period in ATR_PERIODS."""
+    all_periods = bars.shared(
+        ("atr",), lambda: recursions.ema(true_range(bars), 1 / np.array(ATR_PERIODS)[:, None], bars.first)
+    )
+    return all_periods[:, ATR_PERIODS.index(period)]
 
 
 def close_ema(bars: Panel, period: int) -> Floats:
-    """EMA of the close by span, shape (bars, series)."""
-    return bars.shared(("close_ema", period), lambda: recursions.ema(bars.close, recursions.span(period), bars.first))
+    """EMA of the close by span, the newest two rows, shape (2, series); of a period in CLOSE_EMA_PERIODS."""
+
+    def compute() -> Floats:
+        alphas = recursions.span(np.array(CLOSE_EMA_PERIODS, dtype=np.float64)[:, None])
+        return recursions.ema(bars.close, alphas, bars.first, rows=2)
+
+    return bars.shared(("close_ema",), compute)[:, CLOSE_EMA_PERIODS.index(period)]
 
 
 def close_mean(bars: Panel, width: int) -> Floats:

@@ -26,13 +26,14 @@ def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = N
     This arrangement leaves a constant series exactly constant. Wilder's smoothing of period p is alpha = 1/p.
 
     Args:
-        values: shape (bars, series), or (bars, variants, series), without NaN from ``first`` on.
-        alpha: weight of the newest value, 0 < alpha <= 1; an array of shape (variants, 1) computes several at once.
+        values: shape (bars, ..., series), without NaN from ``first`` on.
+        alpha: weight of the newest value, 0 < alpha <= 1; an array that broadcasts with a row of values, such as one of
+            shape (periods, 1), computes several at once.
         first: row of each series' first value.
         rows: newest rows to return; None: all.
 
     Returns:
-        Shape (rows, series), or (rows, variants, series) for several variants.
+        Shape (rows, ..., series), a row as broadcast.
 
     Source: Hunter, The Exponentially Weighted Moving Average (1986); the seed is that of charting packages.
     """
@@ -58,12 +59,12 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
     """Mean of all values so far with weights (1 - alpha)^k, newest k = 0; what an EMA is before its seed fades.
 
     Args:
-        values: shape (bars, series), without NaN from ``first`` on.
-        alpha: 0 < alpha < 1; an array of shape (variants, 1) computes several at once.
+        values: shape (bars, ..., series), without NaN from ``first`` on.
+        alpha: 0 < alpha < 1; an array that broadcasts with a row of values computes several at once.
         first: row of each series' first value.
 
     Returns:
-        Shape (bars, series), or (bars, variants, series). A constant series stays exactly constant.
+        Shape (bars, ..., series), a row as broadcast. A constant series stays exactly constant.
     """
     shape = np.broadcast_shapes(values.shape[1:], np.shape(alpha))
     means = np.full((len(values), *shape), np.nan)
@@ -72,11 +73,11 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
         weight[..., :now] *= 1.0 - alpha
         if before:
             old = means[row - 1, ..., :before]
-            step = values[row, :before] - old
+            step = values[row, ..., :before] - old
             step /= weight[..., :before] + 1.0
             np.add(old, step, out=means[row, ..., :before])
         if now > before:
-            means[row, ..., before:now] = values[row, before:now]
+            means[row, ..., before:now] = values[row, ..., before:now]
         weight[..., :now] += 1.0
     return means
 
@@ -87,10 +88,13 @@ def smoothed(values: Floats, period: int, first: Ints) -> Floats:
     Shape (bars, series); NaN before the series has ``period`` values.
     """
     averages = np.full_like(values, np.nan)
-    seeds = moving_mean(values, period, first)
+    # The seeds lie in the first rows of those series that are long enough.
+    seeded = first[first + period <= len(values)]
+    seeds = moving_mean(values[: seeded.max(initial=0) + period], period, first)
     for row, before, now in steps(first + period - 1, len(values)):
         averages[row, :before] = (averages[row - 1, :before] * (period - 1) + values[row, :before]) / period
-        averages[row, before:now] = seeds[row, before:now]
+        if now > before:
+            averages[row, before:now] = seeds[row, before:now]
     return averages
 
 

@@ -54,29 +54,31 @@ def moving_sum(values: Floats, width: int, first: Ints) -> tuple[Floats, Floats]
     values come from. A window of equal values has exactly their value as mean, and its multiple as sum.
 
     Args:
-        values: shape (bars, series), without NaN from ``first`` on.
+        values: shape (bars, series), or (bars, variants, series), without NaN from ``first`` on.
         width: rows in a window.
         first: row of each series' first value, never falling from column to column.
 
     Source: Kahan, Further Remarks on Reducing Truncation Errors (1965).
     """
     sums, means = np.full_like(values, np.nan), np.full_like(values, np.nan)
-    total, lost_adding, lost_removing = (np.zeros(values.shape[1]) for _ in range(3))
-    equal = np.zeros(values.shape[1], dtype=np.int64)
+    total, lost_adding, lost_removing = (np.zeros(values.shape[1:]) for _ in range(3))
+    equal = np.zeros(values.shape[1:], dtype=np.int64)
     under_way: list[int] = []
     for row, before, now in steps(first, len(values)):
         under_way.append(now)
         if len(under_way) > width:
             leaving = under_way[-width - 1]
-            _compensated_add(total[:leaving], lost_removing[:leaving], -values[row - width, :leaving])
-        new = values[row, :now]
-        _compensated_add(total[:now], lost_adding[:now], new)
-        equal[:before] = np.where(new[:before] == values[row - 1, :before], equal[:before] + 1, 1)
-        equal[before:now] = 1
+            gone = -values[row - width, ..., :leaving]
+            _compensated_add(total[..., :leaving], lost_removing[..., :leaving], gone)
+        new = values[row, ..., :now]
+        _compensated_add(total[..., :now], lost_adding[..., :now], new)
+        same = new[..., :before] == values[row - 1, ..., :before]
+        equal[..., :before] = np.where(same, equal[..., :before] + 1, 1)
+        equal[..., before:now] = 1
         count = np.minimum(row + 1 - first[:now], width)
-        constant = equal[:now] >= count
-        sums[row, :now] = np.where(constant, new * count, total[:now])
-        means[row, :now] = np.where(constant, new, total[:now] / count)
+        constant = equal[..., :now] >= count
+        sums[row, ..., :now] = np.where(constant, new * count, total[..., :now])
+        means[row, ..., :now] = np.where(constant, new, total[..., :now] / count)
     return sums, means
 
 
@@ -91,7 +93,7 @@ def _compensated_add(total: Floats, lost: Floats, values: Floats) -> None:
     grown = total + values
     np.subtract(grown, total, out=lost)
     lost -= values
-    total[:] = grown
+    total[...] = grown
 
 
 def tail_sum(values: Floats) -> Floats:
