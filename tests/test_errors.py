@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
+import duckdb
 import psycopg
 import pytest
 from psycopg import sql
@@ -405,6 +406,25 @@ def test_a_work_file_path_where_nothing_can_be_made(refused: Refused, url: str) 
     message = refused(4, "run", "--source", url, *ASKED, *FILES, "--duckdb", "/proc/x/y.duckdb")
     assert "/proc/x/y.duckdb" in message
     assert "--duckdb" in message
+
+
+def test_the_two_files_cannot_be_the_same(refused: Refused, url: str) -> None:
+    message = refused(2, "run", "--source", url, *ASKED, *FEW, "--sqlite", "result.db", "--duckdb", "../x/../result.db")
+    assert "--sqlite" in message
+    assert "--duckdb" in message
+
+
+def test_a_database_of_somebody_else_is_not_replaced_by_the_work_file(
+    refused: Refused, url: str, tmp_path: Path
+) -> None:
+    with closing(duckdb.connect(str(tmp_path / "mine.duckdb"))) as door:
+        door.execute("CREATE TABLE important AS SELECT 42 AS answer")
+    with closing(sqlite3.connect(tmp_path / "mine.db")) as door, door:
+        door.execute("CREATE TABLE important AS SELECT 42 AS answer")
+    for name in ("mine.duckdb", "mine.db"):
+        message = refused(4, "run", "--source", url, *ASKED, *FEW, "--sqlite", "result.db", "--duckdb", name)
+        assert name in message
+        assert "--duckdb" in message
 
 
 def test_a_server_that_accepts_and_stays_silent_is_told_within_seconds(silence: Future[tuple[Ran, float]]) -> None:

@@ -371,7 +371,6 @@ def slow_ranges(series: Series) -> list[float]:
 BARS: dict[str, tuple[Callable[[Panel], Floats], Callable[[Series], list[float]]]] = {
     "true_range": (bars.true_range, slow_ranges),
     "average_true_range": (lambda p: bars.average_true_range(p, 14), lambda s: slow.wilder(slow_ranges(s), 14)),
-    "close_ema": (lambda p: bars.close_ema(p, 12), lambda s: slow.ema(lists(s, "close")[0], 2 / 13)),
     "close_mean": (lambda p: bars.close_mean(p, 20), lambda s: slow.moving_mean(lists(s, "close")[0], 20)),
     "typical_price": (
         bars.typical_price,
@@ -405,11 +404,11 @@ def test_bar_arithmetic_equals_its_twin(name: str, seed: int) -> None:
             assert np.isnan(found[: panel.first[place], place]).all()
 
 
-@pytest.mark.parametrize("name", ["true_range", "average_true_range", "close_ema", "close_mean", "typical_price"])
+@pytest.mark.parametrize("name", ["true_range", "average_true_range", "close_mean", "typical_price"])
 def test_what_indicators_share_is_computed_once_and_cannot_be_written(name: str) -> None:
     panel = panels.panel_of(bar_series(1))
     found = BARS[name][0](panel)
-    assert BARS[name][0](panel) is found
+    assert np.shares_memory(BARS[name][0](panel), found)
     with pytest.raises(ValueError, match="read-only"):
         found[-1] = 0.0
 
@@ -417,8 +416,20 @@ def test_what_indicators_share_is_computed_once_and_cannot_be_written(name: str)
 def test_different_periods_are_not_taken_for_each_other() -> None:
     panel = panels.panel_of(bar_series(2))
     assert not same(bars.average_true_range(panel, 10), bars.average_true_range(panel, 14))
-    assert not same(bars.close_ema(panel, 12), bars.close_ema(panel, 26))
-    assert not same(bars.close_mean(panel, 12), bars.close_ema(panel, 12))
+    assert not same(bars.close_ema(panel, 7), bars.close_ema(panel, 21))
+    assert not same(bars.close_mean(panel, 9)[-2:], bars.close_ema(panel, 9))
+
+
+@pytest.mark.parametrize("period", bars.CLOSE_EMA_PERIODS)
+def test_close_ema_is_the_newest_two_rows_of_its_twin(period: int) -> None:
+    series = bar_series(2)
+    panel = panels.panel_of(series)
+    found = bars.close_ema(panel, period)
+    assert found.shape == (2, panel.series)
+    assert np.shares_memory(bars.close_ema(panel, period), found)
+    for place, one in enumerate(series):
+        own = slow.ema(lists(one, "close")[0], 2 / (period + 1))[-2:]
+        close(found[-len(own) :, place], own, size=200.0)
 
 
 def test_turnover_is_that_of_the_newest_bar_and_zero_where_there_is_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -244,3 +245,24 @@ def test_a_file_that_somebody_has_open_for_writing_is_replaced_and_its_runs_are_
         second = run(url, tmp_path, *few)
         assert writer.execute("SELECT run_id FROM runs").fetchall() == [(first["run_id"],)]
     assert rows(file, "SELECT run_id FROM runs ORDER BY started_at") == [(first["run_id"],), (second["run_id"],)]
+
+
+def test_runs_at_the_same_time_both_leave_their_record(url: str, tmp_path: Path) -> None:
+    few = ("--source", url, "--as-of", AS_OF, "--intervals", "5m", "--indicators", "base_data")
+    run(url, tmp_path, *few)
+    words = [str(CANDLEMILL), *WORDS, *few]
+    with closing(sqlite3.connect(tmp_path / "result.db", isolation_level=None)) as lock:
+        # Both have come as far as the result database when it is let go.
+        lock.execute("BEGIN IMMEDIATE")
+        children = [
+            subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        for child in children:
+            assert child.stderr is not None
+            assert next((line for line in child.stderr if "locked by another process" in line), None)
+        lock.execute("ROLLBACK")
+        ids = {json.loads(child.communicate(timeout=30)[0])["run_id"] for child in children}
+    found = {run_id for (run_id,) in rows(tmp_path / "work.duckdb", "SELECT run_id FROM runs")}
+    assert len(found) == 3
+    assert ids < found
