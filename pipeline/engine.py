@@ -6,11 +6,11 @@
 4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
 5. Rows become a panel and a ranked table over the same memory (``pivot_bars``, ``pivot_metrics``).
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
-7. The finished rows go to the work file, which settles on disk (``WorkFile.store``, ``WorkFile.settle``).
-8. They go to SQLite in one transaction (``Sink.write``).
+7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
+8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
 9. The record is closed, and the work file published with it (``Record.close``, ``WorkFile.publish``).
 
-A step that fails ends the run before step 8 and leaves both files as they were.
+A step that fails ends the run before anything is committed, and leaves both files as they were.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         finished = {indicator: pa.concat_tables(parts) for indicator, parts in results.items() if parts}
         progress("write")
         work.store(finished)
-        work.settle()
+        settled = work.settle()
         with timed(record, "t_write"):
-            sink.write(finished, settings.keep, record)
+            sink.write(finished, settings.keep, record, before_commit=settled.result)
         progress("publish")
         record.close()
         work.publish(record)

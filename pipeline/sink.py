@@ -70,6 +70,7 @@ class Sink:
         results: Mapping[Indicator, pa.Table],
         keep: Callable[[str], int],
         record: Record,
+        before_commit: Callable[[], None] = lambda: None,
     ) -> None:
         """Write the newest rows of all indicators in one transaction.
 
@@ -80,12 +81,13 @@ class Sink:
             results: finished rows by indicator, with symbol, interval, bucket_ts and the indicator's columns.
             keep: rows to keep for an interval's name.
             record: counts the commit, and the rows written and pruned.
+            before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
-        self._retried(lambda door: self._transaction(door, results, keep, record))
+        self._retried(lambda door: self._transaction(door, results, keep, record, before_commit))
 
     def _transaction(
         self,
@@ -93,6 +95,7 @@ class Sink:
         results: Mapping[Indicator, pa.Table],
         keep: Callable[[str], int],
         record: Record,
+        before_commit: Callable[[], None],
     ) -> None:
         written = pruned = 0
         self._ensure_wal(door)
@@ -105,6 +108,7 @@ class Sink:
                 if rows.num_rows:
                     added, removed = replace_rows(door, indicator, rows, existing.get(indicator.table), keep)
                     written, pruned = written + added, pruned + removed
+            before_commit()
             door.execute("COMMIT")
             record.sqlite_commits += 1
         record.sqlite_rows_written += written

@@ -128,14 +128,17 @@ class WorkFile:
         for declared, rows in results.items():
             self._keep(declared.id, Sql("*"), rows)
 
-    def settle(self) -> None:
-        """Wait until everything is on disk, so that a full one is noticed before SQLite is written."""
-        for insert in self._inserts:
-            insert.result()
-        self._writer.execute("COMMIT")
-        self._writer.close()
-        self._keep_runs()
-        self._door.execute("CHECKPOINT")
+    def settle(self) -> Future[None]:
+        """Begin to bring everything to disk; the result is there, or raises, when it is done or cannot be."""
+
+        def finish() -> None:
+            for insert in self._inserts:
+                insert.result()
+            self._writer.execute("COMMIT")
+            self._writer.close()
+            self._door.execute("CHECKPOINT")
+
+        return self._thread.submit(finish)
 
     def _keep(self, table: str, columns: Sql, rows: pa.Table) -> None:
         """Insert rows into a table of the draft, behind the back of the computation; ``settle`` waits for it."""
@@ -148,7 +151,8 @@ class WorkFile:
         self._inserts.append(self._thread.submit(insert))
 
     def publish(self, record: Record) -> None:
-        """Add the run's record and put the file in the public one's place."""
+        """Add the run's record to those before it, and put the file in the public one's place."""
+        self._keep_runs()
         plain = record.as_json()
         names = list(plain)
         places = join([Sql(f"${name}") for name in names])
