@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from contextlib import nullcontext
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from dotenv import find_dotenv, load_dotenv
+from dotenv import load_dotenv
 
 from pipeline import __version__
 from pipeline.errors import CandlemillError, Exit, UsageError
@@ -314,6 +315,8 @@ def _settings(
     lock_timeout: float,
 ) -> Settings:
     symbols_of(symbols)
+    if sqlite.resolve() == duckdb.resolve():
+        raise UsageError(f"--sqlite and --duckdb are the same file, {sqlite}: give two")
     return Settings(
         source=source,
         sqlite=sqlite,
@@ -360,16 +363,22 @@ def _captured(memray: Path | None) -> AbstractContextManager[object]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of ``candlemill`` and ``python -m pipeline``. A command line that begins with an option means run."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     own = ("--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
-    load_dotenv(find_dotenv(usecwd=True))
+    load_dotenv(Path(".env"))
+    # Unwinds the stack, so that nothing is left half done: no lock, no temporary file, no embedded server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.TERMINATED))
     try:
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
     except CandlemillError as error:
         _end(str(error), error.exit_code, error)
+    except SystemExit as error:
+        if error.code != Exit.TERMINATED:
+            raise
+        _end("terminated, nothing was written", Exit.TERMINATED)
     except Exception as error:
         describe = getattr(error, "format_message", None)
         if describe is None:

@@ -15,6 +15,7 @@ class Exit(IntEnum):
     SINK = 4
     NO_CANDLES = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class CandlemillError(Exception):

@@ -11,6 +11,7 @@ import logging
 import shutil
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from pipeline.errors import SinkError
 from pipeline.statements import Sql, identifier, join, literal, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from pipeline.panel import Pivot
@@ -55,6 +56,7 @@ class WorkFile:
         self._draft = self._folder / "work.duckdb"
         try:
             self._door = open_duckdb(self._draft, workers, self._folder / "spill")
+            self._refuse_foreign()
             self._lay_out()
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -186,25 +188,47 @@ class WorkFile:
         self._door.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
         self._door.unregister("entries")
 
-    def _keep_runs(self) -> None:
-        """Carry the history over from the public file. One that cannot be read any more is left behind, and said."""
-        if not self.path.exists():
+    def _refuse_foreign(self) -> None:
+        """Raise SinkError if something else than a work file stands where this one shall."""
+        if not self.path.exists() or self.path.stat().st_size == 0:
             return
         try:
-            self._copy_runs(self.path)
+            with self._previous():
+                ours = self._door.execute(
+                    "SELECT 1 FROM duckdb_tables() WHERE database_name = 'previous' AND table_name = 'catalog'"
+                ).fetchall()
         except duckdb.Error:
-            # Somebody has it open for writing; a copy of the bytes can be read all the same.
-            copy = self._folder / "previous.duckdb"
-            try:
-                shutil.copyfile(self.path, copy)
-                self._copy_runs(copy)
-            except (duckdb.Error, OSError) as error:
-                log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, error)
+            ours = []
+        if not ours:
+            raise SinkError(
+                f"{self.path} is not a work file of candlemill: give another file with --duckdb, or move it away"
+            )
 
-    def _copy_runs(self, path: Path) -> None:
-        self._door.execute(f"ATTACH {literal(str(path))} AS previous (READ_ONLY)")
+    def _keep_runs(self) -> None:
+        """Carry the history over from the public file. One that cannot be read any more is left behind, and said."""
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return
         try:
-            self._door.execute("INSERT INTO runs BY NAME SELECT * FROM previous.runs ORDER BY started_at")
+            with self._previous():
+                self._door.execute("INSERT INTO runs BY NAME SELECT * FROM previous.runs ORDER BY started_at")
+        except (duckdb.Error, OSError) as error:
+            log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, error)
+
+    @contextmanager
+    def _previous(self) -> Iterator[None]:
+        """The public file under the name ``previous``, for reading."""
+        place = self.path
+        try:
+            self._door.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise
+            # Somebody has it open for writing; a copy of the bytes can be read all the same.
+            place = self._folder / "previous.duckdb"
+            shutil.copyfile(self.path, place)
+            self._door.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
+        try:
+            yield
         finally:
             self._door.execute("DETACH previous")
 

@@ -60,6 +60,11 @@ def test_help_lists_the_commands(candlemill: Callable[..., Ran]) -> None:
         assert re.search(rf"^  {command}  +\w.{{15,}}$", ran.out, re.MULTILINE), command
 
 
+def test_the_command_alone_shows_the_help(candlemill: Callable[..., Ran]) -> None:
+    ran = candlemill()
+    assert (ran.out + ran.err).strip() == candlemill("--help").out.strip()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     command: str, candlemill: Callable[..., Ran]
