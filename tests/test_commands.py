@@ -152,7 +152,6 @@ def test_options_win_over_the_environment_that_over_dotenv_and_that_over_the_def
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("INDICATORS_DISABLED", "nonsense"),
         ("INDICATOR_RETENTION", "nonsense"),
         ("MAX_WORKERS", "nonsense"),
     ],
