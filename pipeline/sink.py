@@ -205,11 +205,11 @@ class Sink:
 
 def _refuse_foreign(path: Path, tables: Mapping[str, ResultTable | None]) -> None:
     for name, table in tables.items():
-        missing = [key for key in KEY if table is None or key not in table.columns]
-        if missing:
+        missing = [key for key in KEY if table is not None and key not in table.columns]
+        if table is None or missing:
+            why = f"it lacks {', '.join(missing)}" if missing else "it is a view"
             raise SinkError(
-                f"the table {name} in {path} belongs to something else (it lacks {', '.join(missing)}): "
-                "give another file with --sqlite"
+                f"the table {name} in {path} belongs to something else ({why}): give another file with --sqlite"
             )
 
 

@@ -7,7 +7,9 @@ new run; a run that fails leaves nothing.
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import shutil
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,7 +45,8 @@ class WorkFile:
 
     def __init__(self, path: Path, workers: int) -> None:
         """Begin a work file that is to stand at ``path``. Raises SinkError where that cannot be."""
-        self.path = path
+        # The file itself: a link to it stays a link.
+        self.path = path = path.resolve()
         if path.is_dir():
             raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
         try:
@@ -131,14 +134,19 @@ class WorkFile:
             self._keep(declared.id, Sql("*"), rows)
 
     def settle(self) -> Future[None]:
-        """Begin to bring everything to disk; the result is there, or raises, when it is done or cannot be."""
+        """Begin to bring everything to disk; the result is there when it is done, and raises where it cannot be."""
 
         def finish() -> None:
-            for insert in self._inserts:
-                insert.result()
-            self._writer.execute("COMMIT")
-            self._writer.close()
-            self._door.execute("CHECKPOINT")
+            try:
+                for insert in self._inserts:
+                    insert.result()
+                self._writer.execute("COMMIT")
+                self._writer.close()
+                self._door.execute("CHECKPOINT")
+            except (duckdb.Error, OSError) as error:
+                raise SinkError(
+                    f"the work file {self.path} cannot be written ({_one_line(error)}): free some space"
+                ) from error
 
         return self._thread.submit(finish)
 
@@ -154,13 +162,15 @@ class WorkFile:
 
     def publish(self, record: Record) -> None:
         """Add the run's record to those before it, and put the file in the public one's place."""
-        self._keep_runs()
         plain = record.as_json()
         names = list(plain)
         places = join([Sql(f"${name}") for name in names])
-        self._door.execute(f"INSERT INTO runs ({join([identifier(n) for n in names])}) VALUES ({places})", plain)
-        self._door.close()
-        self._draft.replace(self.path)
+        # One at a time: a run that publishes between our reading of the history and our rename would be forgotten.
+        with _alone_in(self.path.parent):
+            self._keep_runs()
+            self._door.execute(f"INSERT INTO runs ({join([identifier(n) for n in names])}) VALUES ({places})", plain)
+            self._door.close()
+            self._draft.replace(self.path)
 
     def _fill_catalog(self) -> None:
         # As one Arrow table: DuckDB's executemany took 0.3 s for these rows.
@@ -212,7 +222,7 @@ class WorkFile:
             with self._previous():
                 self._door.execute("INSERT INTO runs BY NAME SELECT * FROM previous.runs ORDER BY started_at")
         except (duckdb.Error, OSError) as error:
-            log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, error)
+            log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, _one_line(error))
 
     @contextmanager
     def _previous(self) -> Iterator[None]:
@@ -231,6 +241,21 @@ class WorkFile:
             yield
         finally:
             self._door.execute("DETACH previous")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs that publish into the same folder waiting; the lock ends with the block, or with the process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _create(declared: Indicator) -> Sql:

@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -72,10 +73,13 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One PostgreSQL for all tests; it does not wait for the disk."""
-    folder = tmp_path_factory.mktemp("postgres")
-    with embedded_postgres(folder) as url:
+def server() -> Iterator[Server]:
+    """One PostgreSQL for all tests; it does not wait for the disk.
+
+    Its folder is none of pytest's: a second session of the same user would close that to the server's own user.
+    """
+    with TemporaryDirectory(prefix="candlemill-tests-") as place, embedded_postgres(Path(place) / "postgres") as url:
+        folder = Path(place) / "postgres"
         with psycopg.connect(url, autocommit=True) as door:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                 door.execute(f"ALTER SYSTEM SET {setting} = off".encode())
