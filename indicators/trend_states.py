@@ -298,19 +298,20 @@ def _trend_line(bars: Panel, extremes: Floats, found: Bools, *, falling: bool) -
     value1, value2, row1, row2 = values[newer], values[older], rows[newer], rows[older]
     step = (value1 - value2) / (row1 - row2)
     usable = (rows[older] >= 0) & (value1 < value2 if falling else value1 > value2)
-    # heights[j]: the line j + 1 bars after the older pivot, by repeated addition.
-    heights = np.repeat(step[None], bars.rows, axis=0)
-    heights[0] += value2
-    np.cumsum(heights, axis=0, out=heights)
     # The newest bar lies `reach` bars after the older pivot; the scan reads the closes from there back.
     reach = bars.rows - 1 - row2
-    back = np.arange(bars.rows)[:, None, None]
+    longest = int(np.where(usable, reach, 1).max())
+    # heights[j]: the line j + 1 bars after the older pivot, by repeated addition.
+    heights = np.repeat(step[None], longest, axis=0)
+    heights[0] += value2
+    np.cumsum(heights, axis=0, out=heights)
+    back = np.arange(longest)[:, None, None]
     mirrored = bars.rows - 2 - row2 + bars.first - back
     scanned = (back < reach) & (mirrored >= bars.first)
     closes = bars.close[np.clip(mirrored, 0, bars.rows - 1), np.arange(bars.series)]
     beyond = closes > heights if falling else closes < heights
     valid = usable & ~(beyond & scanned).any(axis=0)
-    last = np.take_along_axis(heights, np.clip(reach - 1, 0, bars.rows - 1)[None], axis=0)[0]
+    last = np.take_along_axis(heights, np.clip(reach - 1, 0, longest - 1)[None], axis=0)[0]
     # The line is drawn anew from its two ends.
     now = value2 + (last - value2) / reach * reach
     chosen = valid.argmax(axis=0)

@@ -65,7 +65,8 @@ ModeOption = Annotated[str, typer.Option("--mode", help="all, batch or increment
 Lookback = Annotated[int, typer.Option("--lookback", min=1, help="Bars per series that the indicators see.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Look from this moment, ISO 8601. Default: now.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", envvar="MAX_WORKERS", min=1, help="Threads of DuckDB. Default: the CPUs.")
+    int | None,
+    typer.Option("--workers", envvar="MAX_WORKERS", min=1, help="Threads of the computation. Default: the CPUs."),
 ]
 Exchange = Annotated[str, typer.Option("--exchange", help="Exchange of the candles.")]
 ClosedOnly = Annotated[bool, typer.Option("--closed-only", help="Leave forming bars out.")]

@@ -58,7 +58,8 @@ class WorkFile:
             ) from error
         self._draft = self._folder / "work.duckdb"
         try:
-            self._door = open_duckdb(self._draft, workers, self._folder / "spill")
+            # One of the workers is the computation in NumPy, which goes on at the same time.
+            self._door = open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill")
             self._refuse_foreign()
             self._lay_out()
         except BaseException:
