@@ -1,7 +1,7 @@
 """``python -m bench``: medians of whole runs on a market made for the purpose, as ratios to the floor.
 
 The floor is the same rows read by ``COPY … (FORMAT binary)`` and thrown away, plus the same rows written into a fresh
-SQLite file by ``executemany`` in one transaction. Every figure of one report comes from one session on one machine.
+SQLite file by ``executemany`` in one transaction. Every figure of one report comes from one go on one machine.
 """
 
 from __future__ import annotations

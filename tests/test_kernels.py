@@ -302,6 +302,16 @@ TAIL = st.lists(
 
 @MODEST
 @given(rows=TAIL)
+def test_tail_sum_equals_its_twin(rows: list[tuple[float, ...]]) -> None:
+    values = np.array(rows)
+    found = rolling.tail_sum(values)
+    for place in range(values.shape[1]):
+        there = [value for value in values[:, place].tolist() if not math.isnan(value)]
+        close(found[[place]], [math.fsum(there)], sum(map(abs, there)))
+
+
+@MODEST
+@given(rows=TAIL)
 def test_tail_mean_equals_its_twin(rows: list[tuple[float, ...]]) -> None:
     values = np.array(rows)
     found = rolling.tail_mean(values)
@@ -339,7 +349,7 @@ def test_nothing_has_no_mean_and_one_value_no_sample_deviation() -> None:
     assert same(rolling.tail_std(values, ddof=0), np.array([math.nan, 0.0]))
 
 
-@pytest.mark.parametrize("kernel", [rolling.tail_mean, rolling.tail_std])
+@pytest.mark.parametrize("kernel", [rolling.tail_sum, rolling.tail_mean, rolling.tail_std])
 def test_a_tail_alone_is_the_same_tail_in_a_panel(kernel: Callable[[Floats], Floats]) -> None:
     values = np.random.default_rng(1).random((20, 40))
     together = kernel(values)
@@ -347,7 +357,7 @@ def test_a_tail_alone_is_the_same_tail_in_a_panel(kernel: Callable[[Floats], Flo
     assert together.tolist() == alone
 
 
-@pytest.mark.parametrize("kernel", [rolling.tail_mean, rolling.tail_std])
+@pytest.mark.parametrize("kernel", [rolling.tail_sum, rolling.tail_mean, rolling.tail_std])
 def test_a_tail_does_not_depend_on_how_its_array_lies_in_memory(kernel: Callable[[Floats], Floats]) -> None:
     values = np.random.default_rng(2).random((20, 40))
     assert kernel(values).tolist() == kernel(np.asfortranarray(values)).tolist()
