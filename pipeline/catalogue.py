@@ -36,11 +36,6 @@ def render() -> str:
     return "\n".join(parts)
 
 
-def meaning(declared: Indicator) -> str:
-    """What an indicator is, in a line: of its function's docstring, or of its statement's header."""
-    return _description(declared)[0]
-
-
 def _description(declared: Indicator) -> tuple[str, str]:
     """Meaning and, where one is named, the source of the formula."""
     if declared.compute is not None:

@@ -16,7 +16,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.errors import CandlemillError, Exit, UsageError
+from pipeline.errors import CandlemillError, Exit, UsageError, one_line
 from pipeline.settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
@@ -26,7 +26,6 @@ from pipeline.settings import (
     parse_indicators,
     parse_intervals,
     parse_retention,
-    symbols_of,
 )
 
 if TYPE_CHECKING:
@@ -138,22 +137,20 @@ def run(
     _set_up_log(log_level, log_json, quiet)
     if not source:
         raise UsageError("no source: give --source URL, set DATABASE_URL, or try `candlemill demo`")
-    settings = _settings(
-        source,
-        sqlite,
-        duckdb,
-        symbols,
-        intervals,
-        indicators,
-        without,
-        mode,
-        lookback,
-        as_of,
-        workers,
-        exchange,
-        closed_only,
-        retention,
-        lock_timeout,
+    settings = Settings(
+        source=source,
+        sqlite=sqlite,
+        duckdb=duckdb,
+        symbols=symbols,
+        intervals=parse_intervals(intervals),
+        indicators=parse_indicators(indicators, without, mode),
+        as_of=parse_as_of(as_of),
+        lookback=lookback,
+        workers=workers or _cpus(),
+        exchange=exchange,
+        closed_only=closed_only,
+        lock_timeout=lock_timeout,
+        retention=parse_retention(retention),
     )
     _perform(settings, memray, as_json, quiet)
 
@@ -188,22 +185,16 @@ def demo(
     log.info("starting the embedded PostgreSQL in %s", data)
     with embedded_postgres(data) as url:
         now = current_minute()
-        settings = _settings(
-            url,
-            sqlite,
-            duckdb,
-            symbols,
-            intervals,
-            indicators,
-            without,
-            mode,
-            lookback,
-            now.isoformat(),
-            workers,
-            DEFAULT_EXCHANGE,
-            False,
-            None,
-            DEFAULT_LOCK_TIMEOUT,
+        settings = Settings(
+            source=url,
+            sqlite=sqlite,
+            duckdb=duckdb,
+            symbols=symbols,
+            intervals=parse_intervals(intervals),
+            indicators=parse_indicators(indicators, without, mode),
+            as_of=now,
+            lookback=lookback,
+            workers=workers or _cpus(),
         )
         init_db(url)
         log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())
@@ -298,41 +289,8 @@ def _set_up_log(level: str, as_json: bool, quiet: bool) -> None:
     logs.set_up(level, as_json, quiet)
 
 
-def _settings(
-    source: str,
-    sqlite: Path,
-    duckdb: Path,
-    symbols: str,
-    intervals: str | None,
-    indicators: str | None,
-    without: str | None,
-    mode: str,
-    lookback: int,
-    as_of: str | None,
-    workers: int | None,
-    exchange: str,
-    closed_only: bool,
-    retention: str | None,
-    lock_timeout: float,
-) -> Settings:
-    symbols_of(symbols)
-    if sqlite.resolve() == duckdb.resolve():
-        raise UsageError(f"--sqlite and --duckdb are the same file, {sqlite}: give two")
-    return Settings(
-        source=source,
-        sqlite=sqlite,
-        duckdb=duckdb,
-        symbols=symbols,
-        intervals=parse_intervals(intervals),
-        indicators=parse_indicators(indicators, without, mode),
-        as_of=parse_as_of(as_of),
-        lookback=lookback,
-        workers=workers or os.cpu_count() or 1,
-        exchange=exchange,
-        closed_only=closed_only,
-        lock_timeout=lock_timeout,
-        retention=parse_retention(retention),
-    )
+def _cpus() -> int:
+    return os.cpu_count() or 1
 
 
 def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
@@ -392,7 +350,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
-    sys.stderr.write(f"candlemill: {' '.join(message.split())}\n")
+    sys.stderr.write(f"candlemill: {one_line(message)}\n")
     if error is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
         sys.stderr.write("".join(traceback.format_exception(error)))
     sys.exit(code)

@@ -18,6 +18,11 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+def one_line(text: object) -> str:
+    """The text of an error without its line breaks, which is how it is told."""
+    return " ".join(str(text).split())
+
+
 class CandlemillError(Exception):
     """An error whose one-line message is meant for the user."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, one_line
 from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
 from pipeline.source import CONNECT_SECONDS, redacted
 from pipeline.statements import Sql, identifier, literal, render, statement
@@ -40,7 +40,7 @@ def init_db(url: str) -> list[str]:
                     made.append(name)
     except psycopg.Error as error:
         raise SourceError(
-            f"the schema could not be created in {redacted(url)}: {' '.join(str(error).split())}; "
+            f"the schema could not be created in {redacted(url)}: {one_line(error)}; "
             "check the URL, and that the role may create a schema"
         ) from error
     return made

@@ -28,7 +28,7 @@ OTHER_RETENTION = 60
 
 @dataclass(frozen=True)
 class Settings:
-    """One run, as asked for."""
+    """One run, as asked for. Raises UsageError where its parts do not go together."""
 
     source: str
     sqlite: Path
@@ -43,6 +43,11 @@ class Settings:
     closed_only: bool = False
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
     retention: Mapping[str, int] = field(default_factory=lambda: RETENTION)
+
+    def __post_init__(self) -> None:
+        symbols_of(self.symbols)
+        if self.sqlite.resolve() == self.duckdb.resolve():
+            raise UsageError(f"--sqlite and --duckdb are the same file, {self.sqlite}: give two")
 
     def keep(self, interval: str) -> int:
         """Rows to keep per symbol at an interval."""

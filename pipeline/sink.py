@@ -18,7 +18,7 @@ import duckdb
 import tenacity
 
 from pipeline.duck import open_duckdb
-from pipeline.errors import SinkError
+from pipeline.errors import SinkError, one_line
 from pipeline.extension import load_sqlite
 from pipeline.resulttable import ATTACHED, KEY, ResultTable, existing_tables, native, replace_rows
 from pipeline.statements import Sql, join, literal, statement
@@ -183,7 +183,7 @@ class Sink:
 
     def _explained(self, error: duckdb.Error) -> Exception:
         """What an error of the extension means; its class tells nothing, only its text does."""
-        text = " ".join(str(error).split())
+        text = one_line(error)
         for sign in ("database is locked", "database table is locked", "database schema is locked"):
             if sign in text:
                 return LockedError(text)

@@ -18,7 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from indicators.contract import BAR_FIELDS
-from pipeline.errors import SourceError, UsageError
+from pipeline.errors import SourceError, UsageError, one_line
 from pipeline.intervals import INTERVALS, Interval
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 
@@ -331,7 +331,7 @@ def _without(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def _one_line(text: str, secrets: tuple[str, ...]) -> str:
-    return _without(" ".join(text.split()), secrets)
+    return _without(one_line(text), secrets)
 
 
 def _connectorx_dsn(info: psycopg.ConnectionInfo, given: Mapping[str, Any], options: str) -> str:

@@ -24,7 +24,7 @@ import pyarrow as pa
 from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
 from indicators.registry import INDICATORS
 from pipeline.duck import open_duckdb
-from pipeline.errors import SinkError
+from pipeline.errors import SinkError, one_line
 from pipeline.statements import Sql, identifier, join, literal, statement
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class WorkFile:
                 self._door.execute("CHECKPOINT")
             except (duckdb.Error, OSError) as error:
                 raise SinkError(
-                    f"the work file {self.path} cannot be written ({_one_line(error)}): free some space"
+                    f"the work file {self.path} cannot be written ({one_line(error)}): free some space"
                 ) from error
 
         return self._thread.submit(finish)
@@ -201,7 +201,7 @@ class WorkFile:
 
     def _refuse_foreign(self) -> None:
         """Raise SinkError if something else than a work file stands where this one shall."""
-        if not self.path.exists() or self.path.stat().st_size == 0:
+        if not self._has_previous():
             return
         try:
             with self._previous():
@@ -217,13 +217,16 @@ class WorkFile:
 
     def _keep_runs(self) -> None:
         """Carry the history over from the public file. One that cannot be read any more is left behind, and said."""
-        if not self.path.exists() or self.path.stat().st_size == 0:
+        if not self._has_previous():
             return
         try:
             with self._previous():
                 self._door.execute("INSERT INTO runs BY NAME SELECT * FROM previous.runs ORDER BY started_at")
         except (duckdb.Error, OSError) as error:
-            log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, _one_line(error))
+            log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, one_line(error))
+
+    def _has_previous(self) -> bool:
+        return self.path.exists() and self.path.stat().st_size > 0
 
     @contextmanager
     def _previous(self) -> Iterator[None]:
@@ -253,10 +256,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _create(declared: Indicator) -> Sql:

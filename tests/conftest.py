@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from pipeline.embedded import embedded_postgres
 from tests import goldens
@@ -67,6 +69,24 @@ class Server:
         login = quote(user, safe="") if password is None else f"{quote(user, safe='')}:{quote(password, safe='')}"
         return f"postgresql://{login}@{host}:{port}/{database}"
 
+    def reload(self, **settings: str) -> None:
+        """Set (an empty value: reset) what the server is configured to do, and wait until new sessions have it."""
+        with psycopg.connect(self.url, autocommit=True) as door:
+            for name, value in settings.items():
+                place = sql.Identifier(name)
+                if value:
+                    door.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(place, sql.Literal(value)))
+                else:
+                    door.execute(sql.SQL("ALTER SYSTEM RESET {}").format(place))
+            [before] = door.execute("SELECT clock_timestamp()").fetchone() or [None]
+            door.execute("SELECT pg_reload_conf()")
+        for _ in range(500):
+            with psycopg.connect(self.url) as door:
+                if door.execute("SELECT pg_conf_load_time() > %s", [before]).fetchone() == (True,):
+                    return
+            time.sleep(0.01)
+        raise AssertionError("the server did not reload its configuration")
+
     def log(self) -> str:
         """The server's own log so far."""
         return (self.folder / "log").read_text(errors="replace")
@@ -80,11 +100,9 @@ def server() -> Iterator[Server]:
     """
     with TemporaryDirectory(prefix="candlemill-tests-") as place, embedded_postgres(Path(place) / "postgres") as url:
         folder = Path(place) / "postgres"
-        with psycopg.connect(url, autocommit=True) as door:
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                door.execute(f"ALTER SYSTEM SET {setting} = off".encode())
-            door.execute("SELECT pg_reload_conf()")
-        yield Server(url, folder)
+        running = Server(url, folder)
+        running.reload(fsync="off", synchronous_commit="off", full_page_writes="off")
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -102,19 +102,6 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {name: body for name, body in found.items() if body != b"" and not name.endswith("-shm")}
 
 
-def reload(server: Server) -> None:
-    """Make the server read its configuration anew, and wait until new sessions have it."""
-    with psycopg.connect(server.url, autocommit=True) as door:
-        [before] = door.execute("SELECT clock_timestamp()").fetchone() or [None]
-        door.execute("SELECT pg_reload_conf()")
-    for _ in range(500):
-        with psycopg.connect(server.url) as door:
-            if door.execute("SELECT pg_conf_load_time() > %s", [before]).fetchone() == (True,):
-                return
-        time.sleep(0.01)
-    raise AssertionError("the server did not reload its configuration")
-
-
 # -- wrong usage
 
 
@@ -230,10 +217,10 @@ def roles(server: Server, url: str) -> Iterator[Callable[[str], str]]:
                 door.execute(sql.SQL("GRANT USAGE ON SCHEMA market_data TO {}").format(name(role)))
                 door.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(what, name(role)))
     rules.write_text(f"local all desk scram-sha-256\n{before}")
-    reload(server)
+    server.reload()
     yield lambda role: server.url_of(database, role)
     rules.write_text(before)
-    reload(server)
+    server.reload()
     with psycopg.connect(server.url_of(database), autocommit=True) as door:
         for role in grants:
             door.execute(sql.SQL("DROP OWNED BY {}").format(name(role)))

@@ -203,7 +203,9 @@ def test_a_broken_retention_is_refused(text: str) -> None:
 
 
 def test_an_interval_that_is_not_listed_keeps_sixty_rows() -> None:
-    asked = Settings("", Path(), Path(), "all", (), (), datetime.now(UTC), retention=parse_retention("3m=7"))
+    asked = Settings(
+        "", Path("a.db"), Path("b.duckdb"), "all", (), (), datetime.now(UTC), retention=parse_retention("3m=7")
+    )
     assert [asked.keep(interval) for interval in ("1m", "3m", "2h", "1M")] == [120, 7, OTHER_RETENTION, 60]
 
 

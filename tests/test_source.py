@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import subprocess
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from indicators.contract import BAR_FIELDS
 from indicators.registry import INDICATORS
@@ -50,25 +48,6 @@ def execute(url: str, *statements: str) -> None:
             door.execute(statement.encode())
 
 
-def reload(server: Server, **settings: str) -> None:
-    """Set (an empty value: reset) what the server is configured to do, and wait until new sessions have it."""
-    with psycopg.connect(server.url, autocommit=True) as door:
-        for name, value in settings.items():
-            place = sql.Identifier(name)
-            if value:
-                door.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(place, sql.Literal(value)))
-            else:
-                door.execute(sql.SQL("ALTER SYSTEM RESET {}").format(place))
-        [before] = door.execute("SELECT clock_timestamp()").fetchone() or [None]
-        door.execute("SELECT pg_reload_conf()")
-    for _ in range(500):
-        with psycopg.connect(server.url) as door:
-            if door.execute("SELECT pg_conf_load_time() > %s", [before]).fetchone() == (True,):
-                return
-        time.sleep(0.01)
-    raise AssertionError("the server did not reload its configuration")
-
-
 # -- what a run sends
 
 
@@ -99,7 +78,7 @@ def watched(
     url, folder = golden_url(CORE), tmp_path_factory.mktemp("watched")
     database = url.rpartition("/")[2]
     symbols = goldens.description(CORE)["symbols"]
-    reload(server, log_line_prefix="%d|")
+    server.reload(log_line_prefix="%d|")
     execute(url, f"ALTER DATABASE {database} SET log_statement = 'all'", SESSION)
 
     def run(chosen: str) -> Watched:
@@ -120,7 +99,7 @@ def watched(
             "DROP EVENT TRIGGER tell_session; DROP FUNCTION tell_session()",
             f"ALTER DATABASE {database} RESET log_statement",
         )
-        reload(server, log_line_prefix="")
+        server.reload(log_line_prefix="")
 
 
 def test_a_run_sends_as_many_statements_for_22_symbols_as_for_3(watched: dict[str, Watched]) -> None:
