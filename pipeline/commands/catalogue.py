@@ -1,0 +1,45 @@
+"""``indicators``: what is computed."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+from pipeline.commands import options
+
+
+def indicators(as_json: options.AsJson = False) -> None:
+    """List the indicators: id, table, family, minimum bars, columns.
+
+    Example: candlemill indicators --json
+    """
+    from indicators.registry import INDICATORS
+
+    if as_json:
+        catalogue = [
+            {
+                "id": declared.id,
+                "table": declared.table,
+                "title": declared.title,
+                "family": declared.family,
+                "mode": declared.mode,
+                "min_bars": declared.bars_needed(),
+                "formula": declared.formula,
+                "columns": [
+                    {"label": c.label, "name": c.name, "unit": c.unit, "meaning": c.meaning} for c in declared.columns
+                ],
+            }
+            for declared in INDICATORS.values()
+        ]
+        typer.echo(json.dumps(catalogue, ensure_ascii=False, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("id", "table", "family", "mode", "min bars", "columns", box=None, header_style="bold")
+    for declared in INDICATORS.values():
+        labels = ", ".join(column.label for column in declared.columns)
+        table.add_row(declared.id, declared.table, declared.family, declared.mode, str(declared.bars_needed()), labels)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

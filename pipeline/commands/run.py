@@ -1,0 +1,152 @@
+"""``run`` and ``demo``: a pass over the market."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.commands import options
+from pipeline.errors import UsageError
+from pipeline.settings import (
+    DEFAULT_EXCHANGE,
+    DEFAULT_LOCK_TIMEOUT,
+    DEFAULT_LOOKBACK,
+    Settings,
+    parse_as_of,
+    parse_indicators,
+    parse_intervals,
+    parse_retention,
+)
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from pipeline.record import Record
+
+log = logging.getLogger("candlemill")
+
+
+def run(
+    source: options.SourceUrl = None,
+    sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
+    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
+    symbols: options.Symbols = "auto",
+    intervals: options.Intervals = None,
+    indicators: options.Indicators = None,
+    without: options.Disabled = None,
+    mode: options.ModeOption = "all",
+    lookback: options.Lookback = DEFAULT_LOOKBACK,
+    as_of: options.AsOf = None,
+    workers: options.Workers = None,
+    exchange: options.Exchange = DEFAULT_EXCHANGE,
+    closed_only: options.ClosedOnly = False,
+    retention: options.Retention = None,
+    lock_timeout: options.LockTimeout = DEFAULT_LOCK_TIMEOUT,
+    once: options.Once = True,  # noqa: ARG001 - the only behaviour there is
+    as_json: options.AsJson = False,
+    memray: options.Memray = None,
+    log_level: options.LogLevel = "info",
+    log_json: options.LogJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """One pass: read, compute, write. The default job.
+
+    Example: candlemill run --symbols BTCUSDT,ETHUSDT --intervals 5m,1h
+    """
+    options.set_up_log(log_level, log_json, quiet)
+    if not source:
+        raise UsageError("no source: give --source URL, set DATABASE_URL, or try `candlemill demo`")
+    settings = Settings(
+        source=source,
+        sqlite=sqlite,
+        duckdb=duckdb,
+        symbols=symbols,
+        intervals=parse_intervals(intervals),
+        indicators=parse_indicators(indicators, without, mode),
+        as_of=parse_as_of(as_of),
+        lookback=lookback,
+        workers=workers or options.cpus(),
+        exchange=exchange,
+        closed_only=closed_only,
+        lock_timeout=lock_timeout,
+        retention=parse_retention(retention),
+    )
+    _perform(settings, memray, as_json, quiet)
+
+
+def demo(
+    sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
+    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
+    symbols: options.Symbols = "auto",
+    intervals: options.Intervals = None,
+    indicators: options.Indicators = None,
+    without: options.Disabled = None,
+    mode: options.ModeOption = "all",
+    lookback: options.Lookback = DEFAULT_LOOKBACK,
+    workers: options.Workers = None,
+    data: Annotated[Path, typer.Option("--data", help="Folder of the embedded server.")] = Path("data/demo-postgres"),
+    as_json: options.AsJson = False,
+    memray: options.Memray = None,
+    log_level: options.LogLevel = "info",
+    log_json: options.LogJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Start an embedded PostgreSQL, load the sample market, then run against it.
+
+    Example: candlemill demo --intervals 1h,1d
+    """
+    from pipeline.embedded import embedded_postgres
+    from pipeline.market import COINS, current_minute, load_market
+    from pipeline.schema import init_db
+
+    options.set_up_log(log_level, log_json, quiet)
+    log.info("starting the embedded PostgreSQL in %s", data)
+    with embedded_postgres(data) as url:
+        now = current_minute()
+        settings = Settings(
+            source=url,
+            sqlite=sqlite,
+            duckdb=duckdb,
+            symbols=symbols,
+            intervals=parse_intervals(intervals),
+            indicators=parse_indicators(indicators, without, mode),
+            as_of=now,
+            lookback=lookback,
+            workers=workers or options.cpus(),
+        )
+        init_db(url)
+        log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())
+        log.info("loaded %d rows", load_market(url, now))
+        _perform(settings, memray, as_json, quiet)
+
+
+def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
+    from pipeline.engine import run as run_engine
+    from pipeline.progress import stage_bar
+
+    stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
+    with _captured(memray), stage_bar(stages, quiet) as progress:
+        record = run_engine(settings, progress)
+    if memray:
+        log.info("memory captured in %s: read it with `python -m memray flamegraph %s`", memray, memray)
+    log.info("%s", record.summary())
+    if as_json:
+        typer.echo(json.dumps(record.as_json(), ensure_ascii=False))
+    return record
+
+
+def _captured(memray: Path | None) -> AbstractContextManager[object]:
+    if memray is None:
+        return nullcontext()
+    from memray import FileDestination, Tracker
+
+    try:
+        memray.parent.mkdir(parents=True, exist_ok=True)
+        return Tracker(destination=FileDestination(memray, overwrite=True))
+    except OSError as error:
+        raise UsageError(f"--memray {memray} cannot be written: {error.strerror}") from error
