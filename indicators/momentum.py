@@ -205,8 +205,8 @@ def smart_rsi(bars: Panel) -> Values:
     # Row i of `change` belongs to bar i + 1, so a series' first change is in the row of its first bar.
     both = np.stack([np.maximum(change, 0), np.maximum(-change, 0)], axis=1)
     means = recursions.weighted_mean(both, 1 / PERIODS[:, None, None], bars.first)
-    history = 100 - 100 / (1 + means[:, :, 0] / means[:, :, 1])
-    rsi, medium = history[-1], history[:, 1]
+    rsi = 100 - 100 / (1 + means[-1, :, 0] / means[-1, :, 1])
+    medium = 100 - 100 / (1 + means[:, 1, 0] / means[:, 1, 1])
     # A mean of fewer changes than its period has does not count.
     medium = np.where(np.arange(len(medium))[:, None] >= bars.first + 13, medium, np.nan)
 

@@ -187,7 +187,7 @@ def test_span_names_the_alpha(period: float) -> None:
 )
 def test_stretches_name_the_series_under_way(begins: list[tuple[int, int]], rows: int) -> None:
     first, later = (np.sort(np.array(column)) for column in ([a for a, _ in begins], [a + b for a, b in begins]))
-    seen = {}
+    seen: dict[int, tuple[int, ...]] = {}
     for start, stop, begun in under_way.stretches(rows, first, later):
         assert start < stop
         seen |= dict.fromkeys(range(start, stop), begun)

@@ -90,13 +90,14 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
     sums = np.ones((*np.shape(fading), len(values)))
     for age in range(1, len(values)):
         sums[..., age] = sums[..., age - 1] * fading + 1.0
-    ages = np.arange(len(values))[:, None] - first
+    ages = np.maximum(np.arange(len(values))[:, None] - first, 0)
+    weights = np.moveaxis(sums[..., ages], -2, 0)
     for start, stop, (begun,) in stretches(len(values), first + 1):
-        news = zip(values[start:stop, ..., :begun], ages[start:stop, :begun], strict=True)
+        news = zip(values[start:stop, ..., :begun], weights[start:stop, ..., :begun], strict=True)
         results, before = means[start:stop, ..., :begun], means[start - 1 : stop - 1, ..., :begun]
-        for (new, age_now), old, result in zip(news, before, results, strict=True):
+        for (new, weight), old, result in zip(news, before, results, strict=True):
             np.subtract(new, old, out=result)
-            result /= sums[..., age_now]
+            result /= weight
             result += old
     _blank_before(means, first)
     return means
@@ -165,7 +166,8 @@ def ema_over_gaps(values: Floats, alpha: float, minimum: int, first: Ints) -> Fl
     # Without gaps this is the plain EMA; only the series that have some take the long way.
     gaps = ~usable & (np.arange(len(values))[:, None] >= first)
     gapped = np.flatnonzero(gaps.any(axis=0))
-    averages[:, gapped] = _fading_ema(values[:, gapped], usable[:, gapped], alpha)
+    if len(gapped):
+        averages[:, gapped] = _fading_ema(values[:, gapped], usable[:, gapped], alpha)
     averages[np.cumsum(usable, axis=0) < minimum] = np.nan
     return averages
 
