@@ -146,8 +146,7 @@ def _work(
     work.load_bars(name, settings.exchange, bars)
     metrics = None
     if loaded.metrics is not None:
-        totals = work.market_totals(name, settings.as_of, loaded.metrics)
-        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols, totals)
+        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
         record.skipped.update(pivot.skipped)
         work.load_metrics(name, pivot)
         metrics = pivot.panel
