@@ -28,7 +28,8 @@ from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
 from pipeline.settings import symbols_of
 from pipeline.sink import Sink
-from pipeline.source import METRICS_ROWS, Source, redacted
+from pipeline.source import METRICS_ROWS, Source
+from pipeline.urls import redacted
 from pipeline.workfile import WorkFile
 
 if TYPE_CHECKING:

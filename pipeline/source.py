@@ -12,15 +12,16 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from indicators.contract import BAR_FIELDS
-from pipeline.errors import SourceError, UsageError, one_line
+from pipeline.errors import SourceError, UsageError
 from pipeline.intervals import INTERVALS, Interval
 from pipeline.statements import Sql, identifier, join, literal, render, statement
+from pipeline.urls import connectorx_url, redacted, redacted_line, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,14 +75,6 @@ class MetricsForm:
     build: bool = False
 
 
-def redacted(url: str) -> str:
-    """The URL without its password, and without parameters that may hold one."""
-    parts = urlsplit(url)
-    user, _, _ = parts.netloc.rpartition("@")[0].partition(":")
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{user + '@' if user else ''}{place}{parts.path}"
-
-
 class Source:
     """An open door to one PostgreSQL database. Make one with ``Source.connect``."""
 
@@ -120,16 +113,17 @@ class Source:
             ) as door:
                 record.pg_queries += 1
                 rows = door.execute(statement("source/catalogue").encode()).fetchall()
-                dsn = _connectorx_dsn(door.info, given, options)
+                dsn = connectorx_url(door.info, given, options)
         except psycopg.OperationalError as error:
-            message = _one_line(str(error), secrets)
+            message = redacted_line(str(error), secrets)
             raise SourceError(
                 f"cannot connect to the source {place}: {message}; check the URL, and that the server runs"
             ) from error
         except psycopg.Error as error:
-            raise SourceError(f"the source {place} did not answer: {_one_line(str(error), secrets)}") from error
+            raise SourceError(f"the source {place} did not answer: {redacted_line(str(error), secrets)}") from error
         relations = {
-            name: Relation(name, *flags, frozenset(columns), frozenset(exact)) for name, *flags, columns, exact in rows
+            name: Relation(name, stored, readable, frozenset(columns), frozenset(exact))
+            for name, stored, readable, columns, exact in rows
         }
         if not any(name.removeprefix("candles_") in INTERVALS for name in relations):
             raise SourceError(
@@ -255,7 +249,7 @@ class Source:
 
     def redact(self, text: str) -> str:
         """The text without this source's password."""
-        return _without(text, self._secrets)
+        return without_secrets(text, self._secrets)
 
     def _readable(self, name: str) -> bool:
         return name in self.relations and self.relations[name].readable
@@ -308,7 +302,7 @@ class Source:
             # A Rust panic is a BaseException of its own; an interrupt must pass.
             if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
                 raise
-            message = _one_line(str(error), self._secrets)
+            message = redacted_line(str(error), self._secrets)
             raise SourceError(
                 f"reading {SCHEMA}.{relation} failed: {message}; try again, or see `candlemill doctor`"
             ) from None
@@ -361,33 +355,3 @@ def _before(moment: datetime, length: timedelta, times: int) -> datetime:
 
 def _moment(moment: datetime) -> Sql:
     return Sql(f"timestamptz {literal(moment)}")
-
-
-def _without(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        for form in (secret, quote(secret, safe="")):
-            text = text.replace(form, "***")
-    return text
-
-
-def _one_line(text: str, secrets: tuple[str, ...]) -> str:
-    return _without(one_line(text), secrets)
-
-
-def _connectorx_dsn(info: psycopg.ConnectionInfo, given: Mapping[str, Any], options: str) -> str:
-    """URL for ConnectorX of the very place that libpq reached, with whatever it took from files and the environment."""
-    user, password = quote(info.user, safe=""), quote(info.password, safe="")
-    parameters = {"options": options, "application_name": "candlemill"}
-    if info.host.startswith("/"):
-        parameters["sslmode"] = "disable"
-    else:
-        # ConnectorX knows no verify-*; with a root certificate given it verifies whatever the mode is called.
-        mode = str(given.get("sslmode") or "prefer")
-        parameters["sslmode"] = "require" if mode.startswith("verify") else mode if mode != "allow" else "prefer"
-        for name in ("sslrootcert", "sslcert", "sslkey"):
-            if given.get(name):
-                parameters[name] = str(given[name])
-    host = quote(info.host, safe="") if info.host.startswith("/") or ":" not in info.host else f"[{info.host}]"
-    query = urlencode(parameters, quote_via=quote)
-    login = f"{user}:{password}" if password else user
-    return f"postgresql://{login}@{host}:{info.port}/{quote(info.dbname, safe='')}?{query}"
