@@ -2,6 +2,9 @@
 
 Rows go in through DuckDB. Where SQLite itself is better at something (finding rows by key through an index),
 ``sqlite_query`` runs a native statement, which takes part in the transaction.
+
+The index of a table begins with interval and time. A run's rows, and those that fall out of the retention, then lie
+together in it, and few pages change; with the symbol first, every row of a run would change a page of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from indicators.contract import Column, Indicator
 
 SYMBOL, INTERVAL, DATA_TIME = KEY = ("交易对", "周期", "数据时间")
+#: The key's columns in the order of a table's index.
+INDEX = (INTERVAL, DATA_TIME, SYMBOL)
 ATTACHED = Sql("results")
 _STAGE = "candlemill_stage"
 # DuckDB's names for SQLite's affinities: its REAL would be a 4-byte float.
@@ -60,7 +65,7 @@ def replace_rows(
                 kind = _DUCKDB_TYPES[column.kind]
                 door.execute(f"ALTER TABLE {ATTACHED}.{name} ADD COLUMN {identifier(column.label)} {kind}")
         if not table.indexed:
-            index = join([identifier(key) for key in KEY])
+            index = join([identifier(key) for key in INDEX])
             door.execute(f"USE {ATTACHED}")
             door.execute(f"CREATE INDEX {identifier(f'candlemill_{indicator.id}')} ON {name} ({index})")
             door.execute("USE memory")
@@ -68,43 +73,61 @@ def replace_rows(
     door.execute(_rows_to_write(indicator))
     door.unregister("finished")
     if table is not None:
+        _note_present(door, name)
         _drop_valueless(door, indicator, name)
-        native(door, render(statement("sink/delete_keys"), table=name), _json_of(door, KEY, Sql("TRUE")))
+        _delete_keys(door, name, statement("sink/replaced"))
     fitting = table is None or _fits(indicator, table)
     written = _insert(door, indicator, name) if fitting else _insert_staged(door, indicator, name)
     if table is None:
         return written, 0
-    native(door, render(statement("sink/lift_newer"), table=name), _json_of(door, KEY, Sql("TRUE")))
+    _lift_newer(door, name)
     return written, _prune(door, name, keep)
 
 
-def _prune(door: duckdb.DuckDBPyConnection, name: Sql, keep: Callable[[str], int]) -> int:
-    """Remove what is beyond the retention of the pairs just written. Returns the rows removed."""
-    intervals: dict[int, list[str]] = {}
-    for (interval,) in door.execute(f"SELECT DISTINCT {identifier(INTERVAL)} FROM to_write").fetchall():
-        intervals.setdefault(keep(interval), []).append(interval)
-    removed = 0
-    for rows, names in intervals.items():
-        pairs = _json_of(
-            door, (SYMBOL, INTERVAL), Sql(f"{identifier(INTERVAL)} IN ({join([literal(n) for n in names])})")
-        )
-        removed += len(native(door, render(statement("sink/prune"), table=name, keep=literal(rows)), pairs))
-    return removed
+def _note_present(door: duckdb.DuckDBPyConnection, name: Sql) -> None:
+    """Make ``present``: the table's rows that are not older than those to write."""
+    asked = _json(door, Sql("[interval, oldest]"), statement("sink/oldest"))
+    found = _native_rows(render(statement("sink/present"), table=name), 1)
+    door.execute(f"CREATE OR REPLACE TEMP TABLE present AS FROM {found}", [asked])
 
 
 def _drop_valueless(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql) -> None:
     """Leave out rows without values whose key already has a row with some."""
-    bare = _json_of(door, KEY, Sql("NOT valued"))
+    bare = _json(door, Sql("place"), statement("sink/bare"))
     if bare == "[]":
         return
     values = join([*(identifier(label) for label in _telling(indicator)), Sql("NULL")])
-    taken = render(statement("sink/valued_keys"), table=name, values=values)
-    door.execute(
-        f"DELETE FROM to_write USING sqlite_query({literal(ATTACHED)}, {literal(taken)}, params = row(?)) AS taken "
-        f"WHERE {identifier(SYMBOL)} = taken.symbol AND {identifier(INTERVAL)} = taken.interval "
-        f"AND {identifier(DATA_TIME)} = taken.data_time",
-        [bare],
-    )
+    valued = _native_rows(render(statement("sink/valued_places"), table=name, values=values), 1)
+    door.execute(render(statement("sink/drop_valueless"), valued=valued), [bare])
+
+
+def _delete_keys(door: duckdb.DuckDBPyConnection, name: Sql, keys: Sql) -> int:
+    """Delete the rows whose symbol, interval and data_time a query gives. Returns how many there were."""
+    found = _json(door, Sql("[symbol, interval, data_time]"), keys)
+    return 0 if found == "[]" else len(native(door, render(statement("sink/delete_keys"), table=name), found))
+
+
+def _lift_newer(door: duckdb.DuckDBPyConnection, name: Sql) -> None:
+    """Move rows that are newer than the one just written of their pair behind it."""
+    newer = _json(door, Sql("place ORDER BY data_time, place"), statement("sink/newer"))
+    if newer != "[]":
+        native(door, render(statement("sink/lift_newer"), table=name), newer)
+
+
+def _prune(door: duckdb.DuckDBPyConnection, name: Sql, keep: Callable[[str], int]) -> int:
+    """Remove what is beyond the retention of the pairs just written. Returns the rows removed."""
+    intervals = door.execute(f"SELECT DISTINCT {identifier(INTERVAL)} FROM to_write").fetchall()
+    asked = json.dumps([[interval, keep(interval)] for (interval,) in intervals])
+    crowded = [interval for (interval,) in native(door, render(statement("sink/crowded"), table=name), asked)]
+    if not crowded:
+        return 0
+    rows = [render(statement("sink/by_time"), table=name, interval=literal(interval)) for interval in crowded]
+    retention = pa.table({"interval": crowded, "keep": [keep(interval) for interval in crowded]})
+    door.register("retention", retention)
+    by_time = Sql(f"FROM {_native_rows(join(rows, ' UNION ALL '))}")
+    removed = _delete_keys(door, name, render(statement("sink/beyond"), by_time=by_time))
+    door.unregister("retention")
+    return removed
 
 
 def _telling(indicator: Indicator) -> list[str]:
@@ -154,7 +177,7 @@ def _create(indicator: Indicator, name: str | None = None) -> Sql:
     columns = [Sql(f"{identifier(key)} VARCHAR") for key in KEY]
     columns += [Sql(f"{identifier(c.label)} {_DUCKDB_TYPES[c.kind]}") for c in indicator.columns]
     if name is None:
-        columns.append(Sql(f"PRIMARY KEY ({join([identifier(key) for key in KEY])})"))
+        columns.append(Sql(f"PRIMARY KEY ({join([identifier(key) for key in INDEX])})"))
     return Sql(f"CREATE TABLE {ATTACHED}.{identifier(name or indicator.table)} ({join(columns)})")
 
 
@@ -201,20 +224,21 @@ def _affinity(declared: str) -> str:
     return "NUMERIC" if upper else "BLOB"
 
 
-def _json_of(door: duckdb.DuckDBPyConnection, columns: Sequence[str], where: Sql) -> str:
-    """Some columns of the rows to write as a JSON list of lists, in key order."""
-    row, order = (join([identifier(name) for name in names]) for names in (columns, KEY))
-    query = f"SELECT coalesce(to_json(list([{row}] ORDER BY {order})), '[]')::VARCHAR FROM to_write WHERE {where}"
-    found = door.execute(query).fetchone()
+def _json(door: duckdb.DuckDBPyConnection, value: Sql, rows: Sql) -> str:
+    """A JSON list of a value (which may say an order) of the rows of a query."""
+    found = door.execute(f"SELECT coalesce(to_json(list({value})), '[]')::VARCHAR FROM ({rows})").fetchone()
     return str(found[0]) if found else "[]"
+
+
+def _native_rows(query: Sql, parameters: int = 0) -> Sql:
+    """A native statement of SQLite as a table of DuckDB's."""
+    bound = f", params = row({join([Sql('?')] * parameters)})" if parameters else ""
+    return Sql(f"sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})")
 
 
 def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
     """Rows of a statement that SQLite itself runs, in the open transaction."""
-    bound = f", params = row({join([Sql('?')] * len(parameters))})" if parameters else ""
-    return door.execute(
-        f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})", list(parameters) or None
-    ).fetchall()
+    return door.execute(f"FROM {_native_rows(query, len(parameters))}", list(parameters) or None).fetchall()
 
 
 def existing_tables(door: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, ResultTable | None]:

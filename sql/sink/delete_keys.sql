@@ -1,4 +1,4 @@
--- Remove the rows that are about to be written anew (SQLite, through sqlite_query; the parameter is a JSON list of keys).
+-- Remove some rows (SQLite, through sqlite_query; the parameter is a JSON list of keys: symbol, interval, time).
 -- grain:   one row per row removed
 -- Runs inside SQLite, where the index on the keys is used; a DELETE of DuckDB's own would read the whole table.
 DELETE FROM {table}

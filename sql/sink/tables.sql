@@ -1,6 +1,6 @@
 -- What the result database has under our tables' names (SQLite, through sqlite_query; the parameter is a JSON list of names).
 -- grain:   one row per column of a table or view, in its order
--- columns: tbl, kind (table or view), indexed (an index begins with the three keys), col, declared type
+-- columns: tbl, kind (table or view), indexed (an index begins with the key, time before symbol), col, declared type
 SELECT
     m.name AS tbl,
     m.type AS kind,
@@ -8,7 +8,7 @@ SELECT
         SELECT 1
         FROM pragma_index_list(m.name) AS i
         WHERE (SELECT group_concat(k.name, ',') FROM (SELECT name FROM pragma_index_info(i.name) LIMIT 3) AS k)
-            = '交易对,周期,数据时间'
+            = '周期,数据时间,交易对'
     ) AS indexed,
     c.name AS col,
     c.type AS declared
