@@ -27,19 +27,16 @@ def main() -> None:
         report.print_comparison(*map(_load, words.compare))
         return
     if words.report:
-        target, result = words.report
-        document.put_tables(target, _load(result))
+        _write_report(words.report[0], _load(words.report[1]))
         return
+    if not words.scales and not words.scaling:
+        words.scales = [Scale.parse("30x7")]
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("bench").setLevel(logging.INFO)
     measured = _measure(words)
     report.print_result(measured)
     if words.json:
         words.json.write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    if words.plot and "scaling" in measured:
-        from bench.plot import plot_scaling
-
-        plot_scaling(measured["scaling"], words.plot)
 
 
 def _measure(words: argparse.Namespace) -> dict[str, Any]:
@@ -59,9 +56,30 @@ def _measure(words: argparse.Namespace) -> dict[str, Any]:
     return measured
 
 
+def _write_report(target: Path, result: dict[str, Any]) -> None:
+    document.put_tables(target, result)
+    if "scaling" in result:
+        from bench.plot import plot_scaling
+
+        plot_scaling(result["scaling"], target.with_name(document.PICTURE))
+
+
 def _load(path: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
+
+
+def _scale(text: str) -> Scale:
+    try:
+        return Scale.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,17 +89,22 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Example: python -m bench 4x2 30x7 --filled --json bench-now.json",
     )
-    parser.add_argument("scales", nargs="*", type=Scale.parse, metavar="SCALE", help="symbols x intervals, as 30x7")
-    parser.add_argument("--runs", type=int, default=5, metavar="N", help="counted runs (default: 5)")
-    parser.add_argument("--bars", type=int, default=BARS, metavar="N", help=f"bars per series (default: {BARS})")
+    parser.add_argument(
+        "scales", nargs="*", type=_scale, metavar="SCALE", help="symbols x intervals (default: 30x7 without --scaling)"
+    )
+    parser.add_argument("--runs", type=_count, default=5, metavar="N", help="counted runs (default: 5)")
+    parser.add_argument("--bars", type=_count, default=BARS, metavar="N", help=f"bars per series (default: {BARS})")
     parser.add_argument("--filled", action="store_true", help="also on result databases filled to the retention")
     parser.add_argument("--scaling", action="store_true", help="also the growth from 25 to 600 symbols x 7")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the growth here, SVG or PNG; with --scaling")
     other = parser.add_argument_group("instead of measuring").add_mutually_exclusive_group()
     other.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="print two results together")
     other.add_argument(
-        "--report", nargs=2, type=Path, metavar=("DOCUMENT", "RESULT"), help="put a result's tables into a document"
+        "--report",
+        nargs=2,
+        type=Path,
+        metavar=("DOCUMENT", "RESULT"),
+        help="put a result's tables into a document, and the growth as scaling.svg beside it",
     )
     return parser
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+#: The growth as a picture, beside the document.
+PICTURE = "scaling.svg"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -81,6 +83,7 @@ def _scaling(scaling: Mapping[str, Any]) -> str:
     seconds, memory = (scaling["exponents"][name] for name in ("total", "max_rss_mb"))
     return (
         f"### Growth\n\nBy least squares `total` grows as symbols^{seconds}, peak memory as symbols^{memory}.\n\n"
+        f"![Seconds and peak memory over symbols]({PICTURE})\n\n"
         f"{_table(['symbols x 7', '`total`, s', '`max_rss_mb`, MiB'], rows)}"
     )
 

@@ -15,7 +15,7 @@ _PANES = (("total", "seconds", "tab:blue"), ("max_rss_mb", "peak memory, MiB", "
 
 
 def plot_scaling(scaling: Mapping[str, Any], target: Path) -> None:
-    """Draw the medians and spreads, and a straight line through the largest scale; the ending chooses the format."""
+    """Draw the medians and spreads as SVG, and a straight line from nothing through the largest scale."""
     mpl.rcParams["svg.hashsalt"] = "candlemill"
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     points = scaling["points"]
@@ -27,4 +27,4 @@ def plot_scaling(scaling: Mapping[str, Any], target: Path) -> None:
         pane.plot([0, symbols[-1]], [0, median[-1]], ":", color="grey", label="proportional")
         pane.set(xlabel="symbols x 7 intervals", ylabel=label, xlim=(0, None), ylim=(0, None))
         pane.legend(frameon=False)
-    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+    figure.savefig(target, metadata={"Date": None})
