@@ -57,7 +57,10 @@ def _measure(words: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write_report(target: Path, result: dict[str, Any]) -> None:
-    document.put_tables(target, result)
+    try:
+        document.put_tables(target, result)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"bench: {error}") from error
     if "scaling" in result:
         from bench.plot import plot_scaling
 
@@ -65,7 +68,10 @@ def _write_report(target: Path, result: dict[str, Any]) -> None:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"bench: {path} is not a result: {error}") from error
     return loaded
 
 

@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 #: The result database before a run: not there; at its retention, a bar behind; at its retention, with the bar in it.
 STATES = ("fresh", "new bar", "same bar")
-SCALING = (25, 50, 100, 200, 400, 600)
+#: The growing series.
+SCALING = tuple(Scale.parse(f"{symbols}x7") for symbols in (25, 50, 100, 200, 400, 600))
 _PACKAGES = ("candlemill", "connectorx", "duckdb", "numpy", "psycopg", "pyarrow", "ta-lib")
 
 
@@ -105,21 +106,20 @@ class Bench:
             "indicators": indicator_seconds(database, scale, self._folder, self._runs),
         }
 
-    def scaling(self, symbols: Sequence[int] = SCALING) -> dict[str, Any]:
+    def scaling(self, scales: Sequence[Scale] = SCALING) -> dict[str, Any]:
         """Fresh runs while one market grows, and how seconds and memory grow: as symbols^exponent, by least squares."""
         database = new_database(self._server, "bench_scaling")
         points, present = [], 0
-        for count in symbols:
-            scale = Scale.parse(f"{count}x7")
+        for scale in scales:
             log.info("scaling: %s", scale)
             make_market(database, scale, self._bars, present)
-            present = count
+            present = scale.symbols
             self._fresh_run(database, scale)
             figures = _spreads([self._fresh_run(database, scale).figures for _ in range(self._runs)])
-            points.append({"symbols": count, "total": figures["total"], "max_rss_mb": figures["max_rss_mb"]})
+            points.append({"symbols": scale.symbols, "total": figures["total"], "max_rss_mb": figures["max_rss_mb"]})
         return {
             "points": points,
-            "exponents": {name: _exponent(points, name) for name in ("total", "max_rss_mb")},
+            "exponents": {name: exponent(points, name) for name in ("total", "max_rss_mb")},
         }
 
     def _fresh_run(self, database: str, scale: Scale) -> Ran:
@@ -186,7 +186,8 @@ def _stage_spreads(runs: Sequence[Ran]) -> dict[str, dict[str, dict[str, Any]]]:
     return {interval: _spreads([ran.stages[interval] for ran in runs]) for interval in runs[0].stages}
 
 
-def _exponent(points: Sequence[Mapping[str, Any]], name: str) -> float:
+def exponent(points: Sequence[Mapping[str, Any]], name: str) -> float:
+    """Of a figure's medians ~ symbols^exponent, by least squares over the logarithms."""
     symbols = [point["symbols"] for point in points]
     medians = [point[name]["median"] for point in points]
     return round(float(np.polyfit(np.log(symbols), np.log(medians), 1)[0]), 3)

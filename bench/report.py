@@ -38,26 +38,29 @@ def print_result(result: Mapping[str, Any]) -> None:
     """The figures of every scale and state, the stages, the dearest indicators, and the growth."""
     console = Console(width=None if Console().is_terminal else 140)
     for name, scale in result["scales"].items():
-        title = f"{name}: median of {result['runs']} runs (least to most), {scale['bars_per_series']} bars per series"
-        table = Table("", *scale["states"], title=title, title_justify="left")
+        console.print(
+            f"\n{name}: median of {result['runs']} runs (least to most), {scale['bars_per_series']} bars per series"
+        )
+        table = Table("", *scale["states"])
         for figure, unit in FIGURES.items():
             cells = [shown(state["figures"].get(figure)) for state in scale["states"].values()]
             if any(cells):
                 table.add_row(f"{figure}, {unit}" if unit else figure, *cells)
         console.print(table)
-        stages = Table("interval", "t_read, s", "t_compute, s", title=f"{name}, fresh", title_justify="left")
+        stages = Table("interval", "bars", "t_read, s", "t_compute, s")
         for interval, stage in scale["states"]["fresh"]["stages"].items():
-            stages.add_row(interval, shown(stage["t_read"]), shown(stage["t_compute"]))
+            stages.add_row(interval, shown(stage["bars"]), shown(stage["t_read"]), shown(stage["t_compute"]))
+        console.print(f"{name}, fresh, by interval")
         console.print(stages)
         console.print(f"{name}, ms per indicator: {dearest(scale['indicators'])}", soft_wrap=True)
     if "scaling" in result:
+        seconds, memory = (result["scaling"]["exponents"][name] for name in ("total", "max_rss_mb"))
+        console.print(f"\ngrowth with symbols x 7: total ~ symbols^{seconds}, memory ~ symbols^{memory}")
         console.print(_growth(result["scaling"]))
 
 
 def _growth(scaling: Mapping[str, Any]) -> Table:
-    seconds, memory = (scaling["exponents"][name] for name in ("total", "max_rss_mb"))
-    title = f"growth with symbols x 7: total ~ symbols^{seconds}, memory ~ symbols^{memory}"
-    table = Table("symbols", "total, s", "max_rss_mb, MiB", title=title, title_justify="left")
+    table = Table("symbols", "total, s", "max_rss_mb, MiB")
     for point in scaling["points"]:
         table.add_row(str(point["symbols"]), shown(point["total"]), shown(point["max_rss_mb"]))
     return table
