@@ -36,7 +36,7 @@ test: $(READY) ## the whole test suite
 bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 	@$(BIN)/python -m bench 30x7
 
-bench-full: $(READY) ## all scales and states and the growth, into docs/performance.md (a quarter of an hour)
+bench-full: $(READY) ## all scales and states and the growth, into docs/performance.md (some 20 minutes)
 	@$(BIN)/python -m bench 4x2 30x7 200x7 600x7 --filled --scaling --json bench-full.json
 	@$(BIN)/python -m bench --report docs/performance.md bench-full.json
 

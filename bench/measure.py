@@ -51,6 +51,7 @@ class Bench:
         self._bars = bars
         self._runs = runs
         self._result, self._work = folder / "result.db", folder / "work.duckdb"
+        self._filled = folder / "filled.db"
 
     def machine(self) -> dict[str, str]:
         """The machine and the versions."""
@@ -73,22 +74,17 @@ class Bench:
         database = new_database(self._server, f"bench_{scale}")
         make_market(database, scale, self._bars)
         log.info("%s: warming up", scale)
-        self._fresh_run(database, scale)
+        self._run(database, scale)
         written = floor.written_rows(self._result)
-        before = self._folder / "filled.db"
-        filled_rows = fill(self._result, before) if filled else 0
+        filled_rows = fill(self._result, self._filled) if filled else 0
         measured: dict[str, list[Ran]] = {state: [] for state in STATES[: 3 if filled else 1]}
         beside = _Floor(database, scale, written, self._folder / "floor.db")
         for number in range(self._runs):
             log.info("%s: run %d of %d", scale, number + 1, self._runs)
-            runs = {"fresh": self._fresh_run(database, scale)}
+            runs = {"fresh": self._run(database, scale)}
             if filled:
-                shutil.copyfile(before, self._clean())
-                os.sync()
-                runs |= {state: run_program(database, scale, self._result, self._work) for state in STATES[1:]}
+                runs |= self._filled_runs(database, scale, runs["fresh"])
             beside.measure(runs.values())
-            if filled:
-                _relate_writes(runs)
             for state, ran in runs.items():
                 measured[state].append(ran)
         log.info("%s: indicators, one by one", scale)
@@ -114,22 +110,29 @@ class Bench:
             log.info("scaling: %s", scale)
             make_market(database, scale, self._bars, present)
             present = scale.symbols
-            self._fresh_run(database, scale)
-            figures = _spreads([self._fresh_run(database, scale).figures for _ in range(self._runs)])
+            self._run(database, scale)
+            figures = _spreads([self._run(database, scale).figures for _ in range(self._runs)])
             points.append({"symbols": scale.symbols, "total": figures["total"], "max_rss_mb": figures["max_rss_mb"]})
         return {
             "points": points,
             "exponents": {name: exponent(points, name) for name in ("total", "max_rss_mb")},
         }
 
-    def _fresh_run(self, database: str, scale: Scale) -> Ran:
-        return run_program(database, scale, self._clean(), self._work)
+    def _run(self, database: str, scale: Scale, onto_result: bool = False) -> Ran:
+        """A run without a work file from before, and without a result database unless it shall go onto that."""
+        self._work.unlink(missing_ok=True)
+        if not onto_result:
+            self._result.unlink(missing_ok=True)
+        return run_program(database, scale, self._result, self._work)
 
-    def _clean(self) -> Path:
-        """The path of the result database, with neither it nor the work file there."""
-        for file in (self._result, *(Path(f"{self._result}{end}") for end in ("-wal", "-shm")), self._work):
-            file.unlink(missing_ok=True)
-        return self._result
+    def _filled_runs(self, database: str, scale: Scale, fresh: Ran) -> dict[str, Ran]:
+        """A run on a copy of the filled database, and the same run again."""
+        shutil.copyfile(self._filled, self._result)
+        os.sync()
+        runs = {state: self._run(database, scale, onto_result=True) for state in STATES[1:]}
+        for ran in runs.values():
+            ran.figures["t_write / fresh"] = ran.figures["t_write"] / fresh.figures["t_write"]
+        return runs
 
 
 class _Floor:
@@ -160,11 +163,6 @@ class _Floor:
 
     def _read(self, statements: Sequence[Sql]) -> tuple[float, int]:
         return floor.read_floor(self._database, statements)
-
-
-def _relate_writes(runs: Mapping[str, Ran]) -> None:
-    for state in STATES[1:]:
-        runs[state].figures["t_write / fresh"] = runs[state].figures["t_write"] / runs["fresh"].figures["t_write"]
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
