@@ -61,6 +61,7 @@ class Bench:
             "processor": _processor(),
             "cpus": str(os.cpu_count()),
             "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+            "load": f"{os.getloadavg()[0]:.1f} before the bench",
             "platform": platform.platform(),
             "python": platform.python_version(),
             "postgresql": postgres,

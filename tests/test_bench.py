@@ -52,7 +52,9 @@ def bench(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_result_says_what_was_measured_on_what(result: dict[str, Any]) -> None:
-    assert {"processor", "cpus", "python", "postgresql", "duckdb", "numpy", "connectorx"} <= set(result["machine"])
+    assert {"processor", "cpus", "load", "python", "postgresql", "duckdb", "numpy", "connectorx"} <= set(
+        result["machine"]
+    )
     scale = result["scales"]["2x3"]
     assert (scale["symbols"], scale["intervals"], scale["bars_per_series"]) == (2, list(SCALE.intervals), BARS)
     assert set(scale["indicators"]) == set(INDICATORS)
