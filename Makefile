@@ -36,8 +36,9 @@ test: $(READY) ## the whole test suite
 bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 	@$(BIN)/python -m bench 30x7
 
-bench-full: $(READY) ## all scales, 4 x 2 to 600 x 7 (minutes)
-	@$(BIN)/python -m bench 4x2 30x7 200x7 600x7 --json bench-full.json
+bench-full: $(READY) ## all scales and states and the growth, into docs/performance.md (some 20 minutes)
+	@$(BIN)/python -m bench 4x2 30x7 200x7 600x7 --filled --scaling --json bench-full.json
+	@$(BIN)/python -m bench --report docs/performance.md bench-full.json
 
 lint: $(READY) ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

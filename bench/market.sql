@@ -1,4 +1,4 @@
--- One interval's candles for many symbols, made inside the server (PostgreSQL).
+-- One interval's candles for some symbols, made inside the server (PostgreSQL).
 -- grain:   one row per (symbol, bar), all series equally long, the last one forming
 -- Prices are random walks over a wide range of levels; the same seed gives the same market.
 INSERT INTO market_data.{relation}
@@ -9,9 +9,9 @@ SELECT
     'S' || lpad(s::text, 4, '0') || 'USDT',
     {newest} - ({bars} - 1 - t) * {length}::interval,
     price,
-    price * (1 + 0.004 * random()),
-    price * (1 - 0.004 * random()),
-    price * (1 + 0.003 * (random() - 0.5)),
+    greatest(price, close) * (1 + 0.004 * random()),
+    least(price, close) * (1 - 0.004 * random()),
+    close,
     volume,
     volume * price,
     (100 * random())::bigint + 1,
@@ -25,5 +25,7 @@ FROM (
         (10 ^ (s % 9 - 4) * exp(sum(0.01 * (random() - 0.5)) OVER (PARTITION BY s ORDER BY t)))::numeric(38, 12)
             ::double precision AS price,
         1000 * exp(2 * random()) AS volume
-    FROM generate_series(1, {symbols}) AS s, generate_series(0, {bars} - 1) AS t
+    FROM generate_series({first}, {last}) AS s, generate_series(0, {bars} - 1) AS t
 ) AS walk
+CROSS JOIN LATERAL (SELECT price * (1 + 0.003 * (random() - 0.5)) AS close) AS move
+ORDER BY t, s
