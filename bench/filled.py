@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from bench.market import sql
+from pipeline.batch import KEY
 from pipeline.intervals import INTERVALS
-from pipeline.resulttable import KEY
 from pipeline.settings import OTHER_RETENTION, RETENTION
 from pipeline.statements import Sql, identifier, join, render
 

@@ -10,26 +10,24 @@ together in it, and few pages change; with the symbol first, every row of a run 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
-from indicators.rounding import rounded
+from pipeline.batch import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 from pipeline.workfile import SQLITE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import duckdb
 
-    from indicators.contract import Column, Indicator
+    from indicators.contract import Indicator
+    from pipeline.batch import Batch
 
-SYMBOL, INTERVAL, DATA_TIME = KEY = ("交易对", "周期", "数据时间")
 #: The key's columns in the order of a table's index.
 INDEX = (INTERVAL, DATA_TIME, SYMBOL)
 ATTACHED = Sql("results")
@@ -51,7 +49,7 @@ class ResultTable:
 def replace_rows(
     door: duckdb.DuckDBPyConnection,
     indicator: Indicator,
-    rows: pa.Table,
+    batch: Batch,
     table: ResultTable | None,
     keep: Callable[[str], int],
 ) -> tuple[int, int]:
@@ -59,113 +57,93 @@ def replace_rows(
     name = identifier(indicator.table)
     if table is None:
         door.execute(_create(indicator))
-    else:
-        for column in indicator.columns:
-            if column.label not in table.columns:
-                kind = _DUCKDB_TYPES[column.kind]
-                door.execute(f"ALTER TABLE {ATTACHED}.{name} ADD COLUMN {identifier(column.label)} {kind}")
-        if not table.indexed:
-            index = join([identifier(key) for key in INDEX])
-            door.execute(f"USE {ATTACHED}")
-            door.execute(f"CREATE INDEX {identifier(f'candlemill_{indicator.id}')} ON {name} ({index})")
-            door.execute("USE memory")
-    door.register("finished", _rounded(indicator, rows))
-    door.execute(_rows_to_write(indicator))
-    door.unregister("finished")
-    if table is not None:
-        _note_present(door, name)
-        _drop_valueless(door, indicator, name)
-        _delete_keys(door, name, statement("sink/replaced"))
-    fitting = table is None or _fits(indicator, table)
-    written = _insert(door, indicator, name) if fitting else _insert_staged(door, indicator, name)
-    if table is None:
-        return written, 0
-    _lift_newer(door, name)
-    return written, _prune(door, name, keep)
+        return _insert(door, indicator, batch, name), 0
+    _complete(door, indicator, table, name)
+    present = native(door, render(statement("sink/present"), table=name), batch.keys.oldest)
+    replaced = {place: batch.keys.rows[key] for place, *key_ in present if (key := tuple(key_)) in batch.keys.rows}
+    stay = _valued(door, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
+    if stay:
+        # A row without values never replaces one that has some.
+        batch = batch.without({replaced.pop(place) for place in stay})
+    if replaced:
+        native(door, render(statement("sink/delete_places"), table=name), json.dumps(list(replaced)))
+    insert = _insert if _fits(indicator, table) else _insert_staged
+    written = insert(door, indicator, batch, name)
+    _lift_newer(door, name, batch, present)
+    return written, _prune(door, name, batch, keep)
 
 
-def _note_present(door: duckdb.DuckDBPyConnection, name: Sql) -> None:
-    """Make ``present``: the table's rows that are not older than those to write."""
-    asked = _json(door, Sql("[interval, oldest]"), statement("sink/oldest"))
-    found = _native_rows(render(statement("sink/present"), table=name), 1)
-    door.execute(f"CREATE OR REPLACE TEMP TABLE present AS FROM {found}", [asked])
+def _complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable, name: Sql) -> None:
+    """Add the columns and the index that an existing table lacks."""
+    for column in indicator.columns:
+        if column.label not in table.columns:
+            kind = _DUCKDB_TYPES[column.kind]
+            door.execute(f"ALTER TABLE {ATTACHED}.{name} ADD COLUMN {identifier(column.label)} {kind}")
+    if not table.indexed:
+        index = join([identifier(key) for key in INDEX])
+        door.execute(f"USE {ATTACHED}")
+        door.execute(f"CREATE INDEX {identifier(f'candlemill_{indicator.id}')} ON {name} ({index})")
+        door.execute("USE memory")
 
 
-def _drop_valueless(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql) -> None:
-    """Leave out rows without values whose key already has a row with some."""
-    bare = _json(door, Sql("place"), statement("sink/bare"))
-    if bare == "[]":
-        return
-    values = join([*(identifier(label) for label in _telling(indicator)), Sql("NULL")])
-    valued = _native_rows(render(statement("sink/valued_places"), table=name, values=values), 1)
-    door.execute(render(statement("sink/drop_valueless"), valued=valued), [bare])
+def _valued(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql, places: Sequence[int]) -> list[int]:
+    """Those of some rows of the table, given by rowid, that have values."""
+    if not places:
+        return []
+    values = join([*(identifier(column.label) for column in telling(indicator)), Sql("NULL")])
+    query = render(statement("sink/valued_places"), table=name, values=values)
+    return [place for (place,) in native(door, query, json.dumps(places))]
 
 
-def _delete_keys(door: duckdb.DuckDBPyConnection, name: Sql, keys: Sql) -> int:
-    """Delete the rows whose symbol, interval and data_time a query gives. Returns how many there were."""
-    found = _json(door, Sql("[symbol, interval, data_time]"), keys)
-    return 0 if found == "[]" else len(native(door, render(statement("sink/delete_keys"), table=name), found))
-
-
-def _lift_newer(door: duckdb.DuckDBPyConnection, name: Sql) -> None:
+def _lift_newer(door: duckdb.DuckDBPyConnection, name: Sql, batch: Batch, present: Iterable[tuple[Any, ...]]) -> None:
     """Move rows that are newer than the one just written of their pair behind it."""
-    newer = _json(door, Sql("place ORDER BY data_time, place"), statement("sink/newer"))
-    if newer != "[]":
-        native(door, render(statement("sink/lift_newer"), table=name), newer)
+    newest = batch.keys.newest
+    newer = sorted(
+        (time, place) for place, symbol, interval, time in present if time > newest.get((symbol, interval), time)
+    )
+    if newer:
+        places = json.dumps([place for _, place in newer])
+        native(door, render(statement("sink/lift_newer"), table=name), places)
 
 
-def _prune(door: duckdb.DuckDBPyConnection, name: Sql, keep: Callable[[str], int]) -> int:
+def _prune(door: duckdb.DuckDBPyConnection, name: Sql, batch: Batch, keep: Callable[[str], int]) -> int:
     """Remove what is beyond the retention of the pairs just written. Returns the rows removed."""
-    intervals = door.execute(f"SELECT DISTINCT {identifier(INTERVAL)} FROM to_write").fetchall()
-    asked = json.dumps([[interval, keep(interval)] for (interval,) in intervals])
+    asked = json.dumps([[interval, keep(interval)] for interval in batch.keys.intervals])
     crowded = [interval for (interval,) in native(door, render(statement("sink/crowded"), table=name), asked)]
     if not crowded:
         return 0
-    rows = [render(statement("sink/by_time"), table=name, interval=literal(interval)) for interval in crowded]
-    retention = pa.table({"interval": crowded, "keep": [keep(interval) for interval in crowded]})
-    door.register("retention", retention)
-    by_time = Sql(f"FROM {_native_rows(join(rows, ' UNION ALL '))}")
-    removed = _delete_keys(door, name, render(statement("sink/beyond"), by_time=by_time))
-    door.unregister("retention")
-    return removed
+    parts = [render(statement("sink/by_time"), table=name, interval=literal(interval)) for interval in crowded]
+    beyond = _beyond(native(door, join(parts, " UNION ALL ")), batch.keys.newest, keep)
+    if not beyond:
+        return 0
+    return len(native(door, render(statement("sink/delete_keys"), table=name), json.dumps(beyond, ensure_ascii=False)))
 
 
-def _telling(indicator: Indicator) -> list[str]:
-    """Labels of the columns that have a value only where the row has values: those that no short row fills."""
-    return [column.label for column in indicator.columns if column.label not in indicator.short]
+def _beyond(
+    by_time: Iterable[tuple[str, str, str]], pairs: Mapping[tuple[str, str], str], keep: Callable[[str], int]
+) -> list[tuple[str, str, str]]:
+    """Keys of the rows beyond the retention of some pairs.
 
-
-def _rows_to_write(indicator: Indicator) -> Sql:
-    """Statement that makes ``to_write``: the rows as SQLite shall hold them, in key order, and which have values."""
-    telling = set(_telling(indicator))
-    values = [Sql(f"{_written(column)} AS {identifier(column.label)}") for column in indicator.columns]
-    told = [Sql(f"{identifier(column.name)} IS NOT NULL") for column in indicator.columns if column.label in telling]
-    columns = join(
-        [
-            Sql(f"symbol AS {identifier(SYMBOL)}"),
-            Sql(f'"interval" AS {identifier(INTERVAL)}'),
-            Sql(f"iso_utc(bucket_ts) AS {identifier(DATA_TIME)}"),
-            *values,
-            Sql(f"({join(told, ' OR ')}) AS valued"),
-        ]
-    )
-    order = join([identifier(key) for key in KEY])
-    return Sql(f"CREATE OR REPLACE TEMP TABLE to_write AS SELECT {columns} FROM finished ORDER BY {order}")
-
-
-def _written(column: Column) -> Sql:
-    name = identifier(column.name)
-    return Sql(f"iso_utc({name})") if column.kind == "time" else name
-
-
-def _rounded(indicator: Indicator, rows: pa.Table) -> pa.Table:
-    """The rows with each column rounded as declared. The work file keeps full precision."""
-    for column in indicator.columns:
-        if column.rounding is not None:
-            values = rows[column.name].to_numpy()
-            finished = pa.array(rounded(values, column.rounding), mask=np.isnan(values))
-            rows = rows.set_column(rows.schema.get_field_index(column.name), column.name, finished)
-    return rows
+    Args:
+        by_time: interval, time and a JSON list of the symbols that have a row then.
+        pairs: the (symbol, interval) to look at.
+        keep: rows to keep for an interval's name.
+    """
+    beyond = []
+    for interval, rows in groupby(sorted(by_time, reverse=True), key=itemgetter(0)):
+        kept, lists = keep(interval), [(time, symbols) for _, time, symbols in rows]
+        counts: Counter[str] = Counter()
+        # No symbol is beyond its retention within as many times. Nearly all of them have the same list of symbols, so
+        # whole lists are counted before they are taken apart.
+        for symbols, times in Counter(symbols for _, symbols in lists[:kept]).items():
+            for symbol in json.loads(symbols):
+                counts[symbol] += times
+        for time, symbols in lists[kept:]:
+            for symbol in json.loads(symbols):
+                counts[symbol] += 1
+                if counts[symbol] > kept and (symbol, interval) in pairs:
+                    beyond.append((symbol, interval, time))
+    return beyond
 
 
 def _labels(indicator: Indicator) -> Sql:
@@ -181,13 +159,15 @@ def _create(indicator: Indicator, name: str | None = None) -> Sql:
     return Sql(f"CREATE TABLE {ATTACHED}.{identifier(name or indicator.table)} ({join(columns)})")
 
 
-def _insert(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql) -> int:
+def _insert(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, name: Sql) -> int:
     labels = _labels(indicator)
+    door.register("to_write", batch.table)
     found = door.execute(f"INSERT INTO {ATTACHED}.{name} ({labels}) SELECT {labels} FROM to_write").fetchone()
+    door.unregister("to_write")
     return int(found[0]) if found else 0
 
 
-def _insert_staged(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql) -> int:
+def _insert_staged(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, name: Sql) -> int:
     """Write through a table of the declared types, for an existing one whose types would make DuckDB change values.
 
     A column that an older program created as INTEGER, or without a type, takes any number in SQLite; DuckDB would round
@@ -195,7 +175,7 @@ def _insert_staged(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: 
     """
     labels, stage = _labels(indicator), identifier(_STAGE)
     door.execute(_create(indicator, _STAGE))
-    _insert(door, indicator, stage)
+    _insert(door, indicator, batch, stage)
     copied = native(
         door, Sql(f"INSERT INTO {name} ({labels}) SELECT {labels} FROM {stage} ORDER BY rowid RETURNING 1 AS copied")
     )
@@ -224,21 +204,11 @@ def _affinity(declared: str) -> str:
     return "NUMERIC" if upper else "BLOB"
 
 
-def _json(door: duckdb.DuckDBPyConnection, value: Sql, rows: Sql) -> str:
-    """A JSON list of a value (which may say an order) of the rows of a query."""
-    found = door.execute(f"SELECT coalesce(to_json(list({value})), '[]')::VARCHAR FROM ({rows})").fetchone()
-    return str(found[0]) if found else "[]"
-
-
-def _native_rows(query: Sql, parameters: int = 0) -> Sql:
-    """A native statement of SQLite as a table of DuckDB's."""
-    bound = f", params = row({join([Sql('?')] * parameters)})" if parameters else ""
-    return Sql(f"sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})")
-
-
 def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
     """Rows of a statement that SQLite itself runs, in the open transaction."""
-    return door.execute(f"FROM {_native_rows(query, len(parameters))}", list(parameters) or None).fetchall()
+    bound = f", params = row({join([Sql('?')] * len(parameters))})" if parameters else ""
+    rows = Sql(f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})")
+    return door.execute(rows, list(parameters) or None).fetchall()
 
 
 def existing_tables(door: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, ResultTable | None]:

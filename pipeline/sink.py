@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import tenacity
 
+from pipeline.batch import KEY, batches
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
 from pipeline.extension import load_sqlite
-from pipeline.resulttable import ATTACHED, KEY, ResultTable, existing_tables, native, replace_rows
-from pipeline.statements import Sql, join, literal, statement
+from pipeline.resulttable import ATTACHED, ResultTable, existing_tables, native, replace_rows
+from pipeline.statements import Sql, join, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from indicators.contract import Indicator
+    from pipeline.batch import Batch
     from pipeline.record import Record
 
 log = logging.getLogger(__name__)
@@ -87,12 +89,13 @@ class Sink:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
-        self._retried(lambda door: self._transaction(door, results, keep, record, before_commit))
+        ready = batches(results)
+        self._retried(lambda door: self._transaction(door, ready, keep, record, before_commit))
 
     def _transaction(
         self,
         door: duckdb.DuckDBPyConnection,
-        results: Mapping[Indicator, pa.Table],
+        results: Mapping[Indicator, Batch],
         keep: Callable[[str], int],
         record: Record,
         before_commit: Callable[[], None],
@@ -100,14 +103,12 @@ class Sink:
         written = pruned = 0
         self._ensure_wal(door)
         with self._attached(door):
-            door.execute(statement("sink/macros"))
             door.execute("BEGIN")
             existing = existing_tables(door, [indicator.table for indicator in results])
             _refuse_foreign(self.path, existing)
-            for indicator, rows in results.items():
-                if rows.num_rows:
-                    added, removed = replace_rows(door, indicator, rows, existing.get(indicator.table), keep)
-                    written, pruned = written + added, pruned + removed
+            for indicator, batch in results.items():
+                added, removed = replace_rows(door, indicator, batch, existing.get(indicator.table), keep)
+                written, pruned = written + added, pruned + removed
             before_commit()
             door.execute("COMMIT")
             record.sqlite_commits += 1

@@ -1,0 +1,124 @@
+"""The rows of one result table as SQLite shall hold them: named, rounded, times as text, in the order of their keys."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from indicators.rounding import rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from indicators.contract import Array, Bools, Column, Indicator, Ints
+
+SYMBOL, INTERVAL, DATA_TIME = KEY = ("交易对", "周期", "数据时间")
+
+
+class Keys:
+    """The keys of some finished rows, in key order. Tables of the same series share them.
+
+    Attributes:
+        order: places in the finished rows.
+        columns: symbol, interval and time as SQLite shall hold them, by label.
+        rows: place in key order of each (symbol, interval, time).
+        newest: newest time of each (symbol, interval).
+        intervals: the intervals that occur.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        keys = [("symbol", "ascending"), ("interval", "ascending"), ("bucket_ts", "ascending")]
+        self.order = pc.sort_indices(rows, sort_keys=keys)
+        self._from = rows.select([name for name, _ in keys])
+        symbols, intervals, times = (column.combine_chunks() for column in self._from.take(self.order).columns)
+        texts = _iso(times.cast(pa.int64()).to_numpy())
+        self.columns = {SYMBOL: symbols, INTERVAL: intervals, DATA_TIME: pa.array(texts)}
+        keyed = list(zip(symbols.to_pylist(), intervals.to_pylist(), texts.tolist(), strict=True))
+        self.rows = {key: place for place, key in enumerate(keyed)}
+        self.newest = {(symbol, interval): time for symbol, interval, time in keyed}
+        self.intervals = sorted({interval for _, interval, _ in keyed})
+
+    def fit(self, rows: pa.Table) -> bool:
+        """Whether these are the keys of the rows."""
+        return self._from.equals(rows.select(self._from.column_names))
+
+    @property
+    def oldest(self) -> str:
+        """The oldest time of each interval, as a JSON list of lists."""
+        times: dict[str, list[str]] = defaultdict(list)
+        for _, interval, time in self.rows:
+            times[interval].append(time)
+        return json.dumps([[interval, min(texts)] for interval, texts in times.items()])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows to write into one table.
+
+    Attributes:
+        keys: their keys.
+        table: one column per label, the keys first, in key order.
+        valued: which rows have values, shape (rows,): those of a series that is too short have none.
+    """
+
+    keys: Keys
+    table: pa.Table
+    valued: Bools
+
+    def without(self, places: set[int]) -> Batch:
+        """The batch without some rows, given by their place in key order."""
+        wanted = np.array([place not in places for place in range(self.table.num_rows)])
+        return Batch(self.keys, self.table.filter(pa.array(wanted)), self.valued[wanted])
+
+
+def batches(results: Mapping[Indicator, pa.Table]) -> dict[Indicator, Batch]:
+    """Each indicator's finished rows as a batch; indicators without rows are left out."""
+    known: list[Keys] = []
+    made = {}
+    for indicator, rows in results.items():
+        if not rows.num_rows:
+            continue
+        keys = next((keys for keys in known if keys.fit(rows)), None)
+        if keys is None:
+            keys = Keys(rows)
+            known.append(keys)
+        made[indicator] = _batch(indicator, rows.take(keys.order), keys)
+    return made
+
+
+def telling(indicator: Indicator) -> list[Column]:
+    """The columns that have a value only where the row has values: those that no short row fills."""
+    return [column for column in indicator.columns if column.label not in indicator.short]
+
+
+def _batch(indicator: Indicator, rows: pa.Table, keys: Keys) -> Batch:
+    valued = np.zeros(rows.num_rows, dtype=np.bool_)
+    for column in telling(indicator):
+        valued |= rows[column.name].is_valid().to_numpy()
+    values = {column.label: _written(column, rows[column.name].combine_chunks()) for column in indicator.columns}
+    return Batch(keys, pa.table({**keys.columns, **values}), valued)
+
+
+def _written(column: Column, values: pa.Array) -> pa.Array:
+    """A column's values as SQLite shall hold them. The work file keeps full precision."""
+    if column.kind == "time":
+        null = values.is_null().to_numpy(zero_copy_only=False)
+        return pa.array(_iso(values.cast(pa.int64()).fill_null(0).to_numpy()), mask=null)
+    if column.rounding is not None:
+        numbers = values.to_numpy(zero_copy_only=False)
+        return pa.array(rounded(numbers, column.rounding), mask=np.isnan(numbers))
+    return values
+
+
+def _iso(moments: Ints) -> Array:
+    """Microseconds since the epoch as ``2026-01-18T14:00:00+00:00``, with a fraction only where there is one."""
+    times = moments.astype("datetime64[us]")
+    seconds = times.astype("datetime64[s]")
+    texts = np.where(times == seconds, np.datetime_as_string(seconds), np.datetime_as_string(times))
+    return np.strings.add(texts, "+00:00")
