@@ -34,6 +34,7 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", envvar="MAX_WORKERS", min=1, help="Threads of the computation. Default: the CPUs."),
 ]
+ArchivePaths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, .zip or .csv, or folders of them.")]
 Exchange = Annotated[str, typer.Option("--exchange", help="Exchange of the candles.")]
 ClosedOnly = Annotated[bool, typer.Option("--closed-only", help="Leave forming bars out.")]
 Retention = Annotated[
