@@ -169,10 +169,10 @@ def test_loading_twice_changes_nothing(ingest: Any, tmp_path: Path, url: str) ->
     write(folder / "BTCUSDT-metrics-2026-01-18.csv", [METRICS_HEADER, metric(START), metric(START, "1,2,3,4,5,6")])
     tables = ("candles_1m", "candles_5m", "candles_1h", "candles_1w", "binance_futures_metrics_5m")
     first = ingest()
-    # xmin is the transaction that wrote a row.
-    before = {name: table(url, name, "xmin::text, *", "2, 3, 4") for name in tables}
+    # xmin and xmax are the transactions that wrote and that locked a row.
+    before = {name: table(url, name, "xmin::text, xmax::text, *", "3, 4, 5") for name in tables}
     second = ingest()
-    assert {name: table(url, name, "xmin::text, *", "2, 3, 4") for name in tables} == before
+    assert {name: table(url, name, "xmin::text, xmax::text, *", "3, 4, 5") for name in tables} == before
     names = ("what", "rows", "inserted", "updated", "unchanged")
     assert [[one[name] for name in names] for one in first["series"]] == [
         ["1h", 5, 5, 0, 0],

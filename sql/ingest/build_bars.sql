@@ -24,6 +24,24 @@ WITH built AS (
         AND bucket_ts >= date_bin({bucket}, %(first)s, timestamptz '2000-01-03 00:00:00+00')
         AND bucket_ts < date_bin({bucket}, %(last)s, timestamptz '2000-01-03 00:00:00+00') + interval {bucket}
     GROUP BY 1, 2, 3
+),
+
+news AS (
+    SELECT b.*
+    FROM built AS b
+    LEFT JOIN market_data.{relation} AS t
+        ON t.exchange = b.exchange AND t.symbol = b.symbol AND t.bucket_ts = b.bucket_ts
+    WHERE t.symbol IS NULL
+        OR (
+            t.source = %(source)s
+            AND (
+                t.open, t.high, t.low, t.close, t.volume, t.quote_volume, t.trade_count, t.is_closed,
+                t.taker_buy_volume, t.taker_buy_quote_volume
+            ) IS DISTINCT FROM (
+                b.open, b.high, b.low, b.close, b.volume, b.quote_volume, b.trade_count, b.is_closed,
+                b.taker_buy_volume, b.taker_buy_quote_volume
+            )
+        )
 )
 
 INSERT INTO market_data.{relation} AS t (
@@ -33,7 +51,7 @@ INSERT INTO market_data.{relation} AS t (
 SELECT
     exchange, symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count, is_closed,
     taker_buy_volume, taker_buy_quote_volume, %(source)s
-FROM built
+FROM news
 ON CONFLICT (exchange, symbol, bucket_ts) DO UPDATE SET
     open = excluded.open,
     high = excluded.high,
@@ -47,10 +65,3 @@ ON CONFLICT (exchange, symbol, bucket_ts) DO UPDATE SET
     taker_buy_quote_volume = excluded.taker_buy_quote_volume,
     updated_at = now()
 WHERE t.source = %(source)s
-    AND (
-        t.open, t.high, t.low, t.close, t.volume, t.quote_volume, t.trade_count, t.is_closed,
-        t.taker_buy_volume, t.taker_buy_quote_volume
-    ) IS DISTINCT FROM (
-        excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.quote_volume,
-        excluded.trade_count, excluded.is_closed, excluded.taker_buy_volume, excluded.taker_buy_quote_volume
-    )

@@ -2,31 +2,40 @@
 -- grain:   one row
 -- reads:   incoming_candles; of lines with the same time the last one counts
 -- columns: inserted, updated (rows of the table that had other values)
--- A row that says the same already is not touched, so that loading a file twice changes nothing.
+-- A row that says the same already is not touched, not even locked: loading a file twice changes nothing.
 WITH incoming AS (
     SELECT DISTINCT ON (bucket_ts) *, bucket_ts + %(bucket)s::interval <= now() AS is_closed
     FROM incoming_candles
     ORDER BY bucket_ts, line DESC
 ),
 
-known AS (
-    SELECT count(*) AS n
-    FROM market_data.{relation} AS t
-    JOIN incoming AS i ON i.bucket_ts = t.bucket_ts
-    WHERE t.exchange = %(exchange)s
+news AS (
+    SELECT i.*, t.symbol IS NOT NULL AS known
+    FROM incoming AS i
+    LEFT JOIN market_data.{relation} AS t
+        ON t.exchange = %(exchange)s
         AND t.symbol = %(symbol)s
         AND t.bucket_ts BETWEEN %(first)s AND %(last)s
+        AND t.bucket_ts = i.bucket_ts
+    WHERE t.symbol IS NULL
+        OR (
+            t.open, t.high, t.low, t.close, t.volume, t.quote_volume, t.trade_count, t.is_closed,
+            t.taker_buy_volume, t.taker_buy_quote_volume
+        ) IS DISTINCT FROM (
+            i.open, i.high, i.low, i.close, i.volume, i.quote_volume, i.trade_count, i.is_closed,
+            i.taker_buy_volume, i.taker_buy_quote_volume
+        )
 ),
 
 written AS (
-    INSERT INTO market_data.{relation} AS t (
+    INSERT INTO market_data.{relation} (
         exchange, symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count, is_closed,
         taker_buy_volume, taker_buy_quote_volume, source
     )
     SELECT
         %(exchange)s, %(symbol)s, bucket_ts, open, high, low, close, volume, quote_volume, trade_count, is_closed,
         taker_buy_volume, taker_buy_quote_volume, %(source)s
-    FROM incoming
+    FROM news
     ON CONFLICT (exchange, symbol, bucket_ts) DO UPDATE SET
         open = excluded.open,
         high = excluded.high,
@@ -40,17 +49,7 @@ written AS (
         taker_buy_quote_volume = excluded.taker_buy_quote_volume,
         source = excluded.source,
         updated_at = now()
-    WHERE (
-        t.open, t.high, t.low, t.close, t.volume, t.quote_volume, t.trade_count, t.is_closed,
-        t.taker_buy_volume, t.taker_buy_quote_volume
-    ) IS DISTINCT FROM (
-        excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume, excluded.quote_volume,
-        excluded.trade_count, excluded.is_closed, excluded.taker_buy_volume, excluded.taker_buy_quote_volume
-    )
-    RETURNING 1
 )
 
-SELECT
-    (SELECT count(*) FROM incoming) - known.n AS inserted,
-    (SELECT count(*) FROM written) - ((SELECT count(*) FROM incoming) - known.n) AS updated
-FROM known
+SELECT count(*) FILTER (WHERE NOT known) AS inserted, count(*) FILTER (WHERE known) AS updated
+FROM news
