@@ -40,8 +40,10 @@ def kdj(bars: Panel) -> Values:
     """
     low, high = rolling.lowest(bars.low, 9), rolling.highest(bars.high, 9)
     position = (bars.close[8:] - low) / (high - low) * 100
-    k = recursions.ema_over_gaps(position, 1 / 3, minimum=3)
-    d = recursions.ema_over_gaps(k, 1 / 3, minimum=3)
+    # Row i of these belongs to bar i + 8, so a series' first position is in the row of its first bar; K begins with the
+    # third position.
+    k = recursions.ema_over_gaps(position, 1 / 3, 3, bars.first)
+    d = recursions.ema_over_gaps(k, 1 / 3, 3, bars.first + 2)
     j = 3 * k[-1] - 2 * d[-1]
     signal = np.select(
         [(k[-2] <= d[-2]) & (k[-1] > d[-1]), (k[-2] >= d[-2]) & (k[-1] < d[-1]), j > 100, j < 0],
@@ -203,8 +205,8 @@ def smart_rsi(bars: Panel) -> Values:
     # Row i of `change` belongs to bar i + 1, so a series' first change is in the row of its first bar.
     both = np.stack([np.maximum(change, 0), np.maximum(-change, 0)], axis=1)
     means = recursions.weighted_mean(both, 1 / PERIODS[:, None, None], bars.first)
-    history = 100 - 100 / (1 + means[:, :, 0] / means[:, :, 1])
-    rsi, medium = history[-1], history[:, 1]
+    rsi = 100 - 100 / (1 + means[-1, :, 0] / means[-1, :, 1])
+    medium = 100 - 100 / (1 + means[:, 1, 0] / means[:, 1, 1])
     # A mean of fewer changes than its period has does not count.
     medium = np.where(np.arange(len(medium))[:, None] >= bars.first + 13, medium, np.nan)
 

@@ -111,15 +111,15 @@ def candle_patterns(bars: Panel) -> Values:
     strength = np.zeros(bars.series)
 
     def add(here: Bools, name: Array | str, weight: Floats | float) -> None:
-        nonlocal names, count, strength
-        names = np.where(here, np.where(names == "", name, names + "," + name), names)
-        count = count + here
-        strength = strength + np.where(here, weight, 0.0)
+        found = np.flatnonzero(here)
+        separator = np.where(count[found] == 0, "", ",").astype(np.object_)
+        names[found] += separator + (name if isinstance(name, str) else name[found])
+        count[found] += 1
+        strength[found] += weight if isinstance(weight, float) else weight[found]
 
     candles = _candles(bars)
     for name, values in zip(CANDLES.values(), candles, strict=True):
-        if values.any():
-            add(values != 0, name, np.abs(values) / 100)
+        add(values != 0, name, np.abs(values) / 100)
     for first, second, weight, first_name, second_name in _shapes(bars):
         rows_first, rows_second = pivots.newest(first, 1)[0], pivots.newest(second, 1)[0]
         # Where both hold at the same bar the second one counts.

@@ -65,7 +65,9 @@ def vpvr_profile(bars: Panel) -> Values:
     bottom, top = low + first * width, low + (last + 1) * width
     control = middles[peak, np.arange(bars.series)]
     close = bars.close[-1]
-    nodes = rounded(middles, _NODE_ROUNDING).astype(np.str_).astype(np.object_)
+    high_nodes = volumes >= peak_volume * 0.7
+    low_nodes = (volumes > 0) & (volumes <= peak_volume * 0.25)
+    nodes = _written(middles, high_nodes | low_nodes)
     return Values(
         control,
         peak_volume,
@@ -74,8 +76,8 @@ def vpvr_profile(bars: Panel) -> Values:
         top - bottom,
         np.where(control == 0, 0.0, (top - bottom) / control * 100),
         covered * 100,
-        _listed(nodes, volumes >= peak_volume * 0.7),
-        _listed(nodes, (volumes > 0) & (volumes <= peak_volume * 0.25)),
+        _listed(nodes, high_nodes),
+        _listed(nodes, low_nodes),
         np.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
         defined=total > 0,
     )
@@ -103,14 +105,20 @@ def _value_area(volumes: Floats, peak: Array, total: Floats) -> tuple[Array, Arr
     return first, last, covered
 
 
+def _written(middles: Floats, wanted: Bools) -> Array:
+    """Texts of the wanted bins' middles, shape (bins, series), nothing elsewhere."""
+    texts = np.full(middles.shape, "", dtype=np.object_)
+    texts[wanted] = list(map(repr, rounded(middles[wanted], _NODE_ROUNDING).tolist()))
+    return texts
+
+
 def _listed(nodes: Array, chosen: Bools) -> Array:
     """The chosen nodes of each series as a comma list, in rising order; shape (series,)."""
     lists = np.full(nodes.shape[1], "", dtype=np.object_)
+    begun = np.zeros(nodes.shape[1], dtype=np.bool_)
     for node, here in zip(nodes, chosen, strict=True):
-        begun = here & (lists != "")
-        lists[begun] += "," + node[begun]
-        fresh = here & ~begun
-        lists[fresh] = node[fresh]
+        lists[here] += np.where(begun[here], ",", "").astype(np.object_) + node[here]
+        begun |= here
     return lists
 
 

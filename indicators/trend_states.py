@@ -11,7 +11,7 @@ from indicators.kernels import pivots, recursions, rolling
 from indicators.kernels.bars import average_true_range, close_ema
 
 if TYPE_CHECKING:
-    from indicators.contract import Bools, Floats
+    from indicators.contract import Bools, Floats, Ints
 
 _LAG = 34
 
@@ -294,25 +294,43 @@ def _trend_line(bars: Panel, extremes: Floats, found: Bools, *, falling: bool) -
     """
     rows = pivots.newest(found, 3)
     values = pivots.pick(extremes, rows)
-    newer, older = [0, 0, 1], [2, 1, 2]
-    value1, value2, row1, row2 = values[newer], values[older], rows[newer], rows[older]
-    step = (value1 - value2) / (row1 - row2)
-    usable = (rows[older] >= 0) & (value1 < value2 if falling else value1 > value2)
+    line, drawn = np.full(bars.series, np.nan), np.zeros(bars.series, dtype=np.bool_)
+    for newer, older in ((0, 2), (0, 1), (1, 2)):
+        inclined = values[newer] < values[older] if falling else values[newer] > values[older]
+        tried = np.flatnonzero(inclined & (rows[older] >= 0) & ~drawn)
+        if len(tried):
+            step = (values[newer] - values[older])[tried] / (rows[newer] - rows[older])[tried]
+            height, valid = _scanned(bars, tried, rows[older][tried], values[older][tried], step, falling=falling)
+            line[tried[valid]] = height[valid]
+            drawn[tried[valid]] = True
+    return line, drawn
+
+
+def _scanned(
+    bars: Panel, series: Ints, row: Ints, value: Floats, step: Floats, *, falling: bool
+) -> tuple[Floats, Bools]:
+    """Height at the newest bar of one line for each of some series, and whether no close lies beyond it.
+
+    Args:
+        bars: the panel.
+        series: columns of the series, shape (lines,).
+        row: where the older pivot of each line lies.
+        value: its height there.
+        step: its rise per bar.
+        falling: whether a close beyond lies above the line.
+    """
     # The newest bar lies `reach` bars after the older pivot; the scan reads the closes from there back.
-    reach = bars.rows - 1 - row2
-    longest = int(np.where(usable, reach, 1).max())
+    reach = bars.rows - 1 - row
+    longest = int(reach.max())
     # heights[j]: the line j + 1 bars after the older pivot, by repeated addition.
     heights = np.repeat(step[None], longest, axis=0)
-    heights[0] += value2
+    heights[0] += value
     np.cumsum(heights, axis=0, out=heights)
-    back = np.arange(longest)[:, None, None]
-    mirrored = bars.rows - 2 - row2 + bars.first - back
-    scanned = (back < reach) & (mirrored >= bars.first)
-    closes = bars.close[np.clip(mirrored, 0, bars.rows - 1), np.arange(bars.series)]
+    back = np.arange(longest)[:, None]
+    places = (reach - 1 + bars.first[series]) * bars.series + series - back * bars.series
+    closes = np.take(bars.close, places, mode="clip")
     beyond = closes > heights if falling else closes < heights
-    valid = usable & ~(beyond & scanned).any(axis=0)
-    last = np.take_along_axis(heights, np.clip(reach - 1, 0, longest - 1)[None], axis=0)[0]
+    valid: Bools = ~np.any(beyond & (back < reach), axis=0)
+    last = np.take_along_axis(heights, reach[None] - 1, axis=0)[0]
     # The line is drawn anew from its two ends.
-    now = value2 + (last - value2) / reach * reach
-    chosen = valid.argmax(axis=0)
-    return np.take_along_axis(now, chosen[None], axis=0)[0], valid.any(axis=0)
+    return value + (last - value) / reach * reach, valid

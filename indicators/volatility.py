@@ -33,7 +33,7 @@ def atr_bands(bars: Panel) -> Values:
     """Bands of two average true ranges (Wilder, 14) around the 20-bar mean, with the volatility regime."""
     ranges = average_true_range(bars, 14)
     atr, usual = ranges[-1], np.median(ranges[-30:], axis=0)
-    close, middle = bars.close[-1], close_mean(bars, 20)[-1]
+    close, middle = bars.close[-1], close_mean(bars)[-1]
     regime = np.select([atr > 1.1 * usual, atr < 0.9 * usual], ["升温", "降温"], "稳定")
     percent = np.where(close == 0, 0.0, atr / close * 100)
     return Values(regime, percent, middle + 2 * atr, middle, middle - 2 * atr, turnover(bars), close)
@@ -62,7 +62,7 @@ def atr_bands(bars: Panel) -> Values:
 )
 def bollinger(bars: Panel) -> Values:
     """Bollinger bands over 20 bars (all bars of a shorter series). Source: Bollinger (1980s), with the sample std."""
-    means = close_mean(bars, 20)
+    means = close_mean(bars)
     middle, deviation = means[-1], rolling.tail_std(bars.close[-20:])
     upper, lower = middle + 2 * deviation, middle - 2 * deviation
     price_now = bars.close[-1]
@@ -145,8 +145,9 @@ RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
 def vwma_fib_bands(bars: Panel) -> Values:
     """Fibonacci fractions of three standard deviations around a volume-weighted mean."""
     typical = typical_price(bars)
-    weighted = rolling.moving_sum(np.stack([bars.volume, typical * bars.volume], axis=1), 200, bars.first)[0][-1]
-    basis = weighted[1] / weighted[0]
+    traded = np.stack([bars.volume, typical * bars.volume], axis=1)
+    volume, turnover_ = rolling.moving_sum(traded, 200, bars.first, rows=1)[0][0]
+    basis = turnover_ / volume
     deviation = 3 * rolling.tail_std(typical[-200:])
     close, before = bars.close[-1], bars.close[-2]
     upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation

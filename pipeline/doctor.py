@@ -18,7 +18,8 @@ from pipeline.extension import PACKAGE, load_sqlite
 from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
 from pipeline.record import Record
 from pipeline.sink import Sink
-from pipeline.source import Source, redacted
+from pipeline.source import Source
+from pipeline.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

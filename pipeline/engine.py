@@ -27,8 +27,9 @@ from pipeline.panel import pivot_bars, pivot_metrics
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
 from pipeline.sink import Sink
-from pipeline.source import METRICS_ROWS, Source, redacted
+from pipeline.source import METRICS_ROWS, Source
 from pipeline.symbols import symbols_to_read
+from pipeline.urls import redacted
 from pipeline.workfile import WorkFile
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ def _work(
     work.load_bars(name, settings.exchange, bars)
     metrics = None
     if loaded.metrics is not None:
-        totals = work.market_totals(name, settings.as_of, loaded.metrics)
-        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols, totals)
+        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
         record.skipped.update(pivot.skipped)
         work.load_metrics(name, pivot)
         metrics = pivot.panel

@@ -9,8 +9,9 @@ import psycopg
 
 from pipeline.errors import SourceError, one_line
 from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.source import CONNECT_SECONDS, redacted
+from pipeline.source import CONNECT_SECONDS
 from pipeline.statements import Sql, identifier, literal, render, statement
+from pipeline.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,15 +12,16 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from indicators.contract import BAR_FIELDS
-from pipeline.errors import SourceError, UsageError, one_line
+from pipeline.errors import SourceError, UsageError
 from pipeline.intervals import INTERVALS, Interval
 from pipeline.statements import Sql, identifier, join, literal, render, statement
+from pipeline.urls import connectorx_url, redacted, redacted_line, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,17 +42,27 @@ _SESSION = (
     "-c default_transaction_read_only=on -c timezone=UTC -c standard_conforming_strings=on "
     f"-c statement_timeout={STATEMENT_SECONDS * 1000}"
 )
+#: Fields of the metrics and what the source calls them. Its names tell of sums, but they are plain ratios.
+METRIC_COLUMNS = {
+    "open_interest": "sum_open_interest",
+    "open_interest_value": "sum_open_interest_value",
+    "top_trader_account_ratio": "count_toptrader_long_short_ratio",
+    "top_trader_position_ratio": "sum_toptrader_long_short_ratio",
+    "global_account_ratio": "count_long_short_ratio",
+    "taker_volume_ratio": "sum_taker_long_short_vol_ratio",
+}
 _REQUIRED_BAR_COLUMNS = {"exchange", "symbol", "bucket_ts", "open", "high", "low", "close", "volume"}
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view of the source."""
+    """A table or view of the source; ``exact`` are its NUMERIC columns."""
 
     name: str
     stored: bool
     readable: bool
     columns: frozenset[str]
+    exact: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -62,14 +73,6 @@ class MetricsForm:
     time: str
     closed: str
     build: bool = False
-
-
-def redacted(url: str) -> str:
-    """The URL without its password, and without parameters that may hold one."""
-    parts = urlsplit(url)
-    user, _, _ = parts.netloc.rpartition("@")[0].partition(":")
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{user + '@' if user else ''}{place}{parts.path}"
 
 
 class Source:
@@ -110,15 +113,18 @@ class Source:
             ) as door:
                 record.pg_queries += 1
                 rows = door.execute(statement("source/catalogue").encode()).fetchall()
-                dsn = _connectorx_dsn(door.info, given, options)
+                dsn = connectorx_url(door.info, given, options)
         except psycopg.OperationalError as error:
-            message = _one_line(str(error), secrets)
+            message = redacted_line(str(error), secrets)
             raise SourceError(
                 f"cannot connect to the source {place}: {message}; check the URL, and that the server runs"
             ) from error
         except psycopg.Error as error:
-            raise SourceError(f"the source {place} did not answer: {_one_line(str(error), secrets)}") from error
-        relations = {name: Relation(name, stored, readable, frozenset(c)) for name, stored, readable, c in rows}
+            raise SourceError(f"the source {place} did not answer: {redacted_line(str(error), secrets)}") from error
+        relations = {
+            name: Relation(name, stored, readable, frozenset(columns), frozenset(exact))
+            for name, stored, readable, columns, exact in rows
+        }
         if not any(name.removeprefix("candles_") in INTERVALS for name in relations):
             raise SourceError(
                 f"the source {place} has no candle tables in the schema {SCHEMA}: "
@@ -144,15 +150,17 @@ class Source:
         relation, build = self._candle_relation(interval)
         query = render(
             statement("source/candles"),
-            values=_bar_values(relation),
+            values=_values(relation, dict.fromkeys(BAR_FIELDS), as_text=not build),
             relation=identifier(relation.name),
             exchange=literal(exchange),
             after=_moment(after),
+            near=_moment(after if build else _before(until, interval.length, lookback)),
             until=_moment(as_of if build else until),
             chosen=_chosen(symbols),
+            lookback=literal(lookback),
         )
         if not build:
-            return self._read(query, relation.name)
+            return self._read_numbers(query, relation.name)
         from pipeline.buckets import build_bars
 
         log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
@@ -185,11 +193,12 @@ class Source:
             statement("source/metrics"),
             **window,
             symbols=symbols,
+            values=_values(form.relation, METRIC_COLUMNS, table="newest"),
             closed=identifier(form.closed),
             rows=literal(METRICS_ROWS * factor),
         )
         log.info("%s: metrics from %s%s", interval.name, form.relation.name, ", last row of each bucket" * form.build)
-        table = self._read(query, form.relation.name)
+        table = self._read_numbers(query, form.relation.name)
         if form.build:
             from pipeline.buckets import build_metrics
 
@@ -255,7 +264,7 @@ class Source:
 
     def redact(self, text: str) -> str:
         """The text without this source's password."""
-        return _without(text, self._secrets)
+        return without_secrets(text, self._secrets)
 
     def _readable(self, name: str) -> bool:
         return name in self.relations and self.relations[name].readable
@@ -292,6 +301,9 @@ class Source:
         self._count(table)
         return table
 
+    def _read_numbers(self, query: Sql, relation: str) -> pa.Table:
+        return _as_numbers(self._read(query, relation))
+
     def _stream(self, query: Sql, relation: str) -> pa.RecordBatchReader:
         return self._connectorx(query, relation, return_type="arrow_stream", batch_size=65536)
 
@@ -305,19 +317,41 @@ class Source:
             # A Rust panic is a BaseException of its own; an interrupt must pass.
             if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
                 raise
-            message = _one_line(str(error), self._secrets)
+            message = redacted_line(str(error), self._secrets)
             raise SourceError(
                 f"reading {SCHEMA}.{relation} failed: {message}; try again, or see `candlemill doctor`"
             ) from None
 
 
-def _bar_values(relation: Relation) -> Sql:
-    return join(
+def _values(
+    relation: Relation, fields: Mapping[str, str | None], table: str | None = None, as_text: bool = True
+) -> Sql:
+    """What to select for some fields, each from the column of that name or of the one given; NULL where there is none.
+
+    A NUMERIC is fetched as text and becomes a double here: it is the same double, but the server takes twice as long
+    to make it, and ConnectorX would cut a NUMERIC to ten decimals.
+    """
+    prefix = f"{identifier(table)}." if table else ""
+    selected = []
+    for field, column in fields.items():
+        name = column or field
+        kind = "text" if as_text and name in relation.exact else "double precision"
+        value = f"{prefix}{identifier(name)}" if name in relation.columns else "NULL"
+        selected.append(Sql(f"{value}::{kind} AS {identifier(field)}"))
+    return join(selected)
+
+
+def _as_numbers(table: pa.Table) -> pa.Table:
+    """The table with its texts but the symbol as doubles."""
+    import pyarrow as pa
+
+    wanted = pa.schema(
         [
-            Sql(f"{identifier(name) if name in relation.columns else 'NULL'}::double precision AS {identifier(name)}")
-            for name in BAR_FIELDS
+            field.with_type(pa.float64()) if field.type == pa.string() and field.name != "symbol" else field
+            for field in table.schema
         ]
     )
+    return table.cast(wanted)
 
 
 def _chosen(symbols: Sequence[str] | None) -> Sql:
@@ -336,33 +370,3 @@ def _before(moment: datetime, length: timedelta, times: int) -> datetime:
 
 def _moment(moment: datetime) -> Sql:
     return Sql(f"timestamptz {literal(moment)}")
-
-
-def _without(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        for form in (secret, quote(secret, safe="")):
-            text = text.replace(form, "***")
-    return text
-
-
-def _one_line(text: str, secrets: tuple[str, ...]) -> str:
-    return _without(one_line(text), secrets)
-
-
-def _connectorx_dsn(info: psycopg.ConnectionInfo, given: Mapping[str, Any], options: str) -> str:
-    """URL for ConnectorX of the very place that libpq reached, with whatever it took from files and the environment."""
-    user, password = quote(info.user, safe=""), quote(info.password, safe="")
-    parameters = {"options": options, "application_name": "candlemill"}
-    if info.host.startswith("/"):
-        parameters["sslmode"] = "disable"
-    else:
-        # ConnectorX knows no verify-*; with a root certificate given it verifies whatever the mode is called.
-        mode = str(given.get("sslmode") or "prefer")
-        parameters["sslmode"] = "require" if mode.startswith("verify") else mode if mode != "allow" else "prefer"
-        for name in ("sslrootcert", "sslcert", "sslkey"):
-            if given.get(name):
-                parameters[name] = str(given[name])
-    host = quote(info.host, safe="") if info.host.startswith("/") or ":" not in info.host else f"[{info.host}]"
-    query = urlencode(parameters, quote_via=quote)
-    login = f"{user}:{password}" if password else user
-    return f"postgresql://{login}@{host}:{info.port}/{quote(info.dbname, safe='')}?{query}"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
 from indicators.registry import INDICATORS
@@ -29,7 +30,6 @@ from pipeline.statements import Sql, identifier, join, literal, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
     from pipeline.panel import Pivot
     from pipeline.record import Record
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
+#: Newest bars of each series that SQL indicators see: what the one that looks back furthest was laid out for.
+SQL_BARS = max(i.lookback for i in INDICATORS.values() if i.compute is None and i.source == "candles")
 SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
 
 
@@ -92,7 +94,7 @@ class WorkFile:
 
     def load_bars(self, interval: str, exchange: str, pivot: Pivot) -> None:
         """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
-        self._door.register("bars", pivot.ranked)
+        self._door.register("bars", pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], SQL_BARS)))
         self._door.execute("SET VARIABLE interval = $interval", {"interval": interval})
         constants = Sql(f'{literal(exchange)} AS exchange, {literal(interval)} AS "interval"')
         self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, n, rn)"), pivot.ranked)
@@ -102,15 +104,6 @@ class WorkFile:
         self._door.register("metrics", pivot.ranked)
         columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, n, rn)')
         self._keep("futures_metrics", columns, pivot.ranked)
-
-    def market_totals(self, interval: str, as_of: datetime, metrics: pa.Table) -> dict[str, float]:
-        """Sums over every symbol that has metrics, by field; a total that is unknown or 0 is left out."""
-        self._door.register("incoming", metrics)
-        found = self._door.execute(
-            statement("workfile/market_total"), {"interval": interval, "as_of": as_of}
-        ).fetchone()
-        self._door.unregister("incoming")
-        return {"open_interest_value": float(found[0])} if found and found[0] else {}
 
     def compute(self, declared: Indicator, panel: Panel) -> Values:
         """Values of an SQL indicator over the bars (or metrics) loaded last; a series without a row is undefined.

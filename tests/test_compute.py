@@ -75,10 +75,10 @@ def compute(
     work.load_bars(interval, "exchange", bars)
     second = None
     if metrics:
-        table, totals = panels.table_of(metrics), {"open_interest_value": 9e6}
-        pivot = pivot_metrics(table, interval, panels.AS_OF, METRICS_ROWS, bars.panel.symbols, totals)
+        pivot = pivot_metrics(panels.table_of(metrics), interval, panels.AS_OF, METRICS_ROWS, bars.panel.symbols)
         work.load_metrics(interval, pivot)
-        second = pivot.panel
+        # One market, whichever of its symbols are there.
+        second = replace(pivot.panel, totals={"open_interest_value": 9e6}, _shared={})
     record = Record(panels.AS_OF, "", [interval], len(chosen))
     tables = compute_interval(chosen, bars.panel, second, work, record)
     rows = {

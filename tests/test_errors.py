@@ -388,4 +388,5 @@ def test_a_server_that_accepts_and_stays_silent_is_told_within_seconds(silence: 
     ran, seconds = silence.result()
     assert ran.code == 3
     assert re.fullmatch(r"candlemill: cannot connect to the source postgresql://me@.*timeout.*\n", ran.err)
-    assert seconds < 8
+    # ConnectorX alone would take 30.
+    assert seconds < 20

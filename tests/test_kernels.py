@@ -141,6 +141,18 @@ def test_moving_mean_evaluates_in_the_order_that_ties_depend_on(columns: Columns
 
 
 @MODEST
+@given(columns=ANY_COLUMNS, width=st.integers(1, 45), rows=st.integers(1, 60))
+def test_the_newest_rows_of_a_moving_sum_are_those_of_all(columns: Columns, width: int, rows: int) -> None:
+    values, first = panels.ragged(columns)
+    several = np.stack([values, -2 * values], axis=1)
+    newest, whole = rolling.moving_sum(several, width, first, rows), rolling.moving_sum(several, width, first)
+    alone = rolling.moving_sum(values, width, first)
+    for part, all_, one in zip(newest, whole, alone, strict=True):
+        assert same(part, all_[-rows:])
+        assert same(all_[:, 0], one)
+
+
+@MODEST
 @given(columns=ANY_COLUMNS, alphas=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=4), rows=st.integers(1, 60))
 def test_ema_of_several_alphas_is_each_alone(columns: Columns, alphas: list[float], rows: int) -> None:
     values, first = panels.ragged(columns)
@@ -170,14 +182,17 @@ def test_span_names_the_alpha(period: float) -> None:
 
 
 @MODEST
-@given(first=st.lists(st.integers(0, 12), max_size=6).map(sorted), rows=st.integers(0, 12))
-def test_steps_name_the_series_under_way(first: list[int], rows: int) -> None:
-    expected = [
-        (row, sum(f < row for f in first), sum(f <= row for f in first))
-        for row in range(rows)
-        if any(f <= row for f in first)
-    ]
-    assert list(under_way.steps(np.array(first, dtype=np.int64), rows)) == expected
+@given(
+    begins=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 5)), min_size=1, max_size=6), rows=st.integers(1, 12)
+)
+def test_stretches_name_the_series_under_way(begins: list[tuple[int, int]], rows: int) -> None:
+    first, later = (np.sort(np.array(column)) for column in ([a for a, _ in begins], [a + b for a, b in begins]))
+    seen: dict[int, tuple[int, ...]] = {}
+    for start, stop, begun in under_way.stretches(rows, first, later):
+        assert start < stop
+        seen |= dict.fromkeys(range(start, stop), begun)
+    expected = {row: (int((first <= row).sum()), int((later <= row).sum())) for row in range(rows)}
+    assert seen == {row: begun for row, begun in expected.items() if begun[0]}
 
 
 GAPPY = st.one_of(SIGNED, TICKS, st.just(math.nan), st.just(math.inf), st.just(-math.inf))
@@ -192,8 +207,11 @@ GAPPY = st.one_of(SIGNED, TICKS, st.just(math.nan), st.just(math.inf), st.just(-
 def test_ema_over_gaps_equals_its_twin(rows: list[tuple[float, ...]], alpha: float, minimum: int) -> None:
     values = np.array(rows)
     with np.errstate(invalid="ignore"):
-        found = recursions.ema_over_gaps(values, alpha, minimum)
-        alone = [recursions.ema_over_gaps(values[:, [place]], alpha, minimum) for place in range(4)]
+        found = recursions.ema_over_gaps(values, alpha, minimum, np.zeros(4, dtype=np.int64))
+        alone = [
+            recursions.ema_over_gaps(values[:, [place]], alpha, minimum, np.zeros(1, dtype=np.int64))
+            for place in range(4)
+        ]
     for place in range(4):
         series = values[:, place].tolist()
         size = max((abs(value) for value in series if math.isfinite(value)), default=0.0)
@@ -206,13 +224,16 @@ def test_ema_over_gaps_lets_the_old_value_fade_over_a_gap() -> None:
     values = np.array([[1.0], [math.nan], [math.nan], [2.0]])
     weight = (2 / 3) ** 3
     expected = (weight * 1.0 + 2.0 / 3) / (weight + 1 / 3)
-    assert recursions.ema_over_gaps(values, 1 / 3)[:3, 0].tolist() == [1.0, 1.0, 1.0]
-    assert math.isclose(recursions.ema_over_gaps(values, 1 / 3)[3, 0], expected, rel_tol=1e-14)
+    found = recursions.ema_over_gaps(values, 1 / 3, 1, np.zeros(1, dtype=np.int64))[:, 0]
+    assert found[:3].tolist() == [1.0, 1.0, 1.0]
+    assert math.isclose(found[3], expected, rel_tol=1e-14)
 
 
-def test_ema_over_gaps_without_gaps_is_the_ema() -> None:
-    values, first = panels.ragged([[float(x) for x in RANDOM.standard_normal(50)]])
-    close(recursions.ema_over_gaps(values, 0.25)[:, 0], recursions.ema(values, 0.25, first)[:, 0].tolist(), size=4.0)
+def test_ema_over_gaps_without_gaps_is_the_ema_and_a_gap_before_the_first_value_is_none() -> None:
+    values, first = panels.ragged([[float(x) for x in RANDOM.standard_normal(50)], [1.0, 2.0, 4.0]])
+    assert same(recursions.ema_over_gaps(values, 0.25, 1, first), recursions.ema(values, 0.25, first))
+    gapped = recursions.ema_over_gaps(values, 0.25, 1, np.zeros(2, dtype=np.int64))
+    close(gapped[-3:, 1], recursions.ema(values, 0.25, first)[-3:, 1].tolist(), size=4.0)
 
 
 def check_supertrend(upper: Columns, lower: Columns, prices: Columns) -> None:
@@ -349,6 +370,17 @@ def test_nothing_has_no_mean_and_one_value_no_sample_deviation() -> None:
     assert same(rolling.tail_std(values, ddof=0), np.array([math.nan, 0.0]))
 
 
+@pytest.mark.parametrize("shape", [(400, 200), (7, 2), (33, 1), (240, 5, 3), (3, 1, 1)])
+def test_tail_sum_adds_row_after_row(shape: tuple[int, ...]) -> None:
+    values = RANDOM.standard_normal(shape) * 10.0 ** RANDOM.integers(-9, 9, shape)
+    total = np.zeros(shape[1:])
+    for row in values:
+        total = total + row
+    assert same(rolling.tail_sum(values), total)
+    # However the array lies in memory.
+    assert same(rolling.tail_sum(np.asfortranarray(values)), total)
+
+
 @pytest.mark.parametrize("kernel", [rolling.tail_sum, rolling.tail_mean, rolling.tail_std])
 def test_a_tail_alone_is_the_same_tail_in_a_panel(kernel: Callable[[Floats], Floats]) -> None:
     values = np.random.default_rng(1).random((20, 40))
@@ -381,7 +413,7 @@ def slow_ranges(series: Series) -> list[float]:
 BARS: dict[str, tuple[Callable[[Panel], Floats], Callable[[Series], list[float]]]] = {
     "true_range": (bars.true_range, slow_ranges),
     "average_true_range": (lambda p: bars.average_true_range(p, 14), lambda s: slow.wilder(slow_ranges(s), 14)),
-    "close_mean": (lambda p: bars.close_mean(p, 20), lambda s: slow.moving_mean(lists(s, "close")[0], 20)),
+    "close_mean": (bars.close_mean, lambda s: slow.moving_mean(lists(s, "close")[0], 20)),
     "typical_price": (
         bars.typical_price,
         lambda s: [math.fsum(bar) / 3 for bar in zip(*lists(s, "high", "low", "close"), strict=True)],
@@ -405,13 +437,13 @@ def test_bar_arithmetic_equals_its_twin(name: str, seed: int) -> None:
     series = bar_series(seed)
     panel = panels.panel_of(series)
     found = kernel(panel)
-    assert found.shape == (panel.rows, panel.series)
+    assert found.shape == (10 if name == "close_mean" else panel.rows, panel.series)
     for place, one in enumerate(series):
-        own = found[panel.first[place] :, place]
-        close(own, twin(one), size=200.0)
+        own = found[-int(panel.lengths[place]) :, place]
+        close(own, twin(one)[-len(own) :], size=200.0)
         assert same(own, kernel(panels.panel_of([one]))[:, 0])
         if name not in ("gains", "losses"):
-            assert np.isnan(found[: panel.first[place], place]).all()
+            assert np.isnan(found[: -len(own), place]).all()
 
 
 @pytest.mark.parametrize("name", ["true_range", "average_true_range", "close_mean", "typical_price"])
@@ -427,7 +459,6 @@ def test_different_periods_are_not_taken_for_each_other() -> None:
     panel = panels.panel_of(bar_series(2))
     assert not same(bars.average_true_range(panel, 10), bars.average_true_range(panel, 14))
     assert not same(bars.close_ema(panel, 7), bars.close_ema(panel, 21))
-    assert not same(bars.close_mean(panel, 9)[-2:], bars.close_ema(panel, 9))
 
 
 @pytest.mark.parametrize("period", bars.CLOSE_EMA_PERIODS)

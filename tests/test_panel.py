@@ -227,15 +227,50 @@ def test_metrics_of_the_chosen_symbols_only_with_the_totals_of_all() -> None:
     series = [panels.metrics_walk(symbol, rows, seed) for seed, (symbol, rows) in enumerate([("A", 3), ("B", 9)])]
     gappy = panels.sparse(panels.metrics_walk("C", 5, 9), 9, "open_interest")
     table = panels.shuffled(panels.table_of([*series, gappy]), 4)
-    made = pivot_metrics(table, "5m", AS_OF, 4, ["C", "A", "UNHEARD"], {"open_interest_value": 5.0})
+    made = pivot_metrics(table, "5m", AS_OF, 4, ["C", "A", "UNHEARD"])
     check(made, {one.symbol: bars_of(one.tail(4)) for one in (series[0], gappy)}, METRIC_FIELDS)
-    assert made.panel.totals == {"open_interest_value": 5.0}
+    newest = sum(float(one.fields["open_interest_value"][-1]) for one in (*series, gappy))
+    assert made.panel.totals == {"open_interest_value": pytest.approx(newest, rel=1e-15)}
     assert made.skipped == {}
+
+
+def metrics_row(symbol: str, minutes_ago: float, value: float | None) -> slow.Bar:
+    """A metrics row with a value of the open interest and nothing else."""
+    time = int(AS_OF.timestamp() * 1_000_000) - int(minutes_ago * 60_000_000)
+    return slow.Bar(symbol, time, tuple(value if name == "open_interest_value" else None for name in METRIC_FIELDS))
+
+
+@pytest.mark.parametrize(
+    ("interval", "rows", "total"),
+    [
+        # At 5m the newest row of each symbol within the last hour, whatever the order of the rows.
+        ("5m", [("A", 0, 1.0), ("A", 5, 10.0), ("B", 55, 100.0), ("C", 60, 1000.0), ("D", 70, 1e4)], 101.0),
+        ("5m", [("A", 5, 10.0), ("A", 0, 1.0), ("A", 10, 20.0)], 1.0),
+        # A newest row without a value: the symbol does not count.
+        ("5m", [("A", 0, None), ("A", 5, 10.0), ("B", 0, 2.0)], 2.0),
+        # At coarser intervals the newest bucket.
+        ("1h", [("A", 3, 1.0), ("B", 3, 2.0), ("C", 63, 4.0)], 3.0),
+        ("1h", [("A", 3, None), ("B", 63, 2.0)], None),
+        ("1h", [("A", 3, 0.0)], None),
+        ("5m", [("C", 90, 4.0)], None),
+    ],
+)
+def test_the_market_total(interval: str, rows: list[tuple[str, float, float | None]], total: float | None) -> None:
+    table = bars_table([metrics_row(*row) for row in rows], METRIC_FIELDS)
+    for order in (table, panels.shuffled(table, 3)):
+        made = pivot_metrics(order, interval, AS_OF, 240, ["A"])
+        assert made.panel.totals == ({} if total is None else {"open_interest_value": total})
+
+
+def test_the_market_total_is_exact_in_any_order() -> None:
+    values = [1e16, 1.0, -1e16, 3.0]
+    table = bars_table([metrics_row(name, 1, value) for name, value in zip("ABCD", values, strict=True)], METRIC_FIELDS)
+    assert pivot_metrics(table, "1h", AS_OF, 240, ["A"]).panel.totals == {"open_interest_value": 4.0}
 
 
 def test_repeated_metrics_are_named_as_such() -> None:
     table = panels.table_of([panels.metrics_walk("A", 3, 1)] * 2)
-    made = pivot_metrics(table, "5m", AS_OF, 240, ["A"], {})
+    made = pivot_metrics(table, "5m", AS_OF, 240, ["A"])
     assert made.panel.lengths.tolist() == [3]
     assert made.skipped == {"repeated metrics row": 3}
 
@@ -304,9 +339,8 @@ def test_select_leaves_behind_what_was_shared_and_takes_the_totals_along() -> No
     panel.shared(("a",), lambda: panel.close * 2)
     part = panel.select([1])
     assert part.shared(("a",), lambda: part.close * 2).shape == (2, 1)
-    assert pivot_metrics(
-        panels.table_of([panels.metrics_walk("A", 3, 1)]), "5m", AS_OF, 9, ["A"], {"open_interest_value": 2.0}
-    ).panel.select([0]).totals == {"open_interest_value": 2.0}
+    metrics = pivot_metrics(panels.table_of([panels.metrics_walk("A", 3, 1)]), "5m", AS_OF, 9, ["A"]).panel
+    assert metrics.select([0]).totals == metrics.totals != {}
 
 
 def test_shared_values_are_computed_once_per_key_and_read_only() -> None:

@@ -142,8 +142,7 @@ class Lab:
         self.work.load_bars(interval, "exchange", bars)
         second = None
         if metrics is not None:
-            totals = self.work.market_totals(interval, as_of, metrics)
-            pivot = pivot_metrics(metrics, interval, as_of, METRICS_ROWS, bars.panel.symbols, totals)
+            pivot = pivot_metrics(metrics, interval, as_of, METRICS_ROWS, bars.panel.symbols)
             self.work.load_metrics(interval, pivot)
             second = pivot.panel
         record = Record(as_of, "", [interval], len(chosen))

@@ -141,6 +141,69 @@ def bars_of(source: Source, interval: str, lookback: int, as_of: datetime = AS_O
 
 
 @pytest.fixture(scope="module")
+def gappy(server: Server) -> str:
+    """Hourly bars: of every hour, with a gap, with every second one, long ended, and without an hour's key."""
+    url = server.database("gappy")
+    init_db(url)
+    execute(
+        url,
+        "ALTER TABLE market_data.candles_1h DROP CONSTRAINT candles_1h_pkey",
+        """
+        INSERT INTO market_data.candles_1h (exchange, symbol, bucket_ts, open, high, low, close, volume)
+        SELECT 'binance_futures_um', symbol, t, 1, 1, 1, extract(epoch FROM t) / 3600, 1
+        FROM generate_series('2026-01-20 00:00+00'::timestamptz, '2026-01-22 09:00+00', '1 hour') AS t,
+            unnest(ARRAY['whole', 'gap', 'half', 'ended', 'repeated']) AS symbol
+        WHERE NOT (symbol = 'gap' AND t = '2026-01-22 03:00+00')
+            AND NOT (symbol = 'half' AND extract(hour FROM t)::int % 2 = 1)
+            AND NOT (symbol = 'ended' AND t > '2026-01-21 20:00+00')
+        """,
+        "INSERT INTO market_data.candles_1h SELECT * FROM market_data.candles_1h"
+        " WHERE symbol = 'repeated' AND bucket_ts = '2026-01-22 03:00+00'",
+        "DELETE FROM market_data.candles_1h WHERE symbol = 'repeated' AND bucket_ts = '2026-01-22 04:00+00'",
+    )
+    return url
+
+
+def test_older_bars_are_sent_for_series_with_gaps_only(gappy: str) -> None:
+    source, _ = connected(gappy)
+    as_of = datetime(2026, 1, 22, 9, 30, tzinfo=UTC)
+    found = bars_of(source, "1h", 10, as_of)
+    hours: dict[str, list[int]] = {}
+    for symbol, time, *_ in found:
+        hours.setdefault(symbol, []).append(int((as_of - time).total_seconds()) // 3600)
+    # 10 bars are wanted, from a window of 20 hours.
+    assert {symbol: max(back) for symbol, back in hours.items()} == {
+        "whole": 9, "gap": 19, "half": 19, "ended": 19, "repeated": 19,
+    }  # fmt: skip
+    assert {symbol: len(back) for symbol, back in hours.items()} == {
+        "whole": 10, "gap": 19, "half": 10, "ended": 7, "repeated": 20,
+    }  # fmt: skip
+    closed = bars_of(source, "1h", 10, as_of, closed=True)
+    assert [time.hour for symbol, time, *_ in closed if symbol == "whole"] == [23, *range(9)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0.000000000012345678", "64123.456789012345", "123456789012345678901234.123456789", "1e-30", "0.1", "2.675",
+     "9007199254740993", "-0.000001", "0"],
+)  # fmt: skip
+def test_a_numeric_arrives_as_the_double_that_the_server_would_make_of_it(text: str, server: Server) -> None:
+    url = server.database("numeric")
+    init_db(url)
+    execute(
+        url,
+        "ALTER TABLE market_data.candles_1h ALTER volume TYPE numeric",
+        "INSERT INTO market_data.candles_1h (exchange, symbol, bucket_ts, open, high, low, close, volume)"
+        f" VALUES ('binance_futures_um', 'A', '2026-01-22 09:00+00', 1, 1, 1, 1, {text}::numeric)",
+    )
+    source, _ = connected(url)
+    [row] = bars_of(source, "1h", 10)
+    with psycopg.connect(url) as door:
+        [(expected,)] = door.execute("SELECT volume::float8 FROM market_data.candles_1h").fetchall()
+    assert row[2 + BAR_FIELDS.index("volume")] == expected == float(text)
+
+
+@pytest.fixture(scope="module")
 def minutes(server: Server) -> str:
     """A source with 1m candles only: a week of two symbols, with gaps, and volumes that the feed did not give."""
     url = server.database("minutes")

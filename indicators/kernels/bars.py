@@ -53,9 +53,9 @@ def close_ema(bars: Panel, period: int) -> Floats:
     return bars.shared(("close_ema",), compute)[:, CLOSE_EMA_PERIODS.index(period)]
 
 
-def close_mean(bars: Panel, width: int) -> Floats:
-    """Mean of the close over a window, of fewer bars at a series' beginning, shape (bars, series)."""
-    return bars.shared(("close_mean", width), lambda: rolling.moving_mean(bars.close, width, bars.first))
+def close_mean(bars: Panel) -> Floats:
+    """Mean of the close over 20 bars (fewer at a series' beginning), the newest ten rows, shape (10, series)."""
+    return bars.shared(("close_mean",), lambda: rolling.moving_mean(bars.close, 20, bars.first, rows=10))
 
 
 def turnover(bars: Panel) -> Floats:

@@ -40,10 +40,15 @@ def newest(marked: Bools, count: int) -> Ints:
     if count == 1:
         back = marked[::-1].argmax(axis=0)
         return np.where(marked.any(axis=0), len(marked) - 1 - back, -1)[None]
-    rows = np.where(marked, np.arange(len(marked))[:, None], -1)
-    if len(rows) < count:
-        rows = np.concatenate([np.full((count - len(rows), rows.shape[1]), -1), rows])
-    return np.sort(np.partition(rows, len(rows) - count, axis=0)[-count:], axis=0)[::-1]
+    # Few bars are marked: they are listed, newest first, and numbered within their series.
+    back, column = np.nonzero(marked[::-1])
+    order = np.argsort(column, kind="stable")
+    back, column = back[order], column[order]
+    place = np.arange(len(column)) - np.searchsorted(column, column)
+    rows = np.full((count, marked.shape[1]), -1)
+    wanted = place < count
+    rows[place[wanted], column[wanted]] = len(marked) - 1 - back[wanted]
+    return rows
 
 
 def pick(values: Array, rows: Ints, missing: float = np.nan) -> Array:

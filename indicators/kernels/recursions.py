@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from indicators.kernels.rolling import moving_mean
-from indicators.kernels.under_way import steps
+from indicators.kernels.under_way import stretches
 
 if TYPE_CHECKING:
     from indicators.contract import Bools, Floats, Ints
@@ -37,21 +37,37 @@ def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = N
 
     Source: Hunter, The Exponentially Weighted Moving Average (1986); the seed is that of charting packages.
     """
-    bars = len(values)
-    skipped = 0 if rows is None else max(bars - rows, 0)
+    if rows is not None and rows < len(values):
+        return _newest_ema(values, alpha, first, rows)
+    averages = np.empty((len(values), *np.broadcast_shapes(values.shape[1:], np.shape(alpha))))
+    averages[...] = _seeds(values, first)
+    for start, stop, (begun,) in stretches(len(values), first + 1):
+        results, before = averages[start:stop, ..., :begun], averages[start - 1 : stop - 1, ..., :begun]
+        for new, old, result in zip(values[start:stop, ..., :begun], before, results, strict=True):
+            np.subtract(new, old, out=result)
+            result *= alpha
+            result += old
+    _blank_before(averages, first)
+    return averages
+
+
+def _newest_ema(values: Floats, alpha: float | Floats, first: Ints, rows: int) -> Floats:
+    """The newest rows of ``ema``, without a history in memory: one row is carried along, and kept at the end."""
     shape = np.broadcast_shapes(values.shape[1:], np.shape(alpha))
-    averages = np.full((bars - skipped, *shape), np.nan)
-    average = np.full(shape, np.nan)
-    for row, before, now in steps(first, bars):
-        if before:
-            under_way = average[..., :before]
-            step = values[row, ..., :before] - under_way
-            step *= alpha
-            under_way += step
-        if now > before:
-            average[..., before:now] = values[row, ..., before:now]
-        if row >= skipped:
-            averages[row - skipped, ..., :now] = average[..., :now]
+    average, step = np.empty(shape), np.empty(shape)
+    average[...] = _seeds(values, first)
+    averages = np.empty((rows, *shape))
+    averages[...] = average
+    skipped = len(values) - rows
+    for start, stop, (begun,) in stretches(len(values), first + 1):
+        old, change = average[..., :begun], step[..., :begun]
+        for row, new in enumerate(values[start:stop, ..., :begun], start - skipped):
+            np.subtract(new, old, out=change)
+            change *= alpha
+            old += change
+            if row >= 0:
+                averages[row, ..., :begun] = old
+    _blank_before(averages, first - skipped)
     return averages
 
 
@@ -60,25 +76,30 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
 
     Args:
         values: shape (bars, ..., series), without NaN from ``first`` on.
-        alpha: 0 < alpha < 1; an array that broadcasts with a row of values computes several at once.
+        alpha: 0 < alpha < 1; an array that broadcasts with a row of values and has 1 for the series computes several at
+            once.
         first: row of each series' first value.
 
     Returns:
         Shape (bars, ..., series), a row as broadcast. A constant series stays exactly constant.
     """
-    shape = np.broadcast_shapes(values.shape[1:], np.shape(alpha))
-    means = np.full((len(values), *shape), np.nan)
-    weight = np.zeros(shape)
-    for row, before, now in steps(first, len(values)):
-        weight[..., :now] *= 1.0 - alpha
-        if before:
-            old = means[row - 1, ..., :before]
-            step = values[row, ..., :before] - old
-            step /= weight[..., :before] + 1.0
-            np.add(old, step, out=means[row, ..., :before])
-        if now > before:
-            means[row, ..., before:now] = values[row, ..., before:now]
-        weight[..., :now] += 1.0
+    means = np.empty((len(values), *np.broadcast_shapes(values.shape[1:], np.shape(alpha))))
+    means[...] = _seeds(values, first)
+    # The sum of the weights depends on nothing but how many values there are.
+    fading = np.squeeze(1.0 - np.asarray(alpha), axis=-1) if np.ndim(alpha) else 1.0 - alpha
+    sums = np.ones((*np.shape(fading), len(values)))
+    for age in range(1, len(values)):
+        sums[..., age] = sums[..., age - 1] * fading + 1.0
+    ages = np.maximum(np.arange(len(values))[:, None] - first, 0)
+    weights = np.moveaxis(sums[..., ages], -2, 0)
+    for start, stop, (begun,) in stretches(len(values), first + 1):
+        news = zip(values[start:stop, ..., :begun], weights[start:stop, ..., :begun], strict=True)
+        results, before = means[start:stop, ..., :begun], means[start - 1 : stop - 1, ..., :begun]
+        for (new, weight), old, result in zip(news, before, results, strict=True):
+            np.subtract(new, old, out=result)
+            result /= weight
+            result += old
+    _blank_before(means, first)
     return means
 
 
@@ -88,14 +109,30 @@ def smoothed(values: Floats, period: int, first: Ints) -> Floats:
     Shape (bars, series); NaN before the series has ``period`` values.
     """
     averages = np.full_like(values, np.nan)
-    # The seeds lie in the first rows of those series that are long enough.
-    seeded = first[first + period <= len(values)]
-    seeds = moving_mean(values[: seeded.max(initial=0) + period], period, first)
-    for row, before, now in steps(first + period - 1, len(values)):
-        averages[row, :before] = (averages[row - 1, :before] * (period - 1) + values[row, :before]) / period
-        if now > before:
-            averages[row, before:now] = seeds[row, before:now]
+    seeded = first + period - 1
+    whole = int((seeded < len(values)).sum())
+    if whole:
+        beginnings = np.take_along_axis(values[:, :whole], first[:whole] + np.arange(period)[:, None], axis=0)
+        seeds = moving_mean(beginnings, period, np.zeros(whole, dtype=np.int64), rows=1)
+        averages[seeded[:whole], np.arange(whole)] = seeds[0]
+    for start, stop, (begun,) in stretches(len(values), seeded + 1):
+        results, before = averages[start:stop, :begun], averages[start - 1 : stop - 1, :begun]
+        for new, old, result in zip(values[start:stop, :begun], before, results, strict=True):
+            np.multiply(old, period - 1, out=result)
+            result += new
+            result /= period
     return averages
+
+
+def _seeds(values: Floats, first: Ints) -> Floats:
+    """The first value of each series, shape of a row of values; of one that has none, the last row's."""
+    return values[np.minimum(first, len(values) - 1), ..., np.arange(len(first))].T.reshape(values.shape[1:])
+
+
+def _blank_before(values: Floats, first: Ints) -> None:
+    """Set NaN, in place, before each series' row."""
+    for row in range(min(int(first.max(initial=0)), len(values))):
+        values[row, ..., int(np.searchsorted(first, row, side="right")) :] = np.nan
 
 
 def held(events: Ints) -> Ints:
@@ -118,25 +155,35 @@ def wilder(values: Floats, period: int, first: Ints) -> Floats:
     return ema(values, 1.0 / period, first)
 
 
-def ema_over_gaps(values: Floats, alpha: float, minimum: int = 1) -> Floats:
+def ema_over_gaps(values: Floats, alpha: float, minimum: int, first: Ints) -> Floats:
     """EMA that keeps its value over NaN and lets the old value fade meanwhile.
 
     After k NaN rows the old value has weight (1 - alpha)^(k + 1) against alpha for the new one. NaN until ``minimum``
-    values were seen; infinity counts as NaN. Shape (bars, series).
+    values were seen; infinity counts as NaN. ``first`` is the row of each series' first value. Shape (bars, series).
     """
+    usable = np.isfinite(values)
+    averages = ema(values, alpha, first)
+    # Without gaps this is the plain EMA; only the series that have some take the long way.
+    gaps = ~usable & (np.arange(len(values))[:, None] >= first)
+    gapped = np.flatnonzero(gaps.any(axis=0))
+    if len(gapped):
+        averages[:, gapped] = _fading_ema(values[:, gapped], usable[:, gapped], alpha)
+    averages[np.cumsum(usable, axis=0) < minimum] = np.nan
+    return averages
+
+
+def _fading_ema(values: Floats, usable: Bools, alpha: float) -> Floats:
     averages = np.empty_like(values)
     average = np.full(values.shape[1], np.nan)
     weight = np.ones(values.shape[1])
-    seen = np.zeros(values.shape[1], dtype=np.int64)
-    usable = np.isfinite(values)
+    begun = np.zeros(values.shape[1], dtype=np.bool_)
     for row, (new, present) in enumerate(zip(values, usable, strict=True)):
         weight *= 1.0 - alpha
-        begun = seen > 0
         moved = average + (alpha / (weight + alpha)) * (new - average)
         average = np.where(present, np.where(begun, moved, new), average)
         weight = np.where(present | ~begun, 1.0, weight)
-        seen += present
-        averages[row] = np.where(seen >= minimum, average, np.nan)
+        begun |= present
+        averages[row] = average
     return averages
 
 
@@ -157,19 +204,27 @@ def supertrend(upper: Floats, lower: Floats, close: Floats, first: Ints) -> tupl
 
     Source: Olivier Seban's SuperTrend, with a start that is long unless the second close is below the lower band.
     """
-    final_upper, final_lower = np.empty_like(upper[-1]), np.empty_like(lower[-1])
-    # The line followed so far. Which side a series is on is read off its value, so that where both bands coincide the
-    # upper one counts; no series is on a side before its second bar.
-    line = np.zeros_like(final_upper)
-    short = np.zeros(len(line), dtype=np.bool_)
-    for row, before, now in steps(first, len(close)):
-        old_upper, old_lower = final_upper[:before], final_lower[:before]
-        last, price = close[row - 1, :before], close[row, :before]
-        on_upper = line[:before] == old_upper
-        new_upper = np.where(last > old_upper, upper[row, :before], np.minimum(upper[row, :before], old_upper))
-        new_lower = np.where(last < old_lower, lower[row, :before], np.maximum(lower[row, :before], old_lower))
-        short[:before] = np.where(on_upper, price <= new_upper, price < new_lower)
-        line[:before] = np.where(short[:before], new_upper, new_lower)
-        final_upper[:before], final_lower[:before] = new_upper, new_lower
-        final_upper[before:now], final_lower[before:now] = upper[row, before:now], lower[row, before:now]
+    final_upper, final_lower = _seeds(upper, first), _seeds(lower, first)
+    short = np.zeros(len(first), dtype=np.bool_)
+    # Which band a series follows is read off its value: where both coincide the upper one counts, and the line followed
+    # before the second bar is 0.
+    on_upper = final_upper == 0.0
+    broken = np.zeros(len(first), dtype=np.bool_)
+    for start, stop, (begun,) in stretches(len(close), first + 1):
+        top, bottom = final_upper[:begun], final_lower[:begun]
+        falls, follows, crossed = short[:begun], on_upper[:begun], broken[:begun]
+        bands = zip(upper[start:stop, :begun], lower[start:stop, :begun], strict=True)
+        closes = zip(close[start - 1 : stop - 1, :begun], close[start:stop, :begun], strict=True)
+        for (basic_upper, basic_lower), (last, price) in zip(bands, closes, strict=True):
+            np.greater(last, top, out=crossed)
+            np.minimum(basic_upper, top, out=top)
+            np.copyto(top, basic_upper, where=crossed)
+            np.less(last, bottom, out=crossed)
+            np.maximum(basic_lower, bottom, out=bottom)
+            np.copyto(bottom, basic_lower, where=crossed)
+            np.less(price, bottom, out=falls)
+            np.less_equal(price, top, out=crossed)
+            np.copyto(falls, crossed, where=follows)
+            np.equal(bottom, top, out=follows)
+            follows |= falls
     return final_upper, final_lower, short

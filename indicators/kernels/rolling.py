@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.kernels.under_way import steps
+from indicators.kernels.under_way import stretches
 
 if TYPE_CHECKING:
     from indicators.contract import Floats, Ints
@@ -41,12 +41,15 @@ def lowest(values: Floats, width: int) -> Floats:
 
 def highest_so_far(values: Floats, width: int) -> Floats:
     """Maximum of the last ``width`` rows but NaN, of fewer at the beginning; shape (bars, series)."""
-    padding = np.full((width - 1, values.shape[1]), np.nan)
-    return _extreme(np.concatenate([padding, values]), width, np.fmax)
+    return _extreme(_padded(values, width - 1), width, np.fmax)
 
 
-def moving_sum(values: Floats, width: int, first: Ints) -> tuple[Floats, Floats]:
-    """Sum and mean of the last ``width`` rows of each series (fewer at its beginning), each of shape (bars, series).
+def _padded(values: Floats, rows: int) -> Floats:
+    return np.concatenate([np.full((rows, *values.shape[1:]), np.nan), values])
+
+
+def moving_sum(values: Floats, width: int, first: Ints, rows: int | None = None) -> tuple[Floats, Floats]:
+    """Sum and mean of the last ``width`` rows of each series (fewer at its beginning), each of shape (rows, series).
 
     A compensated running sum: for each row the value that leaves the window is taken off, then the new one is added,
     with one compensation for each of the two. A direct sum is as good to 1e-15, but the mean of prices with few
@@ -57,52 +60,58 @@ def moving_sum(values: Floats, width: int, first: Ints) -> tuple[Floats, Floats]
         values: shape (bars, series), or (bars, variants, series), without NaN from ``first`` on.
         width: rows in a window.
         first: row of each series' first value, never falling from column to column.
+        rows: newest rows to return; None: all.
 
     Source: Kahan, Further Remarks on Reducing Truncation Errors (1965).
     """
-    sums, means = np.full_like(values, np.nan), np.full_like(values, np.nan)
-    total, lost_adding, lost_removing = (np.zeros(values.shape[1:]) for _ in range(3))
-    equal = np.zeros(values.shape[1:], dtype=np.int64)
-    under_way: list[int] = []
-    for row, before, now in steps(first, len(values)):
-        under_way.append(now)
-        if len(under_way) > width:
-            leaving = under_way[-width - 1]
-            gone = -values[row - width, ..., :leaving]
-            _compensated_add(total[..., :leaving], lost_removing[..., :leaving], gone)
-        new = values[row, ..., :now]
-        _compensated_add(total[..., :now], lost_adding[..., :now], new)
-        same = new[..., :before] == values[row - 1, ..., :before]
-        equal[..., :before] = np.where(same, equal[..., :before] + 1, 1)
-        equal[..., before:now] = 1
-        count = np.minimum(row + 1 - first[:now], width)
-        constant = equal[..., :now] >= count
-        sums[row, ..., :now] = np.where(constant, new * count, total[..., :now])
-        means[row, ..., :now] = np.where(constant, new, total[..., :now] / count)
-    return sums, means
+    kept = len(values) if rows is None else min(rows, len(values))
+    skipped = len(values) - kept
+    sums = np.full((kept, *values.shape[1:]), np.nan)
+    total, lost_adding, lost_removing, change, grown = (np.zeros(values.shape[1:]) for _ in range(5))
+    for start, stop, (begun, full) in stretches(len(values), first, first + width):
+        running, lost, room, next_ = (a[..., :begun] for a in (total, lost_adding, change, grown))
+        before, lost_before, room_before, next_before = (a[..., :full] for a in (total, lost_removing, change, grown))
+        for row in range(start, stop):
+            if full:
+                gone = values[row - width, ..., :full]
+                _compensated(np.subtract, np.add, before, lost_before, gone, room_before, next_before)
+            _compensated(np.add, np.subtract, running, lost, values[row, ..., :begun], room, next_)
+            if row >= skipped:
+                sums[row - skipped, ..., :begun] = running
+    count = np.clip(np.arange(skipped, len(values))[:, None] - first + 1, 1, width)
+    if values.ndim == 3:
+        count = count[:, None]
+    recent = _padded(values, width - 1)[skipped:]
+    constant = _extreme(recent, width, np.fmax) == _extreme(recent, width, np.fmin)
+    newest = values[skipped:]
+    return np.where(constant, newest * count, sums), np.where(constant, newest, sums / count)
 
 
-def moving_mean(values: Floats, width: int, first: Ints) -> Floats:
-    """Mean of the last ``width`` rows of each series (fewer at its beginning), shape (bars, series); see moving_sum."""
-    return moving_sum(values, width, first)[1]
-
-
-def _compensated_add(total: Floats, lost: Floats, values: Floats) -> None:
-    """Add values to running totals in place, carrying over what the addition before lost."""
-    values = values - lost
-    grown = total + values
+def _compensated(
+    apply: np.ufunc, undo: np.ufunc, total: Floats, lost: Floats, values: Floats, change: Floats, grown: Floats
+) -> None:
+    """Add values to running totals (or take them off), in place, carrying over what the last time lost."""
+    undo(values, lost, out=change)
+    apply(total, change, out=grown)
     np.subtract(grown, total, out=lost)
-    lost -= values
+    undo(lost, change, out=lost)
     total[...] = grown
+
+
+def moving_mean(values: Floats, width: int, first: Ints, rows: int | None = None) -> Floats:
+    """Mean of the last ``width`` rows of each series (fewer at its beginning), shape (rows, series); see moving_sum."""
+    return moving_sum(values, width, first, rows)[1]
 
 
 def tail_sum(values: Floats) -> Floats:
     """Sum of all rows but NaN, shape (series,).
 
-    Row after row: NumPy's own sum takes another order for another layout, and then a series alone would differ in its
-    last bit from the same series among others.
+    Row after row: NumPy's sum of a lone column takes another order than that of a column among others, and then a
+    series alone would differ in its last bit from the same series among others.
     """
-    return np.cumsum(np.where(np.isnan(values), 0.0, values), axis=0)[-1]
+    present = np.where(np.isnan(values), 0.0, values)
+    alone = present[0].size == 1
+    return np.cumsum(present, axis=0)[-1] if alone else np.add.reduce(np.ascontiguousarray(present), axis=0)
 
 
 def tail_mean(values: Floats) -> Floats:

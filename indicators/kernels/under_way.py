@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,17 +13,16 @@ if TYPE_CHECKING:
     from indicators.contract import Ints
 
 
-def steps(first: Ints, rows: int) -> Iterator[tuple[int, int, int]]:
-    """Rows in which some series is under way: (row, series under way before it, series under way in it).
+def stretches(rows: int, *begins: Ints) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Stretches of rows in which nothing changes: (start, stop, how many series of each ``begins`` have begun).
 
-    ``first`` never falls from column to column, so the series under way are a prefix of the columns, and each step of a
-    recursion works on contiguous slices.
+    A ``begins`` holds the row from which each series counts, never falling from column to column, so the series that
+    have begun are a prefix of the columns, and a recursion over a stretch works on the same contiguous slices. The rows
+    before the first ``begins`` has any series are left out.
     """
-    if len(first) == 0:
-        return
-    start = int(first[0])
-    under_way = np.searchsorted(first, np.arange(start, rows), side="right").tolist()
-    before = 0
-    for row, now in enumerate(under_way, start):
-        yield row, before, now
-        before = now
+    counts = np.stack([np.searchsorted(begin, np.arange(rows), side="right") for begin in begins])
+    changes = np.flatnonzero((counts[:, 1:] != counts[:, :-1]).any(axis=0)) + 1
+    for start, stop in pairwise([0, *changes.tolist(), rows]):
+        begun = tuple(counts[:, start].tolist()) if start < stop else (0,)
+        if begun[0]:
+            yield start, stop, begun

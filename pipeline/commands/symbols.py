@@ -28,8 +28,9 @@ def symbols(
     Example: candlemill symbols --symbols auto
     """
     from pipeline.record import Record
-    from pipeline.source import Source, redacted
+    from pipeline.source import Source
     from pipeline.symbols import choose
+    from pipeline.urls import redacted
 
     options.set_up_log(log_level, False, False)
     if not source:

@@ -24,8 +24,9 @@ from pipeline.ingest.layouts import Reject, rows
 from pipeline.ingest.report import FileReport, Gap, Report, SeriesReport
 from pipeline.intervals import INTERVALS
 from pipeline.schema import init_db, plain_candles
-from pipeline.source import CONNECT_SECONDS, METRICS_5M, redacted
+from pipeline.source import CONNECT_SECONDS, METRICS_5M
 from pipeline.statements import Sql, identifier, render, statement
+from pipeline.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

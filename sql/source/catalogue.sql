@@ -1,11 +1,13 @@
 -- Which candle and metrics relations the source has, in one statement (PostgreSQL).
 -- grain:   one row per relation of the schema market_data with a name that matters
--- columns: name, stored (a table; false: a view), readable (the role may SELECT from it), columns (their names)
+-- columns: name, stored (a table; false: a view), readable (the role may SELECT from it), columns (their names), exact
+--          (the names of those that are NUMERIC)
 SELECT
     c.relname::text AS name,
     c.relkind IN ('r', 'p') AS stored,
     has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
-    array_agg(a.attname::text) AS columns
+    array_agg(a.attname::text) AS columns,
+    coalesce(array_agg(a.attname::text) FILTER (WHERE a.atttypid = 'pg_catalog.numeric'::regtype), '{}') AS exact
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -1,6 +1,6 @@
 -- The newest futures metrics of every symbol at one interval (PostgreSQL, sent by ConnectorX, which cannot bind).
 -- grain:   one row per (symbol, bucket_ts), at most {rows} per symbol
--- columns: symbol, bucket_ts (UTC), the values as double precision, is_closed
+-- columns: symbol, bucket_ts (UTC), the values as text or double precision, is_closed
 -- NULL:    as the source has it
 -- A month of 5m metrics has 8,640 rows per symbol, of which 240 are wanted: each symbol's newest rows come off the
 -- index on (symbol, time) instead. The times are timestamps without time zone, in UTC by convention.
@@ -11,12 +11,7 @@ WITH RECURSIVE symbols (symbol) AS (
 SELECT
     newest.symbol::text AS symbol,
     newest.{time} AT TIME ZONE 'UTC' AS bucket_ts,
-    newest.sum_open_interest::double precision AS open_interest,
-    newest.sum_open_interest_value::double precision AS open_interest_value,
-    newest.count_toptrader_long_short_ratio::double precision AS top_trader_account_ratio,
-    newest.sum_toptrader_long_short_ratio::double precision AS top_trader_position_ratio,
-    newest.count_long_short_ratio::double precision AS global_account_ratio,
-    newest.sum_taker_long_short_vol_ratio::double precision AS taker_volume_ratio,
+    {values},
     newest.{closed}::int::double precision AS is_closed
 FROM symbols
 CROSS JOIN LATERAL (
