@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -167,7 +168,10 @@ def test_a_run_reads_what_symbols_shows(candlemill: Callable[..., Ran], url: str
 
 def test_demo_takes_groups(candlemill: Callable[..., Ran]) -> None:
     env = {"SYMBOLS_GROUPS": "g", "SYMBOLS_GROUP_g": "BTCUSDT,ETHUSDT"}
-    ran = candlemill("demo", "--intervals", "1h", "--indicators", "base_data", "--json", env=env)
+    # As in the server of the session: a folder of pytest's could be closed to the server's own user.
+    with TemporaryDirectory(prefix="candlemill-tests-") as place:
+        words = ("--intervals", "1h", "--indicators", "base_data", "--data", f"{place}/postgres", "--json")
+        ran = candlemill("demo", *words, env=env)
     assert ran.code == 0, ran.err
     assert ran.record["symbols"] == 2
 
