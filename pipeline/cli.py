@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.commands import catalogue, run, setup
+from pipeline.commands import catalogue, ingest, run, setup, symbols
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -45,7 +45,9 @@ app.command()(run.run)
 app.command()(run.demo)
 app.command("init-db")(setup.init_db)
 app.command("indicators")(catalogue.indicators)
+app.command()(symbols.symbols)
 app.command()(setup.doctor)
+app.add_typer(ingest.app, name="ingest")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,6 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     load_dotenv(Path(".env"))
     # Unwinds the stack, so that nothing is left half done: no lock, no temporary file, no embedded server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.TERMINATED))
+    undone = "the files before stay loaded" if words[0] == "ingest" else "nothing was written"
     try:
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
@@ -65,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     except SystemExit as error:
         if error.code != Exit.TERMINATED:
             raise
-        _end("terminated, nothing was written", Exit.TERMINATED)
+        _end(f"terminated, {undone}", Exit.TERMINATED)
     except Exception as error:
         describe = getattr(error, "format_message", None)
         if describe is None:
@@ -73,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         _end(f"{describe().rstrip('.')}; see `candlemill --help`", Exit.USAGE)
     if code == Exit.INTERRUPTED:
         # typer turns an interrupt into this code, without a word.
-        _end("interrupted, nothing was written", Exit.INTERRUPTED)
+        _end(f"interrupted, {undone}", Exit.INTERRUPTED)
     sys.exit(code if isinstance(code, int) else Exit.DONE)
 
 

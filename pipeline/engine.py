@@ -2,7 +2,7 @@
 
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
 2. The result database is looked at, before anything is read for it (``Sink.check``).
-3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``_chosen_symbols``).
+3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
 4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
 5. Rows become a panel and a ranked table over the same memory (``pivot_bars``, ``pivot_metrics``).
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
@@ -26,9 +26,9 @@ from pipeline.errors import NoCandlesError, SourceError
 from pipeline.panel import pivot_bars, pivot_metrics
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
-from pipeline.settings import symbols_of
 from pipeline.sink import Sink
 from pipeline.source import METRICS_ROWS, Source
+from pipeline.symbols import symbols_to_read
 from pipeline.urls import redacted
 from pipeline.workfile import WorkFile
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
-
-#: Top N of each rule of ``auto``.
-AUTO_TOP = 50
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
     with Sink(settings.sqlite, settings.lock_timeout) as sink, WorkFile(settings.duckdb, settings.workers) as work:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
-        symbols = _chosen_symbols(settings, source)
+        symbols = symbols_to_read(settings, source)
         results: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
         seen: set[str] = set()
         for loaded in read_ahead(
@@ -97,20 +94,6 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         record.close()
         work.publish(record)
     return record
-
-
-def _chosen_symbols(settings: Settings, source: Source) -> Sequence[str] | None:
-    """The symbols to read; None: all."""
-    if settings.symbols.strip() == "auto":
-        chosen = source.auto_symbols(settings.exchange, settings.as_of, AUTO_TOP)
-        if not chosen:
-            raise NoCandlesError(
-                f"no symbol of {settings.exchange} has candles in the 24 hours before {settings.as_of.isoformat()}: "
-                "check --exchange and --as-of, or give --symbols all"
-            )
-        log.info("auto chose %d symbols", len(chosen))
-        return list(chosen)
-    return symbols_of(settings.symbols)
 
 
 def _read(

@@ -1,9 +1,10 @@
-"""A progress bar by stage, on a terminal; nothing elsewhere."""
+"""Progress bars on a terminal; nothing elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,17 +14,32 @@ if TYPE_CHECKING:
 @contextmanager
 def stage_bar(stages: Sequence[str], quiet: bool) -> Iterator[Callable[[str], None]]:
     """A function to tell which stage begins; it moves a bar on standard error where that is a terminal."""
+    with _bar("read", len(stages), quiet) as move:
+        yield lambda stage: move(stage, stages.index(stage))
+
+
+@contextmanager
+def count_bar(total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function to tell which of some things, each as long as the other, begins; it moves such a bar, too."""
+    done = count()
+    with _bar("", total, quiet) as move:
+        yield lambda thing: move(thing[-40:], next(done))
+
+
+@contextmanager
+def _bar(first: str, total: int, quiet: bool) -> Iterator[Callable[[str, int], None]]:
     if quiet or not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda _description, _completed: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<8}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("read", total=len(stages))
-
-        def begin(stage: str) -> None:
-            bar.update(task, description=stage, completed=stages.index(stage))
-
-        yield begin
+        task = bar.add_task(first, total=total)
+        yield lambda description, completed: bar.update(task, description=description, completed=completed)

@@ -47,21 +47,24 @@ def init_db(url: str) -> list[str]:
     return made
 
 
+def plain_candles(interval: str) -> list[tuple[str, Sql]]:
+    """An interval's table and its index by time: (relation that the statement creates, or nothing; the statement)."""
+    name = f"candles_{interval}"
+    index = render(
+        statement("schema/plain/candles_index"), index=identifier(f"{name}_bucket_ts"), relation=identifier(name)
+    )
+    return [(name, render(statement("schema/candles"), relation=identifier(name))), ("", index)]
+
+
 def _statements(hypertables: bool) -> Iterator[tuple[str, Sql]]:
     """(relation that the statement creates, or nothing; the statement), in order."""
     yield "", statement("schema/schema")
     kind = "timescale" if hypertables else "plain"
     for name in DEFAULT_INTERVALS if not hypertables else ("1m",):
-        yield f"candles_{name}", render(statement("schema/candles"), relation=identifier(f"candles_{name}"))
+        table, index = plain_candles(name)
+        yield table
         if not hypertables:
-            yield (
-                "",
-                render(
-                    statement("schema/plain/candles_index"),
-                    index=identifier(f"candles_{name}_bucket_ts"),
-                    relation=identifier(f"candles_{name}"),
-                ),
-            )
+            yield index
     yield "binance_futures_metrics_5m", statement("schema/metrics")
     if hypertables:
         for step in ("candles_hypertable", "candles_compression", "candles_policies", "metrics_hypertable"):

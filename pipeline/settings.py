@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indicators.registry import INDICATORS
@@ -14,7 +15,6 @@ from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from indicators.contract import Indicator
 
@@ -24,6 +24,30 @@ DEFAULT_LOCK_TIMEOUT = 30.0
 #: Rows kept per (symbol, interval); intervals that are not listed keep OTHER_RETENTION.
 RETENTION = {"1m": 120, "5m": 120, "15m": 96, "1h": 144, "4h": 120, "1d": 180, "1w": 104}
 OTHER_RETENTION = 60
+_GROUP = "SYMBOLS_GROUP_"
+
+
+@dataclass(frozen=True)
+class SymbolRules:
+    """What the environment says about symbols.
+
+    Attributes:
+        usual: what is chosen where nobody says otherwise, as in ``--symbols``.
+        groups: the symbols of each named group.
+        extra: symbols that join whatever a group, ``auto`` or ``all`` chooses.
+        exclude: symbols that are never chosen, whoever names them.
+        top: top N of each rule of ``auto``.
+    """
+
+    usual: str = "auto"
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    extra: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    top: int = 50
+
+    def group(self, word: str) -> str | None:
+        """Name of the group that a word means: the name itself, or a name in capitals written small."""
+        return next((name for name in self.groups if word in (name, name.lower())), None)
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,7 @@ class Settings:
     closed_only: bool = False
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
     retention: Mapping[str, int] = field(default_factory=lambda: RETENTION)
+    symbol_rules: SymbolRules = field(default_factory=SymbolRules)
 
     def __post_init__(self) -> None:
         symbols_of(self.symbols)
@@ -120,13 +145,63 @@ def parse_as_of(text: str | None) -> datetime:
         raise UsageError(f"--as-of {text!r} is not an ISO 8601 time such as 2026-01-18T14:00:00+00:00") from error
 
 
-def symbols_of(text: str) -> Sequence[str] | None:
-    """The symbols of a comma list; None for the words ``auto`` and ``all``. Raises UsageError for a broken list."""
+def symbols_of(text: str) -> list[str]:
+    """The symbols, groups and words of a comma list. Raises UsageError where there is none, or one has a NUL."""
     names = items(text)
-    if names in (["auto"], ["all"]):
-        return None
-    if {"auto", "all"} & set(names):
-        raise UsageError(f"--symbols {text!r} mixes symbols with a word for many: give SYMBOL,SYMBOL, auto or all")
     if not names or any("\0" in name for name in names):
-        raise UsageError(f"--symbols {text!r} names no symbol: give SYMBOL,SYMBOL, auto or all")
+        raise UsageError(f"--symbols {text!r} names no symbol: give SYMBOL,SYMBOL, auto, all, a group, or @FILE")
     return names
+
+
+def asked_symbols(text: str | None, rules: SymbolRules) -> str:
+    """The comma list that ``--symbols`` asks for, or else the environment; what a file lists stands for ``@FILE``.
+
+    A file has a symbol in each line, or several with commas; a ``#`` begins a comment.
+
+    Raises:
+        UsageError: a file cannot be read or names nothing, or the environment asks for a group that is not known.
+    """
+    if text is None:
+        for word in items(rules.usual):
+            if word not in ("auto", "all") and not rules.group(word):
+                raise _unknown("group in SYMBOLS_GROUPS", word, ["auto", "all", *rules.groups])
+        return rules.usual
+    names: list[str] = []
+    for name in items(text):
+        names += _listed(Path(name[1:])) if name.startswith("@") else [name]
+    return ",".join(names)
+
+
+def _listed(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UsageError(
+            f"--symbols @{file} cannot be read: {reason}; give a text file of symbols, one a line"
+        ) from error
+    names = items(",".join(line.partition("#")[0] for line in lines))
+    if not names:
+        raise UsageError(f"--symbols @{file} names no symbol: give a text file of symbols, one a line")
+    return names
+
+
+def parse_symbol_rules(environment: Mapping[str, str]) -> SymbolRules:
+    """The rules that environment variables give: SYMBOLS_GROUPS, SYMBOLS_GROUP_<name>, and so on.
+
+    Raises:
+        UsageError: a group is called ``auto`` or ``all``, or HIGH_PRIORITY_TOP_N is not a number of symbols.
+    """
+    groups = {name.removeprefix(_GROUP): items(value) for name, value in environment.items() if name.startswith(_GROUP)}
+    if reserved := {"auto", "all"} & {name.lower() for name in groups}:
+        raise UsageError(f"a group cannot be called {reserved.pop()}: give {_GROUP}<name> another name")
+    top = environment.get("HIGH_PRIORITY_TOP_N") or str(SymbolRules.top)
+    if not re.fullmatch(r"[0-9]{1,6}", top) or not int(top):
+        raise UsageError(f"HIGH_PRIORITY_TOP_N {top!r} is not a number of symbols, at least 1")
+    return SymbolRules(
+        usual=environment.get("SYMBOLS_GROUPS") or SymbolRules.usual,
+        groups=groups,
+        extra=items(environment.get("SYMBOLS_EXTRA")),
+        exclude=items(environment.get("SYMBOLS_EXCLUDE")),
+        top=int(top),
+    )

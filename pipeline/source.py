@@ -227,6 +227,21 @@ class Source:
             for symbol, rules in zip(found["symbol"].to_pylist(), found["rules"].to_pylist(), strict=True)
         }
 
+    def symbols(self, exchange: str, intervals: Sequence[Interval], as_of: datetime, lookback: int) -> list[str]:
+        """Every symbol with a candle in the window of one of the intervals. One statement. Raises SourceError."""
+        windows = [
+            render(
+                statement("source/symbols"),
+                relation=identifier(self._candle_relation(interval)[0].name),
+                exchange=literal(exchange),
+                after=_moment(_before(as_of, interval.length, 2 * lookback)),
+                until=_moment(as_of),
+            )
+            for interval in intervals
+        ]
+        found = self._read(join(windows, "\nUNION\n"), intervals[0].candles)
+        return sorted(found["symbol"].to_pylist())
+
     def metrics_form(self, interval: Interval) -> MetricsForm | None:
         """Which of the three forms the source has for an interval's metrics; None: there are none, as for 1m."""
         five_minutes = timedelta(minutes=5)

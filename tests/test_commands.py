@@ -33,7 +33,7 @@ FILES = ("--sqlite", "result.db", "--duckdb", "work.duckdb")
 ASKED = ("--symbols", "AAAUSDT,N60USDT", "--intervals", "5m,1w", "--as-of", AS_OF)
 FEW = ("--indicators", "base_data,macd")
 BASE = INDICATORS["base_data"].table
-COMMANDS = ("run", "demo", "init-db", "indicators", "doctor")
+COMMANDS = ("run", "demo", "init-db", "indicators", "symbols", "doctor")
 
 
 @pytest.fixture(scope="session")

@@ -274,11 +274,6 @@ def test_a_moment_that_has_no_utc_is_refused_and_no_crash(text: str) -> None:
         parse_as_of(text)
 
 
-@pytest.mark.parametrize("text", ["auto", "all"])
-def test_auto_and_all_name_no_symbol(text: str) -> None:
-    assert symbols_of(text) is None
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -286,6 +281,7 @@ def test_auto_and_all_name_no_symbol(text: str) -> None:
         (" BTCUSDT ,ETHUSDT,,BTCUSDT", ["BTCUSDT", "ETHUSDT"]),
         ("it's,1000\"", ["it's", '1000"']),
         ("AUTO", ["AUTO"]),
+        ("auto,majors,SOLUSDT", ["auto", "majors", "SOLUSDT"]),
     ],
 )
 def test_symbols_of_a_list(text: str, expected: list[str]) -> None:
@@ -294,5 +290,5 @@ def test_symbols_of_a_list(text: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", ",", "BTC\0USDT", "BTCUSDT,\0"])
 def test_a_list_without_symbols_or_with_a_nul_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="names no symbol: give SYMBOL,SYMBOL, auto or all"):
+    with pytest.raises(UsageError, match="names no symbol: give SYMBOL,SYMBOL, auto, all, a group"):
         symbols_of(text)

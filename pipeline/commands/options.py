@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.settings import SymbolRules
 
 SourceUrl = Annotated[
     str | None, typer.Option("--source", envvar="DATABASE_URL", show_envvar=True, help="PostgreSQL or TimescaleDB URL.")
@@ -17,7 +20,14 @@ SqlitePath = Annotated[
     Path, typer.Option("--sqlite", envvar="INDICATOR_SQLITE_PATH", help="Result database.", show_default=True)
 ]
 DuckdbPath = Annotated[Path, typer.Option("--duckdb", envvar="CANDLEMILL_DUCKDB", help="Work file for analysts.")]
-Symbols = Annotated[str, typer.Option("--symbols", envvar="TEST_SYMBOLS", help="SYMBOL,SYMBOL, or auto, or all.")]
+Symbols = Annotated[
+    str | None,
+    typer.Option(
+        "--symbols",
+        envvar="TEST_SYMBOLS",
+        help="Symbols, groups, auto, all, or @FILE. Default: SYMBOLS_GROUPS, else auto.",
+    ),
+]
 Intervals = Annotated[
     str | None, typer.Option("--intervals", envvar="INTERVALS", help="Such as 5m,1h. Default: 1m to 1w, seven of them.")
 ]
@@ -34,6 +44,7 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", envvar="MAX_WORKERS", min=1, help="Threads of the computation. Default: the CPUs."),
 ]
+ArchivePaths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, .zip or .csv, or folders of them.")]
 Exchange = Annotated[str, typer.Option("--exchange", help="Exchange of the candles.")]
 ClosedOnly = Annotated[bool, typer.Option("--closed-only", help="Leave forming bars out.")]
 Retention = Annotated[
@@ -64,6 +75,14 @@ def set_up_log(level: str, as_json: bool, quiet: bool) -> None:
     if level not in logs.LEVELS:
         raise UsageError(f"--log-level {level!r} is not one of {', '.join(logs.LEVELS)}")
     logs.set_up(level, as_json, quiet)
+
+
+def symbol_choice(asked: str | None) -> tuple[str, SymbolRules]:
+    """What ``--symbols`` asks for, with files read, and the rules of the environment. Raises UsageError."""
+    from pipeline.settings import asked_symbols, parse_symbol_rules
+
+    rules = parse_symbol_rules(os.environ)
+    return asked_symbols(asked, rules), rules
 
 
 def cpus() -> int:

@@ -35,7 +35,7 @@ def run(
     source: options.SourceUrl = None,
     sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
     duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
-    symbols: options.Symbols = "auto",
+    symbols: options.Symbols = None,
     intervals: options.Intervals = None,
     indicators: options.Indicators = None,
     without: options.Disabled = None,
@@ -61,11 +61,12 @@ def run(
     options.set_up_log(log_level, log_json, quiet)
     if not source:
         raise UsageError("no source: give --source URL, set DATABASE_URL, or try `candlemill demo`")
+    asked, rules = options.symbol_choice(symbols)
     settings = Settings(
         source=source,
         sqlite=sqlite,
         duckdb=duckdb,
-        symbols=symbols,
+        symbols=asked,
         intervals=parse_intervals(intervals),
         indicators=parse_indicators(indicators, without, mode),
         as_of=parse_as_of(as_of),
@@ -75,6 +76,7 @@ def run(
         closed_only=closed_only,
         lock_timeout=lock_timeout,
         retention=parse_retention(retention),
+        symbol_rules=rules,
     )
     _perform(settings, memray, as_json, quiet)
 
@@ -82,7 +84,7 @@ def run(
 def demo(
     sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
     duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
-    symbols: options.Symbols = "auto",
+    symbols: options.Symbols = None,
     intervals: options.Intervals = None,
     indicators: options.Indicators = None,
     without: options.Disabled = None,
@@ -105,6 +107,7 @@ def demo(
     from pipeline.schema import init_db
 
     options.set_up_log(log_level, log_json, quiet)
+    asked, rules = options.symbol_choice(symbols)
     log.info("starting the embedded PostgreSQL in %s", data)
     with embedded_postgres(data) as url:
         now = current_minute()
@@ -112,12 +115,13 @@ def demo(
             source=url,
             sqlite=sqlite,
             duckdb=duckdb,
-            symbols=symbols,
+            symbols=asked,
             intervals=parse_intervals(intervals),
             indicators=parse_indicators(indicators, without, mode),
             as_of=now,
             lookback=lookback,
             workers=workers or options.cpus(),
+            symbol_rules=rules,
         )
         init_db(url)
         log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())

@@ -1,0 +1,105 @@
+"""``ingest``: archives of other places into the source database."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.commands import options
+from pipeline.errors import Exit, NoCandlesError, UsageError
+from pipeline.settings import DEFAULT_EXCHANGE
+
+if TYPE_CHECKING:
+    from pipeline.ingest.report import FileReport, Report, SeriesReport
+
+app = typer.Typer(help="Load downloaded archives into the source database.")
+
+
+@app.callback()
+def _group() -> None: ...
+
+
+@app.command("binance-vision")
+def binance_vision(
+    paths: options.ArchivePaths,
+    source: options.SourceUrl = None,
+    exchange: Annotated[str, typer.Option("--exchange", help="Exchange to file the rows under.")] = DEFAULT_EXCHANGE,
+    as_json: options.AsJson = False,
+    log_level: options.LogLevel = "info",
+    log_json: options.LogJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Load klines and metrics archives of Binance (data.binance.vision); a schema that is missing is created.
+
+    Loading again changes nothing. Bad lines are left out and reported. Exits with 2 where a file could not be loaded
+    (the others are), with 3 where the database fails, with 5 where there was nothing to load.
+
+    Example: candlemill ingest binance-vision ~/downloads
+    """
+    from pipeline.ingest.archives import find
+    from pipeline.ingest.load import ingest
+    from pipeline.progress import count_bar
+
+    options.set_up_log(log_level, log_json, quiet)
+    if not source:
+        raise UsageError("no database: give --source URL or set DATABASE_URL")
+    files = find(paths)
+    with count_bar(len(files), quiet) as progress:
+        report = ingest(source, files, exchange, progress)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), ensure_ascii=False))
+    else:
+        _show(report)
+    if report.of_state("failed"):
+        raise typer.Exit(Exit.USAGE)
+    if not report.series:
+        raise NoCandlesError("nothing was loaded: the reasons are listed above")
+
+
+def _show(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline.ingest.report import COUNTS
+
+    if report.series:
+        table = Table("symbol", "what", "files", "first", "last", box=None, header_style="bold")
+        for name in (*COUNTS, "missing"):
+            table.add_column(name, justify="right")
+        for series in report.series:
+            span = [f"{moment:%Y-%m-%d %H:%M}" for moment in (series.first, series.last)]
+            counts = [*(series.total(name) for name in COUNTS), series.missing]
+            table.add_row(series.symbol, series.what, str(len(series.files)), *span, *map(str, counts))
+        Console(width=None if sys.stdout.isatty() else 200).print(table)
+    for line in _remarks(report):
+        typer.echo(line)
+
+
+def _remarks(report: Report) -> list[str]:
+    found = [line for series in report.series for line in _gap_lines(series)]
+    for file in report.files:
+        found += _reject_lines(file)
+    for state in ("skipped", "failed"):
+        found += [f"{state} {file.file}: {file.reason}" for file in report.of_state(state)]
+    return found
+
+
+def _gap_lines(series: SeriesReport) -> list[str]:
+    from pipeline.ingest.report import EXAMPLES
+
+    told = [
+        f"missing {series.symbol} {series.what}: {gap.missing} from {gap.first:%Y-%m-%d %H:%M} "
+        f"to {gap.last:%Y-%m-%d %H:%M}"
+        for gap in series.gaps[:EXAMPLES]
+    ]
+    more = len(series.gaps) - len(told)
+    return told + [f"missing {series.symbol} {series.what}: {more} more gaps"] * bool(more)
+
+
+def _reject_lines(file: FileReport) -> list[str]:
+    told = [f"rejected {file.file}:{bad.line}: {bad.reason}" for bad in file.rejects]
+    more = file.rejected - len(told)
+    return told + [f"rejected {file.file}: {more} more lines"] * bool(more)

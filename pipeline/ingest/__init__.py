@@ -1,0 +1,1 @@
+"""Archives of other places into the source database: finding, parsing, loading, reporting."""

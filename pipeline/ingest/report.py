@@ -1,0 +1,154 @@
+"""What an ingest did: of each file, and of each series that the files are pieces of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipeline.ingest.layouts import Reject
+
+#: Rejected lines of a file and gaps of a series that are told one by one; all are counted.
+EXAMPLES = 5
+
+
+@dataclass
+class FileReport:
+    """One .csv file, alone or in a zip. ``reason`` says why it was skipped or failed; the database then has none of it.
+
+    ``rows`` are the good lines: each was inserted, updated a row with other values, or changed nothing.
+    """
+
+    file: str
+    state: Literal["loaded", "skipped", "failed"]
+    reason: str | None = None
+    symbol: str | None = None
+    what: str | None = None
+    table: str | None = None
+    rows: int = 0
+    inserted: int = 0
+    updated: int = 0
+    rejected: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def unchanged(self) -> int:
+        """Good lines that the database had already, or that a later line of the file repeats."""
+        return self.rows - self.inserted - self.updated
+
+    def reject(self, line: Reject) -> None:
+        """Count a bad line."""
+        self.rejected += 1
+        if len(self.rejects) < EXAMPLES:
+            self.rejects.append(line)
+
+    def see(self, moment: datetime) -> None:
+        """Count a good line."""
+        self.rows += 1
+        self.first = min(self.first or moment, moment)
+        self.last = max(self.last or moment, moment)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        shown = dict(vars(self)) | {"unchanged": self.unchanged, "rejects": [vars(line) for line in self.rejects]}
+        return shown | {"first": _iso(self.first), "last": _iso(self.last)}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Bars in a row that a series lacks: the first and the last of them, and how many."""
+
+    first: datetime
+    last: datetime
+    missing: int
+
+
+@dataclass
+class SeriesReport:
+    """The loaded files of one symbol and table. Gaps are what the table lacks between their first and last bars."""
+
+    symbol: str
+    what: str
+    table: str
+    files: list[FileReport]
+    gaps: list[Gap] = field(default_factory=list)
+
+    @property
+    def first(self) -> datetime:
+        """The oldest bar of the files."""
+        return min(file.first for file in self.files if file.first)
+
+    @property
+    def last(self) -> datetime:
+        """The newest bar of the files."""
+        return max(file.last for file in self.files if file.last)
+
+    @property
+    def missing(self) -> int:
+        """Bars in all gaps."""
+        return sum(gap.missing for gap in self.gaps)
+
+    def total(self, name: str) -> int:
+        """A count of its files, added up."""
+        return sum(getattr(file, name) for file in self.files)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the files, for JSON."""
+        gaps = [{"first": _iso(g.first), "last": _iso(g.last), "missing": g.missing} for g in self.gaps[:EXAMPLES]]
+        return {
+            "symbol": self.symbol,
+            "what": self.what,
+            "table": self.table,
+            "files": len(self.files),
+            **{name: self.total(name) for name in COUNTS},
+            "first": _iso(self.first),
+            "last": _iso(self.last),
+            "missing": self.missing,
+            "gap_count": len(self.gaps),
+            "gaps": gaps,
+        }
+
+
+COUNTS = ("rows", "inserted", "updated", "unchanged", "rejected")
+
+
+@dataclass
+class Report:
+    """A whole ingest. ``created``: relations that were missing; ``derived``: rows written to coarser tables."""
+
+    exchange: str
+    created: list[str] = field(default_factory=list)
+    files: list[FileReport] = field(default_factory=list)
+    series: list[SeriesReport] = field(default_factory=list)
+    derived: dict[str, int] = field(default_factory=dict)
+
+    def of_state(self, state: str) -> list[FileReport]:
+        """The files that were ``loaded``, ``skipped`` or ``failed``."""
+        return [file for file in self.files if file.state == state]
+
+    def group(self) -> None:
+        """Put the loaded files together as series."""
+        series: dict[tuple[str, str], SeriesReport] = {}
+        for file in self.of_state("loaded"):
+            if file.symbol and file.what and file.table and file.rows:
+                key = file.symbol, file.what
+                series.setdefault(key, SeriesReport(*key, file.table, [])).files.append(file)
+        self.series = [series[key] for key in sorted(series)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {
+            "exchange": self.exchange,
+            "created": self.created,
+            "derived": self.derived,
+            "series": [one.as_json() for one in self.series],
+            "files": [file.as_json() for file in self.files],
+        }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

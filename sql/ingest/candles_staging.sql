@@ -1,0 +1,16 @@
+-- Where the klines of one file wait to be taken over (PostgreSQL).
+-- grain:   one row per line of the file
+-- The types are those of the candle tables, so that a value is rounded here already, and compares equal the next time.
+CREATE TEMP TABLE IF NOT EXISTS incoming_candles (
+    line BIGINT,
+    bucket_ts TIMESTAMPTZ,
+    open NUMERIC(38, 12),
+    high NUMERIC(38, 12),
+    low NUMERIC(38, 12),
+    close NUMERIC(38, 12),
+    volume NUMERIC(38, 12),
+    quote_volume NUMERIC(38, 12),
+    trade_count BIGINT,
+    taker_buy_volume NUMERIC(38, 12),
+    taker_buy_quote_volume NUMERIC(38, 12)
+) ON COMMIT DELETE ROWS

@@ -1,0 +1,23 @@
+-- What a series lacks between two of its bars (PostgreSQL).
+-- grain:   one row per gap, in the order of time
+-- columns: first, last (the bars that are missing, UTC), missing (how many)
+WITH bars AS (
+    SELECT at, lead(at) OVER (ORDER BY at) AS following
+    FROM (
+        SELECT {time} AS at
+        FROM market_data.{relation}
+        WHERE symbol = %(symbol)s AND {of_exchange}
+    ) AS series
+    WHERE at BETWEEN %(first)s AND %(last)s
+)
+
+SELECT
+    at + %(bucket)s::interval AS first,
+    following - %(bucket)s::interval AS last,
+    (
+        SELECT count(*)
+        FROM generate_series(at + %(bucket)s::interval, following - %(bucket)s::interval, %(bucket)s::interval)
+    ) AS missing
+FROM bars
+WHERE following > at + %(bucket)s::interval
+ORDER BY at

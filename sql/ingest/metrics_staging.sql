@@ -1,0 +1,13 @@
+-- Where the futures metrics of one file wait to be taken over (PostgreSQL).
+-- grain:   one row per line of the file
+-- NULL:    where the file has no value
+CREATE TEMP TABLE IF NOT EXISTS incoming_metrics (
+    line BIGINT,
+    create_time TIMESTAMPTZ,
+    sum_open_interest NUMERIC,
+    sum_open_interest_value NUMERIC,
+    count_toptrader_long_short_ratio NUMERIC,
+    sum_toptrader_long_short_ratio NUMERIC,
+    count_long_short_ratio NUMERIC,
+    sum_taker_long_short_vol_ratio NUMERIC
+) ON COMMIT DELETE ROWS
