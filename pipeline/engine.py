@@ -33,7 +33,7 @@ from pipeline.urls import redacted
 from pipeline.workfile import WorkFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from indicators.contract import Indicator
     from pipeline.intervals import Interval
@@ -68,32 +68,46 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         intervals=[interval.name for interval in settings.intervals],
         indicators=len(settings.indicators),
     )
-    with Sink(settings.sqlite, settings.lock_timeout) as sink, WorkFile(settings.duckdb, settings.workers) as work:
+    with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
-        results: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
-        seen: set[str] = set()
-        for loaded in read_ahead(
-            lambda interval: _read(source, settings, symbols, interval, record), settings.intervals
-        ):
-            progress(loaded.interval.name)
-            with timed(loaded.stage, "t_compute"):
-                for indicator, rows in _work(loaded, settings, work, record, seen).items():
-                    results[indicator].append(rows)
-            record.stages.append(loaded.stage)
-        _report_unseen(symbols, seen, settings, record)
-        record.symbols = len(seen)
-        finished = {indicator: pa.concat_tables(parts) for indicator, parts in results.items() if parts}
-        progress("write")
-        work.store(finished)
-        settled = work.settle()
-        with timed(record, "t_write"):
-            sink.write(finished, settings.keep, record, before_commit=settled.result)
-        progress("publish")
-        record.close()
-        work.publish(record)
+        incoming = read_ahead(lambda interval: _read(source, settings, symbols, interval, record), settings.intervals)
+        sink.warm_up()
+        with WorkFile(settings.duckdb, settings.workers, settings.exchange, record.intervals) as work:
+            _fill(settings, symbols, incoming, sink, work, record, progress)
     return record
+
+
+def _fill(
+    settings: Settings,
+    symbols: Sequence[str] | None,
+    incoming: Iterable[Loaded],
+    sink: Sink,
+    work: WorkFile,
+    record: Record,
+    progress: Callable[[str], None],
+) -> None:
+    """Compute what comes in, and write and publish the results."""
+    results: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
+    seen: set[str] = set()
+    for loaded in incoming:
+        progress(loaded.interval.name)
+        with timed(loaded.stage, "t_compute"):
+            for indicator, rows in _work(loaded, settings, work, record, seen).items():
+                results[indicator].append(rows)
+        record.stages.append(loaded.stage)
+    _report_unseen(symbols, seen, settings, record)
+    record.symbols = len(seen)
+    finished = {indicator: pa.concat_tables(parts) for indicator, parts in results.items() if parts}
+    progress("write")
+    work.store(finished)
+    settled = work.settle()
+    with timed(record, "t_write"):
+        sink.write(finished, settings.keep, record, before_commit=settled.result)
+    progress("publish")
+    record.close()
+    work.publish(record)
 
 
 def _read(
@@ -127,7 +141,7 @@ def _work(
     if not bars.panel.series:
         log.warning("%s: no candles in the window", name)
         return {}
-    work.load_bars(name, settings.exchange, bars)
+    work.load_bars(name, bars)
     metrics = None
     if loaded.metrics is not None:
         pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 def read_ahead(read: Callable[[Key], Item], keys: Iterable[Key]) -> Iterator[Item]:
     """The items of the keys in order; each is read while the one before it is used, and no other at the same time.
 
-    An error, of a key or while reading, surfaces where its item would.
+    The first one is begun at once. An error, of a key or while reading, surfaces where its item would.
     """
     remaining = iter(keys)
 
@@ -26,10 +26,12 @@ def read_ahead(read: Callable[[Key], Item], keys: Iterable[Key]) -> Iterator[Ite
             return (read(key),)
         return None
 
-    coming = _begin(read_next)
-    while (item := coming.result()) is not None:
-        coming = _begin(read_next)
-        yield item[0]
+    def items(coming: Future[tuple[Item] | None]) -> Iterator[Item]:
+        while (item := coming.result()) is not None:
+            coming = _begin(read_next)
+            yield item[0]
+
+    return items(_begin(read_next))
 
 
 def _begin(work: Callable[[], Result]) -> Future[Result]:

@@ -67,6 +67,10 @@ class Sink:
             self._retried(lambda door: self._inspect(door, indicators))
         _probe_folder(self.path)
 
+    def warm_up(self) -> None:
+        """Load what writing needs, ahead of its time. Raises SinkError where the extension is missing or damaged."""
+        self._connected()
+
     def write(
         self,
         results: Mapping[Indicator, pa.Table],

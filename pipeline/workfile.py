@@ -26,10 +26,10 @@ from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
 from indicators.registry import INDICATORS
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
-from pipeline.statements import Sql, identifier, join, literal, statement
+from pipeline.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pipeline.panel import Pivot
     from pipeline.record import Record
@@ -45,8 +45,16 @@ SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "T
 class WorkFile:
     """The work file of one run; a context manager that removes everything unpublished."""
 
-    def __init__(self, path: Path, workers: int) -> None:
-        """Begin a work file that is to stand at ``path``. Raises SinkError where that cannot be."""
+    def __init__(self, path: Path, workers: int, exchange: str, intervals: Sequence[str]) -> None:
+        """Begin a work file that is to stand at ``path``. Raises SinkError where that cannot be.
+
+        Args:
+            path: where it is to stand in the end.
+            workers: threads of the whole run.
+            exchange: exchange of all bars.
+            intervals: names of the intervals that can come.
+        """
+        self._exchange = exchange
         # The file itself: a link to it stays a link.
         self.path = path = path.resolve()
         if path.is_dir():
@@ -63,13 +71,17 @@ class WorkFile:
             # One of the workers is the computation in NumPy, which goes on at the same time.
             self._door = open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill")
             self._refuse_foreign()
-            self._lay_out()
+            self._lay_out(intervals)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def _lay_out(self) -> None:
-        for table in ("candles", "futures_metrics", "runs", "catalog"):
+    def _lay_out(self, intervals: Sequence[str]) -> None:
+        names = join([literal(name) for name in intervals])
+        candles, metrics = statement("workfile/candles"), statement("workfile/futures_metrics")
+        self._door.execute(render(candles, exchange=literal(self._exchange), intervals=names))
+        self._door.execute(render(metrics, intervals=names))
+        for table in ("runs", "catalog"):
             self._door.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
             self._door.execute(_create(declared))
@@ -92,11 +104,11 @@ class WorkFile:
         self._door.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def load_bars(self, interval: str, exchange: str, pivot: Pivot) -> None:
+    def load_bars(self, interval: str, pivot: Pivot) -> None:
         """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
         self._door.register("bars", pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], SQL_BARS)))
         self._door.execute("SET VARIABLE interval = $interval", {"interval": interval})
-        constants = Sql(f'{literal(exchange)} AS exchange, {literal(interval)} AS "interval"')
+        constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
         self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, n, rn)"), pivot.ranked)
 
     def load_metrics(self, interval: str, pivot: Pivot) -> None:

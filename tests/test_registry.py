@@ -139,7 +139,7 @@ class Lab:
         chosen: Sequence[Indicator] = tuple(INDICATORS.values()),
     ) -> Outcome:
         bars = pivot_bars(candles, interval, as_of, LOOKBACK)
-        self.work.load_bars(interval, "exchange", bars)
+        self.work.load_bars(interval, bars)
         second = None
         if metrics is not None:
             pivot = pivot_metrics(metrics, interval, as_of, METRICS_ROWS, bars.panel.symbols)
@@ -167,7 +167,7 @@ def plain(row: Row) -> Row:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with WorkFile(tmp_path_factory.mktemp("lab") / "work.duckdb", 1) as work:
+    with WorkFile(tmp_path_factory.mktemp("lab") / "work.duckdb", 1, "exchange", list(INTERVALS)) as work:
         yield Lab(work)
 
 
