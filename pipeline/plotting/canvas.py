@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from cycler import cycler
+from matplotlib.font_manager import findfont, get_font
 
 from pipeline.errors import SinkError, UsageError
 
@@ -50,8 +51,12 @@ PALETTES = {
 }  # fmt: skip
 
 
-def draw(path: Path, theme: str | None, title: str, make: Callable[[Palette], Figure]) -> None:
-    """Write a picture in the format of the file's suffix; a page has both themes and follows its reader's.
+def draw(
+    path: Path, theme: str | None, title: str, make: Callable[[Palette], Figure], notes: Sequence[str] = ()
+) -> None:
+    """Write a picture in the format of the file's suffix.
+
+    A page has the picture in both themes and follows its reader's, unless one is asked for, and the notes below it.
 
     Raises UsageError for another suffix or theme, SinkError where the file cannot be written.
     """
@@ -60,7 +65,7 @@ def draw(path: Path, theme: str | None, title: str, make: Callable[[Palette], Fi
     if theme not in (None, *PALETTES):
         raise UsageError(f"--theme {theme!r} is not one of {', '.join(PALETTES)}")
     if path.suffix.lower() == ".html":
-        content = _page(title, {name: _rendered("svg", PALETTES[name], make) for name in PALETTES}, theme)
+        content = _page(title, {name: _rendered("svg", PALETTES[name], make) for name in PALETTES}, theme, notes)
     else:
         content = _rendered(path.suffix.lower()[1:], PALETTES[theme or "light"], make)
     try:
@@ -68,6 +73,12 @@ def draw(path: Path, theme: str | None, title: str, make: Callable[[Palette], Fi
         path.write_bytes(content)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def printable(text: str) -> str:
+    """The text with what the font cannot draw written as codes."""
+    drawn = get_font(findfont("DejaVu Sans")).get_charmap()
+    return "".join(c if ord(c) in drawn else c.encode("ascii", "backslashreplace").decode() for c in text)
 
 
 def from_zero(values: Sequence[float]) -> tuple[float, float]:
@@ -102,7 +113,7 @@ def _settings(palette: Palette) -> dict[RcKeyType, Any]:
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.prop_cycle": cycler(color=palette.lines),
+        "axes.prop_cycle": cycler(linestyle=["-", "--", ":"]) * cycler(color=palette.lines),
         "axes.formatter.useoffset": False,
         "grid.color": palette.grid,
         "grid.linewidth": 0.6,
@@ -117,10 +128,11 @@ def _settings(palette: Palette) -> dict[RcKeyType, Any]:
     }
 
 
-def _page(title: str, pictures: dict[str, bytes], theme: str | None) -> bytes:
+def _page(title: str, pictures: dict[str, bytes], theme: str | None, notes: Sequence[str]) -> bytes:
     """A page with the picture inside it, as wide as the window allows."""
+    below = "".join(f"<p>{escape(note)}</p>\n" for note in notes)
     urls = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in pictures.items()}
-    light, dark = (PALETTES[theme or name].background for name in ("light", "dark"))
+    light, dark = (PALETTES[theme or name] for name in ("light", "dark"))
     alternative = f'<source media="(prefers-color-scheme: dark)" srcset="{urls["dark"]}">' if theme is None else ""
     return f"""<!doctype html>
 <html lang="en">
@@ -130,13 +142,14 @@ def _page(title: str, pictures: dict[str, bytes], theme: str | None) -> bytes:
 <meta name="color-scheme" content="{theme or "light dark"}">
 <title>{escape(title)}</title>
 <style>
-body {{ margin: 0; background: {light} }}
-@media (prefers-color-scheme: dark) {{ body {{ background: {dark} }} }}
+body {{ margin: 0; background: {light.background}; color: {light.text} }}
+@media (prefers-color-scheme: dark) {{ body {{ background: {dark.background}; color: {dark.text} }} }}
 img {{ display: block; width: 100%; max-width: 1400px; height: auto; margin: 0 auto }}
+p {{ max-width: 1400px; margin: 0.3em auto; padding: 0 1em; font: 0.9em sans-serif }}
 </style>
 </head>
 <body>
 <picture>{alternative}<img src="{urls[theme or "light"]}" alt="{escape(title)}"></picture>
-</body>
+{below}</body>
 </html>
 """.encode()
