@@ -153,6 +153,13 @@ def test_prices_lie_over_the_candles_differences_and_other_units_below(work: Pat
     np.testing.assert_array_equal(rebuilt, lane.track.values)
 
 
+def test_a_column_that_repeats_the_bar_from_its_first_value_on_is_left_out(work: Path) -> None:
+    series = series_of(work, bars=400)
+    found = arranged(series, tracks(series, [INDICATORS["ema_gc"]]))
+    assert [track.column.name for track in found.overlays] == ["ema7", "ema25", "ema99"]
+    assert np.isnan(found.overlays[0].values[0])
+
+
 def test_lists_are_no_categories_and_no_price_is_zero(work: Path) -> None:
     series = series_of(work, bars=200)
     names = ("vpvr_profile", "candle_patterns", "smart_money_structure")

@@ -81,7 +81,8 @@ def arranged(series: Series, tracks: Sequence[Track]) -> Arrangement:
                 to_draw.lanes.append(Lane(track, texts))
             continue
         before = seen.setdefault(track.indicator.id, [*bar])
-        if any(np.array_equal(track.values, other, equal_nan=True) for other in before):
+        known = np.isfinite(track.values)
+        if any(np.array_equal(track.values[known], other[known]) for other in before):
             continue
         before.append(track.values)
         # A price of 0 says that there is none.
