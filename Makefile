@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo test bench bench-full lint format typecheck docs clean
+.PHONY: help setup run demo test bench bench-full profile flamegraph memray lint format typecheck docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,15 @@ bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 bench-full: $(READY) ## all scales and states and the growth, into docs/performance.md (some 20 minutes)
 	@$(BIN)/python -m bench 4x2 30x7 200x7 600x7 --filled --scaling --json bench-full.json
 	@$(BIN)/python -m bench --report docs/performance.md bench-full.json
+
+profile: $(READY) ## cProfile of a whole run: top functions of reading, computing, writing, publishing
+	@$(BIN)/python -m bench.profiling cprofile
+
+flamegraph: $(READY) ## py-spy's flame graph of a whole run
+	@$(BIN)/python -m bench.profiling flamegraph
+
+memray: $(READY) ## memory over a whole run, and who allocates it
+	@$(BIN)/python -m bench.profiling memray
 
 lint: $(READY) ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.commands import catalogue, ingest, run, setup, symbols
+from pipeline.commands import catalogue, ingest, plot, run, runs, setup, symbols
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -43,6 +43,8 @@ def _common(
 
 app.command()(run.run)
 app.command()(run.demo)
+app.command()(runs.runs)
+app.command()(plot.plot)
 app.command("init-db")(setup.init_db)
 app.command("indicators")(catalogue.indicators)
 app.command()(symbols.symbols)

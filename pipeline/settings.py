@@ -48,6 +48,8 @@ class SymbolRules:
     def group(self, word: str) -> str | None:
         """Name of the group that a word means: the name itself, or a name in capitals written small."""
         return next((name for name in self.groups if word in (name, name.lower())), None)
+#: Names that an error lists.
+_LISTED = 40
 
 
 @dataclass(frozen=True)
@@ -84,26 +86,34 @@ def items(text: str | None) -> list[str]:
     return list(dict.fromkeys(item.strip() for item in (text or "").split(",") if item.strip()))
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-    return UsageError(f"unknown {what} {name!r}: {hint}")
+def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is not among the known ones, with the one that was probably meant."""
+    names = list(known)
+    lower = {candidate.lower(): candidate for candidate in reversed(names)}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    if close:
+        return UsageError(f"unknown {what} {name!r}: did you mean {lower[close[0]]!r}?")
+    more = ", …" if len(names) > _LISTED else ""
+    return UsageError(f"unknown {what} {name!r}: known are {', '.join(names[:_LISTED])}{more}")
+
+
+def parse_interval(name: str) -> Interval:
+    """The interval of a name such as ``5m``."""
+    if name not in INTERVALS:
+        raise unknown("interval", name, INTERVALS)
+    return INTERVALS[name]
 
 
 def parse_intervals(text: str | None) -> tuple[Interval, ...]:
     """Intervals of a comma list; empty: the seven usual ones."""
-    names = items(text) or list(DEFAULT_INTERVALS)
-    for name in names:
-        if name not in INTERVALS:
-            raise _unknown("interval", name, INTERVALS)
-    return tuple(INTERVALS[name] for name in names)
+    return tuple(parse_interval(name) for name in items(text) or DEFAULT_INTERVALS)
 
 
 def _by_name(name: str, known: Mapping[str, Indicator]) -> Indicator:
     for declared in known.values():
         if name in (declared.id, declared.table, declared.table.removesuffix(".py")):
             return declared
-    raise _unknown("indicator", name, known)
+    raise unknown("indicator", name, known)
 
 
 def parse_indicators(
@@ -114,7 +124,7 @@ def parse_indicators(
 ) -> tuple[Indicator, ...]:
     """Indicators of comma lists of ids or table names, in catalogue order, of one mode or of all."""
     if mode not in ("all", "batch", "incremental"):
-        raise _unknown("mode", mode, ("all", "batch", "incremental"))
+        raise unknown("mode", mode, ("all", "batch", "incremental"))
     wanted = {_by_name(name, known).id for name in items(enabled)} or set(known)
     wanted -= {_by_name(name, known).id for name in items(disabled)}
     chosen = tuple(i for i in known.values() if i.id in wanted and mode in ("all", i.mode))

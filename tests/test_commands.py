@@ -33,7 +33,7 @@ FILES = ("--sqlite", "result.db", "--duckdb", "work.duckdb")
 ASKED = ("--symbols", "AAAUSDT,N60USDT", "--intervals", "5m,1w", "--as-of", AS_OF)
 FEW = ("--indicators", "base_data,macd")
 BASE = INDICATORS["base_data"].table
-COMMANDS = ("run", "demo", "init-db", "indicators", "symbols", "doctor")
+COMMANDS = ("run", "demo", "runs", "plot", "init-db", "indicators", "symbols", "doctor")
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,7 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     ran = candlemill(command, "--help")
     assert ran.code == 0
     usage, description = ran.out.splitlines()[0], ran.out.splitlines()[2]
-    assert usage == f"Usage: candlemill {command} [OPTIONS]"
+    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( \[[a-z]+\])?", usage)
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out or command == "doctor"
     for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
@@ -228,7 +228,7 @@ def test_log_json_is_a_log_of_objects_with_times_in_utc(url: str, candlemill: Ca
         assert abs((datetime.now(UTC) - time).total_seconds()) < 600
 
 
-def test_memray_captures_a_file_that_memray_reads(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+def test_memray_captures_a_file_and_reports_beside_it(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
     ran = candlemill("run", "--source", url, *ASKED, *FEW, *FILES, "--memray", "deep/capture.bin")
     assert ran.code == 0, ran.err
     assert "memory captured in deep/capture.bin" in ran.err
@@ -236,6 +236,13 @@ def test_memray_captures_a_file_that_memray_reads(url: str, candlemill: Callable
     with memray.FileReader(tmp_path / "deep" / "capture.bin") as reader:
         assert reader.metadata.total_allocations > 1000
         assert max(snapshot.rss for snapshot in reader.get_memory_snapshots()) > 2**25
+    page, listing, picture = (tmp_path / "deep" / f"capture.bin.{form}" for form in ("html", "txt", "png"))
+    for file in (page, listing, picture):
+        assert f": deep/{file.name}" in ran.err
+    # Places in the code of this program, told by memray's own reporters.
+    assert "pipeline/workfile.py" in page.read_text()
+    assert re.search(r"largest allocating locations.*\n(.*\n)*.*pipeline/\w+\.py:\d+ -> ", listing.read_text())
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 # -- the other commands

@@ -60,6 +60,12 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else there.")
 ]
 Memray = Annotated[Path | None, typer.Option("--memray", help="Capture allocations and memory into this file.")]
+PlotFile = Annotated[
+    Path | None, typer.Option("--plot", help="Draw times and memory over the runs: a .png, .svg or .html file.")
+]
+ThemeOption = Annotated[
+    str | None, typer.Option("--theme", help="light or dark. Default: light; in .html what the reader prefers.")
+]
 LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
 LogJson = Annotated[bool, typer.Option("--log-json", help="Log as JSON objects.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Log errors only, and show no progress.")]

@@ -24,8 +24,7 @@ from pipeline.settings import (
 )
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
+    from pipeline.memory import Capture
     from pipeline.record import Record
 
 log = logging.getLogger("candlemill")
@@ -134,23 +133,22 @@ def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool
     from pipeline.progress import stage_bar
 
     stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
-    with _captured(memray), stage_bar(stages, quiet) as progress:
-        record = run_engine(settings, progress)
-    if memray:
-        log.info("memory captured in %s: read it with `python -m memray flamegraph %s`", memray, memray)
+    capture = _capture(memray)
+    with capture or nullcontext(), stage_bar(stages, quiet) as progress:
+        record = run_engine(settings, capture.marking(progress) if capture else progress)
+    if capture:
+        log.info("memory captured in %s", memray)
+        for what, file in capture.report():
+            log.info("%s: %s", what, file)
     log.info("%s", record.summary())
     if as_json:
         typer.echo(json.dumps(record.as_json(), ensure_ascii=False))
     return record
 
 
-def _captured(memray: Path | None) -> AbstractContextManager[object]:
-    if memray is None:
-        return nullcontext()
-    from memray import FileDestination, Tracker
+def _capture(file: Path | None) -> Capture | None:
+    if file is None:
+        return None
+    from pipeline.memory import Capture
 
-    try:
-        memray.parent.mkdir(parents=True, exist_ok=True)
-        return Tracker(destination=FileDestination(memray, overwrite=True))
-    except OSError as error:
-        raise UsageError(f"--memray {memray} cannot be written: {error.strerror}") from error
+    return Capture(file)

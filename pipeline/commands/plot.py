@@ -1,0 +1,82 @@
+"""``plot``: pictures of a market, or of a run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands import options
+from pipeline.errors import UsageError
+
+_FOLDER = Path("data/plots")
+
+
+def plot(
+    symbol: Annotated[str | None, typer.Argument(help="What to draw, such as BTCUSDT; not with --run.")] = None,
+    interval: Annotated[str, typer.Option("--interval", help="Such as 1h.")] = "1h",
+    indicators: Annotated[
+        str, typer.Option("--indicators", help="Ids or table names to draw, as a comma list.")
+    ] = "bollinger,macd",
+    bars: Annotated[int, typer.Option("--bars", min=1, help="Bars to draw, the newest.")] = 120,
+    run: Annotated[bool, typer.Option("--run", help="Draw a run's time and memory instead, the newest run's.")] = False,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="That run; the first characters will do.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="A .png, .svg or .html file. Default: a .png in data/plots.")
+    ] = None,
+    theme: options.ThemeOption = None,
+    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
+) -> None:
+    """Draw a symbol's candles with indicators, or a run's timing and memory, to PNG, SVG or HTML.
+
+    Example: candlemill plot BTCUSDT --interval 1h --indicators bollinger,macd --output btc.html
+    """
+    if (symbol is not None) == (run or run_id is not None):
+        raise UsageError("give a symbol to draw, or --run for a run: one of the two")
+    if symbol is None:
+        _draw_run(duckdb, run_id, output or _FOLDER / "run.png", theme)
+    else:
+        name = re.sub(r"[^\w.-]", "_", f"{symbol}-{interval}.png")
+        _draw_market(duckdb, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
+
+
+def _draw_market(
+    duckdb: Path, symbol: str, interval: str, indicators: str, bars: int, output: Path, theme: str | None
+) -> None:
+    from pipeline.plotting.arrange import arranged
+    from pipeline.plotting.candles import Chart
+    from pipeline.plotting.canvas import draw
+    from pipeline.plotting.history import read_series, tracks
+    from pipeline.published import published
+    from pipeline.settings import parse_indicators, parse_interval
+
+    chosen = parse_indicators(indicators)
+    with published(duckdb) as door:
+        series = read_series(door, symbol, parse_interval(interval), bars)
+    arrangement = arranged(series, tracks(series, chosen))
+    keys = [lane.key for lane in arrangement.lanes]
+    title = f"{symbol} {interval}"
+    draw(output, theme, title, lambda palette: Chart(series, arrangement, palette).figure(), keys)
+    for key in keys:
+        typer.echo(key, err=True)
+    for name in arrangement.empty:
+        typer.echo(f"{name} has no value at the drawn bars", err=True)
+    typer.echo(f"drawn in {output}", err=True)
+
+
+def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None) -> None:
+    from pipeline.plotting.canvas import draw
+    from pipeline.plotting.run import stages
+    from pipeline.published import published, run_records
+
+    with published(duckdb) as door:
+        records = run_records(door)
+    found = [place for place, record in enumerate(records) if record["run_id"].startswith(run_id or "")]
+    if not found:
+        raise UsageError(f"no run {run_id!r} in {duckdb}: `candlemill runs` lists them")
+    # Up to the run that was asked for: it is seen against those before it.
+    upto = records[: found[-1] + 1]
+    draw(output, theme, f"Run {upto[-1]['run_id']}", lambda palette: stages(upto, palette))
+    typer.echo(f"drawn in {output}", err=True)

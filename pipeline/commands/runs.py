@@ -1,0 +1,66 @@
+"""``runs``: the history of runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.commands import options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Figures of a record as the table shows them, under their names in the record.
+_COUNTERS = ("symbols", "indicators", "rows", "pg_queries", "sqlite_commits", "sqlite_rows_pruned", "peak_rss_mb")
+_SECONDS = ("total", "t_read", "t_compute", "t_write")
+
+
+def runs(
+    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
+    last: Annotated[int | None, typer.Option("--last", min=1, help="Only so many, the newest. Default: all.")] = None,
+    as_json: options.AsJson = False,
+    plot: options.PlotFile = None,
+    theme: options.ThemeOption = None,
+) -> None:
+    """List the runs so far, the newest last: durations in seconds, counters, peak memory.
+
+    Example: candlemill runs --last 20 --plot data/runs.svg
+    """
+    from pipeline.published import published, run_records
+
+    with published(duckdb) as door:
+        records = run_records(door, last)
+    if plot:
+        from pipeline.plotting.canvas import draw
+        from pipeline.plotting.trend import trend
+
+        draw(plot, theme, "Runs of candlemill", lambda palette: trend(records, palette))
+        typer.echo(f"drawn in {plot}", err=True)
+    if as_json:
+        typer.echo(json.dumps(records, ensure_ascii=False))
+    else:
+        _print(records)
+
+
+def _print(records: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("started", "run", "intervals", box=None, header_style="bold")
+    for heading in (*_SECONDS, *_COUNTERS, "pg_mb", "skipped", "errors"):
+        table.add_column(heading, justify="right")
+    for record in records:
+        table.add_row(
+            record["started_at"][:19],
+            record["run_id"][:8],
+            ",".join(record["intervals"]),
+            *(f"{record[name]:.2f}" for name in _SECONDS),
+            *(str(record[name]) for name in _COUNTERS),
+            f"{record['pg_bytes'] / 2**20:.1f}",
+            str(sum(record["skipped"].values())),
+            str(len(record["errors"])),
+        )
+    Console(width=None if sys.stdout.isatty() else 220).print(table)

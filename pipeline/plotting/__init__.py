@@ -1,0 +1,8 @@
+"""Pictures of markets and of runs. Needs matplotlib, the extra ``plot``."""
+
+from pipeline.errors import UsageError
+
+try:
+    import matplotlib  # noqa: F401 - looked for here, for all modules of the package
+except ModuleNotFoundError as error:
+    raise UsageError("drawing needs matplotlib, the extra candlemill[plot]: pip install matplotlib") from error

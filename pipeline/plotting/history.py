@@ -1,0 +1,143 @@
+"""What is drawn: a series of the work file, and its indicators at every drawn bar.
+
+The work file keeps of each indicator the newest value only. The value at an earlier bar is the value over the bars that
+end there, and the windows that end at each bar are series of a panel like any other: they take the way that the bars of
+a run take. A window begins where the file's bars begin, so an early one is shorter than what a run saw at its time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.compute import compute_interval
+from pipeline.errors import NoCandlesError
+from pipeline.intervals import INTERVALS, Interval
+from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.record import Record
+from pipeline.settings import unknown
+from pipeline.statements import statement
+from pipeline.workfile import WorkFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import duckdb
+
+    from indicators.contract import Array, Column, Indicator, Ints
+
+
+@dataclass(frozen=True)
+class Series:
+    """The bars and metrics of a symbol at an interval, oldest first, as the last run saw them."""
+
+    symbol: str
+    interval: Interval
+    as_of: datetime
+    candles: pa.Table
+    metrics: pa.Table
+    drawn: int
+
+    @property
+    def times(self) -> Ints:
+        """Starts of the drawn bars, microseconds since the epoch, shape (drawn,)."""
+        return _times(self.candles)[-self.drawn :]
+
+    def field(self, name: str) -> Array:
+        """A field of the drawn bars, float64 with NaN for NULL, shape (drawn,)."""
+        return self.candles[name].cast(pa.float64()).to_numpy()[-self.drawn :]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One column of an indicator at every drawn bar: float64 with NaN, or texts with None, shape (drawn,)."""
+
+    indicator: Indicator
+    column: Column
+    values: Array
+
+    @property
+    def name(self) -> str:
+        """Its name in a legend."""
+        return f"{self.indicator.id}.{self.column.name}"
+
+
+def read_series(door: duckdb.DuckDBPyConnection, symbol: str, interval: Interval, bars: int) -> Series:
+    """A series of the work file, of which the bars of the newest ``bars`` intervals of time are drawn.
+
+    Raises UsageError for a symbol that the file does not have, NoCandlesError where it has no bars at the interval.
+    """
+    named = {"symbol": symbol, "interval": interval.name}
+    candles = door.execute(statement("history/bars"), named).to_arrow_table()
+    if not candles.num_rows:
+        raise _missing(door, symbol, interval)
+    metrics = door.execute(statement("history/metrics"), named).to_arrow_table()
+    as_of = door.execute("SELECT max_by(as_of, started_at) AS as_of FROM runs").to_arrow_table()["as_of"][0].as_py()
+    times = _times(candles)
+    begin = times[-1] - bars * interval.length.total_seconds() * 1e6
+    return Series(symbol, interval, as_of, candles, metrics, int((times > begin).sum()))
+
+
+def _missing(door: duckdb.DuckDBPyConnection, symbol: str, interval: Interval) -> Exception:
+    found = door.execute('SELECT DISTINCT symbol, "interval" FROM candles ORDER BY symbol').fetchall()
+    there = {name for of, name in found if of == symbol}
+    if not there:
+        return unknown("symbol", symbol, list(dict.fromkeys(of for of, _ in found)))
+    others = ", ".join(name for name in INTERVALS if name in there)
+    return NoCandlesError(f"the last run read no {interval.name} candles of {symbol}: it read {others}")
+
+
+def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
+    """The columns of some indicators at every drawn bar, in their order, moments excepted.
+
+    Of the market as a whole the file knows nothing: a share in its totals has no value.
+    """
+    name, as_of = series.interval.name, series.as_of
+    bars = pivot_bars(_windows(series.candles, series.drawn), name, as_of, series.candles.num_rows)
+    windows = _windows(series.metrics, int((_times(series.metrics) >= series.times[0]).sum()))
+    metrics = pivot_metrics(windows, name, as_of, series.metrics.num_rows, _symbols(windows), {})
+    record = Record(as_of, "", [name], len(indicators))
+    with tempfile.TemporaryDirectory() as folder, WorkFile(Path(folder) / "history.duckdb", workers=1) as work:
+        work.load_bars(name, "", bars)
+        work.load_metrics(name, metrics)
+        found = compute_interval(indicators, bars.panel, metrics.panel, work, record)
+    return [
+        Track(indicator, column, _placed(rows, column, series.times))
+        for indicator, rows in found.items()
+        for column in indicator.columns
+        if column.kind != "time"
+    ]
+
+
+def _windows(rows: pa.Table, count: int) -> pa.Table:
+    """For each of the newest ``count`` rows all rows up to it, under a symbol of their own."""
+    lengths = np.arange(rows.num_rows - count, rows.num_rows) + 1
+    chosen = rows.take(np.concatenate([np.arange(0), *(np.arange(length) for length in lengths)]))
+    symbols = pa.array(np.repeat(lengths, lengths)).cast(pa.string())
+    return chosen.set_column(chosen.column_names.index("symbol"), "symbol", symbols)
+
+
+def _symbols(rows: pa.Table) -> list[str]:
+    found: list[str] = rows["symbol"].unique().to_pylist()
+    return found
+
+
+def _placed(rows: pa.Table, column: Column, times: Ints) -> Array:
+    """A result column at the drawn bars; a row whose time is no bar's is left out, a bar without a row has no value."""
+    placed = np.full(len(times), None, np.object_) if column.kind == "text" else np.full(len(times), np.nan)
+    places = {time: place for place, time in enumerate(times.tolist())}
+    for time, value in zip(_times(rows).tolist(), rows[column.name].to_pylist(), strict=True):
+        if value is not None and time in places:
+            placed[places[time]] = value
+    return placed
+
+
+def _times(rows: pa.Table) -> Ints:
+    times: Ints = rows["bucket_ts"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    return times
