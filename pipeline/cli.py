@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.commands import catalogue, run, setup
+from pipeline.commands import catalogue, query, run, setup
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ def _common(
 app.command()(run.run)
 app.command()(run.demo)
 app.command("init-db")(setup.init_db)
+app.command()(query.query)
 app.command("indicators")(catalogue.indicators)
 app.command()(setup.doctor)
 
