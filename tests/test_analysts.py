@@ -53,7 +53,7 @@ def test_the_python_of_the_page_works(work_file: Path) -> None:
 def test_bars_and_metrics_has_every_bar_once_and_the_metrics_of_its_time(work_file: Path) -> None:
     query = """
         SELECT (SELECT count(*) FROM candles), count(*), count(open_interest),
-            (SELECT count(m.open_interest) FROM futures_metrics AS m SEMI JOIN candles USING (symbol, "interval", bucket_ts))
+            (SELECT count(open_interest) FROM futures_metrics SEMI JOIN candles USING (symbol, "interval", bucket_ts))
         FROM bars_and_metrics
     """
     with closing(duckdb.connect(str(work_file), read_only=True)) as door:
