@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from pipeline.query import answer
 
@@ -60,3 +62,18 @@ def test_bars_and_metrics_has_every_bar_once_and_the_metrics_of_its_time(work_fi
         [(bars, rows, with_metrics, metrics)] = door.execute(query).fetchall()
     assert bars == rows
     assert metrics == with_metrics > 100
+
+
+def test_the_notebook_runs_from_top_to_bottom_and_is_stored_without_outputs(
+    work_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = nbformat.read(DOCS / "analysts.ipynb", as_version=4)
+    programs = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs for cell in programs)
+    monkeypatch.setenv("CANDLEMILL_DUCKDB", str(work_file))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    # Every cell shows something, and no table is empty.
+    shown = ["".join(str(output) for output in cell.outputs) for cell in programs]
+    assert all(shown)
+    assert not any("0 rows" in text for text in shown)
