@@ -70,7 +70,7 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     ran = candlemill(command, "--help")
     assert ran.code == 0
     usage, description = ran.out.splitlines()[0], ran.out.splitlines()[2]
-    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( [A-Z]+)?", usage)
+    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( \{{[A-Z]+\}})?", usage)
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out
     for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
