@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.commands import catalogue, ingest, plot, run, runs, setup, symbols
+from pipeline.commands import catalogue, ingest, plot, query, run, runs, setup, symbols
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -43,13 +43,14 @@ def _common(
 
 app.command()(run.run)
 app.command()(run.demo)
-app.command()(runs.runs)
+app.command()(query.query)
 app.command()(plot.plot)
-app.command("init-db")(setup.init_db)
+app.command()(runs.runs)
 app.command("indicators")(catalogue.indicators)
 app.command()(symbols.symbols)
-app.command()(setup.doctor)
 app.add_typer(ingest.app, name="ingest")
+app.command("init-db")(setup.init_db)
+app.command()(setup.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:

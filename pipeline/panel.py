@@ -46,10 +46,18 @@ def pivot_bars(table: pa.Table, interval: str, as_of: datetime, lookback: int) -
     return _pivot(_rows(table, BAR_FIELDS, _NEEDED), interval, as_of, lookback, "bar", {})
 
 
-def pivot_metrics(table: pa.Table, interval: str, as_of: datetime, rows: int, symbols: Sequence[str]) -> Pivot:
-    """Panel of futures metrics of some symbols, with the totals over all symbols of the table."""
+def pivot_metrics(
+    table: pa.Table,
+    interval: str,
+    as_of: datetime,
+    rows: int,
+    symbols: Sequence[str],
+    totals: Mapping[str, float] | None = None,
+) -> Pivot:
+    """Panel of futures metrics of some symbols, with the totals given, or else those over all symbols of the table."""
     found = _rows(table, METRIC_FIELDS, ())
-    totals = _market_totals(found, interval, as_of)
+    if totals is None:
+        totals = _market_totals(found, interval, as_of)
     chosen = np.isin(found.symbols, symbols)[found.code]
     return _pivot(found.only(chosen), interval, as_of, rows, "metrics row", totals)
 

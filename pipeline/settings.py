@@ -48,6 +48,8 @@ class SymbolRules:
     def group(self, word: str) -> str | None:
         """Name of the group that a word means: the name itself, or a name in capitals written small."""
         return next((name for name in self.groups if word in (name, name.lower())), None)
+
+
 #: Names that an error lists.
 _LISTED = 40
 
@@ -174,7 +176,7 @@ def asked_symbols(text: str | None, rules: SymbolRules) -> str:
     if text is None:
         for word in items(rules.usual):
             if word not in ("auto", "all") and not rules.group(word):
-                raise _unknown("group in SYMBOLS_GROUPS", word, ["auto", "all", *rules.groups])
+                raise unknown("group in SYMBOLS_GROUPS", word, ["auto", "all", *rules.groups])
         return rules.usual
     names: list[str] = []
     for name in items(text):

@@ -85,7 +85,7 @@ class WorkFile:
             self._door.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
             self._door.execute(_create(declared))
-        for view in ("latest_signals", "overview"):
+        for view in ("latest_signals", "overview", "bars_and_metrics"):
             self._door.execute(statement(f"views/{view}"))
         self._fill_catalog()
         # One transaction for all rows of the run: DuckDB then writes them straight into the file, without its log. On a

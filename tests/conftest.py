@@ -119,6 +119,17 @@ def golden_url(server: Server) -> Callable[[Path], str]:
     return load
 
 
+@pytest.fixture(scope="session")
+def work_file(golden_url: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Work file of a run of everything over a golden market. Tests only read it."""
+    folder = tmp_path_factory.mktemp("analysts")
+    case = goldens.HERE / "synth_core"
+    words = [str(CANDLEMILL), "run", "--source", golden_url(case), "--as-of", goldens.description(case)["as_of"]]
+    words += ["--symbols", "all", "--sqlite", "result.db", "--duckdb", "work.duckdb"]
+    subprocess.run(words, cwd=folder, capture_output=True, check=True)
+    return folder / "work.duckdb"
+
+
 @pytest.fixture
 def candlemill(tmp_path: Path) -> Callable[..., Ran]:
     """Runs the installed command in a folder of the test's own, without any configuration from outside."""

@@ -38,6 +38,8 @@ def doctor(
     """Check versions, the sqlite extension, the source, the result database, the work file and free disk.
 
     Exits with 2 where something is not well; each line says how to mend it.
+
+    Example: candlemill doctor --json
     """
     from pipeline.doctor import examine
 

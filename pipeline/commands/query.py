@@ -1,0 +1,71 @@
+"""``query``: SQL over the work file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands import options
+from pipeline.errors import Exit, UsageError
+
+TABLE_ROWS = 50
+
+
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="The query; @FILE reads it from a file, - from the input.")],
+    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: options.AsJson = False,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows into this Parquet file.")] = None,
+    rows: Annotated[
+        int, typer.Option("--rows", min=1, help="Rows of the printed table at most; the other forms have all.")
+    ] = TABLE_ROWS,
+    allow_files: Annotated[
+        bool, typer.Option("--allow-files", help="Let the query read and write other files, as you may yourself.")
+    ] = False,
+) -> None:
+    """Run SQL over the work file, which it cannot change, and print the rows. Times are in UTC.
+
+    Example: candlemill query 'SELECT symbol, price FROM overview LIMIT 5'
+    """
+    if as_csv + as_json + (parquet is not None) > 1:
+        raise UsageError("--csv, --json and --parquet are three forms of one result: give one of them")
+    text = _read(sql)
+    from pipeline import tabular
+    from pipeline.query import answer
+
+    try:
+        with answer(duckdb, text, allow_files) as found:
+            if parquet:
+                written = tabular.write_parquet(found, parquet)
+                typer.echo(f"{written} rows in {parquet}", err=True)
+            elif as_csv:
+                tabular.write_csv(found, sys.stdout)
+            elif as_json:
+                tabular.write_json(found, sys.stdout)
+            else:
+                hidden = tabular.print_table(found, sys.stdout, rows)
+                if hidden:
+                    typer.echo(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has had enough, as `head` has; nothing is left to say, not even at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.DONE) from None
+
+
+def _read(sql: str) -> str:
+    """The text of the query itself, of a file, or of standard input."""
+    if sql == "-":
+        return sys.stdin.read()
+    if not sql.startswith("@"):
+        return sql
+    try:
+        return Path(sql[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"the query {sql} cannot be read: {reason}") from error

@@ -1,0 +1,27 @@
+"""``doctor``: everything that a support question would ask first, each with how to mend it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.doctor.files import disks, result_database, work_file
+from pipeline.doctor.machine import environment, extension, versions
+from pipeline.doctor.source import source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.doctor.check import Check
+
+
+def examine(url: str | None, sqlite: Path, duckdb: Path) -> list[Check]:
+    """All checks, none of which writes anything or tells a secret."""
+    return [
+        versions(),
+        extension(),
+        environment(),
+        *source(url),
+        *result_database(sqlite),
+        work_file(duckdb),
+        *disks(sqlite, duckdb),
+    ]

@@ -1,0 +1,101 @@
+"""The result database, the work file, and the disks that they are on."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from indicators.registry import INDICATORS
+from pipeline.doctor.check import Check, attempt
+from pipeline.duck import open_duckdb
+from pipeline.errors import SinkError, one_line
+from pipeline.extension import load_sqlite
+from pipeline.resulttable import ATTACHED, native
+from pipeline.sink import Sink
+from pipeline.statements import Sql, literal, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Free space below which a run may not finish, whatever the files are.
+ENOUGH_MB = 500
+#: A run may write both files anew beside the present ones.
+_TIMES = 2
+
+
+def result_database(path: Path) -> Iterator[Check]:
+    """Whether results can be written, and whether what is there is sound."""
+
+    def writable() -> str:
+        with Sink(path, lock_timeout=0) as sink:
+            sink.check(list(INDICATORS.values()))
+        return f"{path} can be written" if path.exists() else f"{path} will be created"
+
+    first = attempt("result database", writable)
+    yield first
+    if first.ok and path.exists() and path.stat().st_size:
+        yield attempt("result database is sound", lambda: _sound(path))
+
+
+def _sound(path: Path) -> str:
+    with _attached(path) as door:
+        mode = str(native(door, Sql("PRAGMA journal_mode"))[0][0])
+        faults = [str(fault) for (fault,) in native(door, statement("doctor/quick_check"))]
+        tables = {name for (name,) in native(door, statement("doctor/table_names"))}
+    if faults != ["ok"]:
+        raise SinkError(f"{path} is damaged ({one_line(faults[0])}): restore it, or move it away and run again")
+    ours = len(tables & {declared.table for declared in INDICATORS.values()})
+    later = "" if mode == "wal" else " (a run switches it to wal, so that readers never wait)"
+    return f"{_mb(path)} MB, journal mode {mode}{later}, {ours} tables of ours, {len(tables) - ours} of others"
+
+
+@contextmanager
+def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_duckdb() as door:
+        load_sqlite(door)
+        door.execute(f"ATTACH {literal(str(path))} AS {ATTACHED} (TYPE sqlite, READ_ONLY)")
+        yield door
+
+
+def work_file(path: Path) -> Check:
+    """Whether the work file is one of ours and can be read."""
+
+    def look() -> str:
+        if path.is_dir():
+            raise SinkError(f"{path} is a directory: give a file with --duckdb")
+        if not path.exists():
+            return f"{path} will be created"
+        try:
+            with open_duckdb() as door:
+                door.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
+                [(runs, last)] = door.execute(statement("doctor/runs")).fetchall()
+                [(tags,)] = door.execute(statement("doctor/storage")).fetchall()
+        except duckdb.Error as error:
+            raise SinkError(
+                f"{path} cannot be read as a work file ({one_line(error)}): "
+                "close the program that writes to it, give another file with --duckdb, or move it away"
+            ) from error
+        return f"{_mb(path)} MB, storage version {tags}, the record of {runs} runs, the last by candlemill {last}"
+
+    return attempt("work file", look)
+
+
+def disks(sqlite: Path, duckdb_path: Path) -> Iterator[Check]:
+    """Whether there is room for the files in each of the places."""
+    places: dict[Path, list[Path]] = {}
+    for file in (sqlite, duckdb_path):
+        places.setdefault(file.resolve().parent, []).append(file)
+    for folder, files in sorted(places.items()):
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        free = shutil.disk_usage(nearest).free // 2**20
+        wanted = max(ENOUGH_MB, _TIMES * sum(_mb(file) for file in files))
+        advice = "" if free >= wanted else f": free at least {wanted} MB, or give other places"
+        yield Check("free disk", free >= wanted, f"{free} MB in {nearest}{advice}")
+
+
+def _mb(path: Path) -> int:
+    return -(-path.stat().st_size // 2**20) if path.is_file() else 0

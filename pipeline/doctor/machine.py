@@ -1,0 +1,52 @@
+"""This machine: what is installed, and what the environment sets."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+
+import duckdb
+
+from pipeline import __version__
+from pipeline.doctor.check import Check, attempt
+from pipeline.duck import open_duckdb
+from pipeline.extension import PACKAGE, load_sqlite
+
+_PARTS = ("duckdb", "connectorx", "psycopg", "pyarrow", "numpy", "ta-lib")
+#: Variables that a run takes settings from; those of libpq reach the source as well.
+_VARIABLES = (
+    "DATABASE_URL",
+    "INDICATOR_SQLITE_PATH",
+    "CANDLEMILL_DUCKDB",
+    "TEST_SYMBOLS",
+    "INTERVALS",
+    "INDICATORS_ENABLED",
+    "INDICATORS_DISABLED",
+    "MAX_WORKERS",
+    "INDICATOR_RETENTION",
+    *("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGOPTIONS", "PGSSLMODE"),
+)
+
+
+def versions() -> Check:
+    """What runs here."""
+    parts = ", ".join(f"{name} {version(name)}" for name in _PARTS)
+    return Check("version", True, f"candlemill {__version__}, Python {platform.python_version()}, {parts}")
+
+
+def extension() -> Check:
+    """Whether DuckDB's sqlite extension is there, fits, and loads from the disk."""
+
+    def look() -> str:
+        with open_duckdb() as door:
+            load_sqlite(door)
+        return f"{PACKAGE} {version(PACKAGE)} loads into DuckDB {duckdb.__version__}, without the network"
+
+    return attempt("sqlite extension", look)
+
+
+def environment() -> Check:
+    """The variables that are set and would be used. Names only: a value may be a secret."""
+    names = [name for name in _VARIABLES if os.environ.get(name)]
+    return Check("environment", True, f"set, here or in .env: {', '.join(names)}" if names else "nothing is set")
