@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.commands import catalogue, run, setup
+from pipeline.commands import catalogue, parity, run, setup
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.command()(run.run)
 app.command()(run.demo)
 app.command("init-db")(setup.init_db)
 app.command("indicators")(catalogue.indicators)
+app.command()(parity.parity)
 app.command()(setup.doctor)
 
 
