@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo test bench bench-full lint format typecheck docs clean
+.PHONY: help setup run demo test bench bench-full parity lint format typecheck docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 
 bench-full: $(READY) ## all scales, 4 x 2 to 600 x 7 (minutes)
 	@$(BIN)/python -m bench 4x2 30x7 200x7 600x7 --json bench-full.json
+
+parity: $(READY) ## compare two result databases: make parity A=old.db B=new.db
+	@exec $(BIN)/candlemill parity $(A) $(B)
 
 lint: $(READY) ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -125,15 +126,19 @@ def _counts(report: Report) -> Table:
     from rich.table import Table
 
     shown = Table("table", "interval", box=None, header_style="bold")
-    for title, _ in FIGURES:
+    for title in (*(title for title, _ in FIGURES), "departures"):
         shown.add_column(title, justify="right")
     departing = {found.table for found in report.findings}
+    departures: Counter[tuple[str, str]] = Counter()
+    for found in report.findings:
+        departures[found.table, found.interval or "none"] += found.departures
     groups: dict[tuple[str, str], list[Rows]] = {}
     for rows in report.rows:
         interval = rows.interval or "none" if rows.table in departing else "all"
         groups.setdefault((rows.table, interval), []).append(rows)
     for place, group in groups.items():
-        shown.add_row(*place, *(str(sum(getattr(rows, name) for rows in group)) for _, name in FIGURES))
+        figures = [sum(getattr(rows, name) for rows in group) for _, name in FIGURES]
+        shown.add_row(*place, *map(str, [*figures, departures[place]]))
     return shown
 
 
