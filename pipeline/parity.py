@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: The databases are attached under these names.
 SIDES = ("a", "b")
 DEFAULT_RTOL = 1e-9
+# What DuckDB may keep in memory; the rest goes to a temporary folder. One table at a time is there, of both databases.
+_MEMORY = "512MB"
 
 
 @dataclass(frozen=True)
@@ -305,6 +307,8 @@ def _opened(paths: tuple[Path, Path]) -> Iterator[duckdb.DuckDBPyConnection]:
             TemporaryDirectory(prefix="candlemill-parity-") as spill,
             closing(open_duckdb(threads=os.cpu_count() or 1, spill=Path(spill))) as door,
         ):
+            door.execute(f"SET memory_limit = '{_MEMORY}'")
+            door.execute("SET preserve_insertion_order = false")
             load_sqlite(door)
             for side, path in zip(SIDES, paths, strict=True):
                 _attach(door, side, path, Sql("READ_ONLY"))

@@ -144,7 +144,7 @@ def test_tolerances_are_for_numbers(words: tuple[str, ...], departing: list[str]
     b = [row(interval=str(macd), macd=macd, signal="b") for macd in (100, 101, 101.2)]
     a = [row(interval=interval, macd=100, signal="a") for _, interval, *_ in b]
     ran = compare(a, b, "--json", *words)
-    assert sorted(interval for _, interval, column, _ in found(ran) if column == "MACD") == departing
+    assert sorted(str(interval) for _, interval, column, _ in found(ran) if column == "MACD") == departing
     assert sum(column == "信号概述" for *_, column, _ in found(ran)) == len(b)
 
 

@@ -7,8 +7,10 @@ INSERT INTO departures
 WITH pairs AS (
     SELECT k.symbol, k."interval", k.data_time, unnest(list_value({pairs})) AS cell
     FROM keys AS k
-    JOIN cells AS l ON l.side = 'a' AND l.place = k.place_a
-    JOIN cells AS r ON r.side = 'b' AND r.place = k.place_b
+    -- Both rows are always there. Outer joins keep DuckDB from matching the rows of a single column by their difference,
+    -- each with nearly every other one.
+    LEFT JOIN cells AS l ON l.side = 'a' AND l.place = k.place_a
+    LEFT JOIN cells AS r ON r.side = 'b' AND r.place = k.place_b
     -- Most rows are the same to the letter and need no closer look.
     WHERE k.compared AND ({unequal})
 )
