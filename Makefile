@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo test bench bench-full profile flamegraph memray lint format typecheck docs clean
+.PHONY: help setup run demo test bench bench-full profile flamegraph memray parity lint format typecheck docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ flamegraph: $(READY) ## py-spy's flame graph of a whole run
 
 memray: $(READY) ## memory over a whole run, and who allocates it
 	@$(BIN)/python -m bench.profiling memray
+
+parity: $(READY) ## compare two result databases: make parity A=old.db B=new.db
+	@exec $(BIN)/candlemill parity $(A) $(B)
 
 lint: $(READY) ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.commands import catalogue, ingest, plot, query, run, runs, setup, symbols
+from pipeline.commands import catalogue, ingest, parity, plot, query, run, runs, setup, symbols
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ app.command("indicators")(catalogue.indicators)
 app.command()(symbols.symbols)
 app.add_typer(ingest.app, name="ingest")
 app.command("init-db")(setup.init_db)
+app.command()(parity.parity)
 app.command()(setup.doctor)
 
 

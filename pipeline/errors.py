@@ -10,6 +10,7 @@ class Exit(IntEnum):
     """Exit codes of the command line."""
 
     DONE = 0
+    DIFFERENT = 1
     USAGE = 2
     SOURCE = 3
     SINK = 4

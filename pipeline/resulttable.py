@@ -113,25 +113,28 @@ def _prune(door: duckdb.DuckDBPyConnection, name: Sql, batch: Batch, keep: Calla
     if not crowded:
         return 0
     parts = [render(statement("sink/by_time"), table=name, interval=literal(interval)) for interval in crowded]
-    beyond = _beyond(native(door, join(parts, " UNION ALL ")), batch.keys.newest, keep)
-    if not beyond:
-        return 0
-    return len(native(door, render(statement("sink/delete_keys"), table=name), json.dumps(beyond, ensure_ascii=False)))
+    whole, some = _beyond(native(door, join(parts, " UNION ALL ")), batch.keys.newest, keep)
+    removed = 0
+    for keys, query in ((whole, "sink/delete_times"), (some, "sink/delete_keys")):
+        if keys:
+            found = native(door, render(statement(query), table=name), json.dumps(keys, ensure_ascii=False))
+            removed += len(found)
+    return removed
 
 
 def _beyond(
     by_time: Iterable[tuple[str, str, str]], pairs: Mapping[tuple[str, str], str], keep: Callable[[str], int]
-) -> list[tuple[str, str, str]]:
-    """Keys of the rows beyond the retention of some pairs.
+) -> tuple[list[tuple[str, str]], list[tuple[str, str, str]]]:
+    """What is beyond the retention of some pairs: times (interval, time) of which every row is, and keys of others.
 
     Args:
-        by_time: interval, time and a JSON list of the symbols that have a row then.
+        by_time: interval, time and a JSON list of the symbols that have a row then; by interval, oldest time first.
         pairs: the (symbol, interval) to look at.
         keep: rows to keep for an interval's name.
     """
-    beyond = []
-    for interval, rows in groupby(sorted(by_time, reverse=True), key=itemgetter(0)):
-        kept, lists = keep(interval), [(time, symbols) for _, time, symbols in rows]
+    whole, some = [], []
+    for interval, rows in groupby(by_time, key=itemgetter(0)):
+        kept, lists = keep(interval), [(time, symbols) for _, time, symbols in rows][::-1]
         counts: Counter[str] = Counter()
         # No symbol is beyond its retention within as many times. Nearly all of them have the same list of symbols, so
         # whole lists are counted before they are taken apart.
@@ -139,11 +142,14 @@ def _beyond(
             for symbol in json.loads(symbols):
                 counts[symbol] += times
         for time, symbols in lists[kept:]:
-            for symbol in json.loads(symbols):
-                counts[symbol] += 1
-                if counts[symbol] > kept and (symbol, interval) in pairs:
-                    beyond.append((symbol, interval, time))
-    return beyond
+            present = json.loads(symbols)
+            counts.update(present)
+            beyond = [symbol for symbol in present if counts[symbol] > kept and (symbol, interval) in pairs]
+            if len(beyond) == len(present):
+                whole.append((interval, time))
+            else:
+                some += [(symbol, interval, time) for symbol in beyond]
+    return whole, some
 
 
 def _labels(indicator: Indicator) -> Sql:
