@@ -17,11 +17,11 @@ import duckdb
 
 from indicators.registry import INDICATORS
 from pipeline.allowances import ANY_TABLE, Allowance, english_of, names_table, refuse_unknown
+from pipeline.batch import DATA_TIME, INTERVAL, KEY, SYMBOL
 from pipeline.duck import open_duckdb
 from pipeline.errors import UsageError, one_line
 from pipeline.extension import load_sqlite
 from pipeline.intervals import INTERVALS
-from pipeline.resulttable import DATA_TIME, INTERVAL, KEY, SYMBOL
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:

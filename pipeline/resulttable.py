@@ -10,27 +10,27 @@ together in it, and few pages change; with the symbol first, every row of a run 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.batch import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
-from pipeline.statements import Sql, identifier, join, literal, render, statement
+from pipeline.standing import ATTACHED, native
+from pipeline.statements import Sql, identifier, join, render, statement
 from pipeline.workfile import SQLITE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
 
     from indicators.contract import Indicator
     from pipeline.batch import Batch
+    from pipeline.standing import Standing
 
 #: The key's columns in the order of a table's index.
 INDEX = (INTERVAL, DATA_TIME, SYMBOL)
-ATTACHED = Sql("results")
 _STAGE = "candlemill_stage"
 # DuckDB's names for SQLite's affinities: its REAL would be a 4-byte float.
 _DUCKDB_TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "VARCHAR"}
@@ -50,31 +50,34 @@ def replace_rows(
     door: duckdb.DuckDBPyConnection,
     indicator: Indicator,
     batch: Batch,
-    table: ResultTable | None,
+    standing: Standing,
+    table: ResultTable,
     keep: Callable[[str], int],
 ) -> tuple[int, int]:
-    """Write one indicator's rows into its table. Returns (rows written, rows pruned)."""
+    """Write one indicator's rows into its existing table. Returns (rows written, rows pruned)."""
     name = identifier(indicator.table)
-    if table is None:
-        door.execute(_create(indicator))
-        return _insert(door, indicator, batch, name), 0
-    _complete(door, indicator, table, name)
-    present = native(door, render(statement("sink/present"), table=name), batch.keys.oldest)
-    replaced = {place: batch.keys.rows[key] for place, *key_ in present if (key := tuple(key_)) in batch.keys.rows}
+    replaced = standing.replaced(batch)
     stay = _valued(door, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
-    if stay:
-        # A row without values never replaces one that has some.
-        batch = batch.without({replaced.pop(place) for place in stay})
+    written = batch.without({replaced.pop(place) for place in stay}) if stay else batch
     if replaced:
         native(door, render(statement("sink/delete_places"), table=name), json.dumps(list(replaced)))
-    insert = _insert if _fits(indicator, table) else _insert_staged
-    written = insert(door, indicator, batch, name)
-    _lift_newer(door, name, batch, present)
-    return written, _prune(door, name, batch, keep)
+    count = (_insert if _fits(indicator, table) else _insert_staged)(door, indicator, written, name)
+    newer = standing.newer(batch)
+    if newer:
+        native(door, render(statement("sink/lift_newer"), table=name), json.dumps(newer))
+    times, keys = standing.beyond(batch, keep)
+    return count, _delete(door, name, "times", times) + _delete(door, name, "keys", keys)
 
 
-def _complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable, name: Sql) -> None:
+def first_rows(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch) -> int:
+    """Make an indicator's table, and write its first rows. Returns how many."""
+    door.execute(_create(indicator))
+    return _insert(door, indicator, batch, identifier(indicator.table))
+
+
+def complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable) -> None:
     """Add the columns and the index that an existing table lacks."""
+    name = identifier(indicator.table)
     for column in indicator.columns:
         if column.label not in table.columns:
             kind = _DUCKDB_TYPES[column.kind]
@@ -95,61 +98,12 @@ def _valued(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql, pl
     return [place for (place,) in native(door, query, json.dumps(places))]
 
 
-def _lift_newer(door: duckdb.DuckDBPyConnection, name: Sql, batch: Batch, present: Iterable[tuple[Any, ...]]) -> None:
-    """Move rows that are newer than the one just written of their pair behind it."""
-    newest = batch.keys.newest
-    newer = sorted(
-        (time, place) for place, symbol, interval, time in present if time > newest.get((symbol, interval), time)
-    )
-    if newer:
-        places = json.dumps([place for _, place in newer])
-        native(door, render(statement("sink/lift_newer"), table=name), places)
-
-
-def _prune(door: duckdb.DuckDBPyConnection, name: Sql, batch: Batch, keep: Callable[[str], int]) -> int:
-    """Remove what is beyond the retention of the pairs just written. Returns the rows removed."""
-    asked = json.dumps([[interval, keep(interval)] for interval in batch.keys.intervals])
-    crowded = [interval for (interval,) in native(door, render(statement("sink/crowded"), table=name), asked)]
-    if not crowded:
+def _delete(door: duckdb.DuckDBPyConnection, name: Sql, by: str, what: Sequence[tuple[str, ...]]) -> int:
+    """Delete rows by ``times`` or ``keys``. Returns how many there were."""
+    if not what:
         return 0
-    parts = [render(statement("sink/by_time"), table=name, interval=literal(interval)) for interval in crowded]
-    whole, some = _beyond(native(door, join(parts, " UNION ALL ")), batch.keys.newest, keep)
-    removed = 0
-    for keys, query in ((whole, "sink/delete_times"), (some, "sink/delete_keys")):
-        if keys:
-            found = native(door, render(statement(query), table=name), json.dumps(keys, ensure_ascii=False))
-            removed += len(found)
-    return removed
-
-
-def _beyond(
-    by_time: Iterable[tuple[str, str, str]], pairs: Mapping[tuple[str, str], str], keep: Callable[[str], int]
-) -> tuple[list[tuple[str, str]], list[tuple[str, str, str]]]:
-    """What is beyond the retention of some pairs: times (interval, time) of which every row is, and keys of others.
-
-    Args:
-        by_time: interval, time and a JSON list of the symbols that have a row then; by interval, oldest time first.
-        pairs: the (symbol, interval) to look at.
-        keep: rows to keep for an interval's name.
-    """
-    whole, some = [], []
-    for interval, rows in groupby(by_time, key=itemgetter(0)):
-        kept, lists = keep(interval), [(time, symbols) for _, time, symbols in rows][::-1]
-        counts: Counter[str] = Counter()
-        # No symbol is beyond its retention within as many times. Nearly all of them have the same list of symbols, so
-        # whole lists are counted before they are taken apart.
-        for symbols, times in Counter(symbols for _, symbols in lists[:kept]).items():
-            for symbol in json.loads(symbols):
-                counts[symbol] += times
-        for time, symbols in lists[kept:]:
-            present = json.loads(symbols)
-            counts.update(present)
-            beyond = [symbol for symbol in present if counts[symbol] > kept and (symbol, interval) in pairs]
-            if len(beyond) == len(present):
-                whole.append((interval, time))
-            else:
-                some += [(symbol, interval, time) for symbol in beyond]
-    return whole, some
+    query = render(statement(f"sink/delete_{by}"), table=name)
+    return len(native(door, query, json.dumps(what, ensure_ascii=False)))
 
 
 def _labels(indicator: Indicator) -> Sql:
@@ -208,13 +162,6 @@ def _affinity(declared: str) -> str:
         if any(sign in upper for sign in signs):
             return affinity
     return "NUMERIC" if upper else "BLOB"
-
-
-def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
-    """Rows of a statement that SQLite itself runs, in the open transaction."""
-    bound = f", params = row({join([Sql('?')] * len(parameters))})" if parameters else ""
-    rows = Sql(f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})")
-    return door.execute(rows, list(parameters) or None).fetchall()
 
 
 def existing_tables(door: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, ResultTable | None]:
