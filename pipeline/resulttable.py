@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pipeline.batch import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
-from pipeline.standing import ATTACHED, native
+from pipeline.standing import ATTACHED, look, native
 from pipeline.statements import Sql, identifier, join, render, statement
 from pipeline.workfile import SQLITE_TYPES
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from indicators.contract import Indicator
     from pipeline.batch import Batch
-    from pipeline.standing import Standing
 
 #: The key's columns in the order of a table's index.
 INDEX = (INTERVAL, DATA_TIME, SYMBOL)
@@ -50,12 +49,16 @@ def replace_rows(
     door: duckdb.DuckDBPyConnection,
     indicator: Indicator,
     batch: Batch,
-    standing: Standing,
-    table: ResultTable,
+    table: ResultTable | None,
     keep: Callable[[str], int],
 ) -> tuple[int, int]:
-    """Write one indicator's rows into its existing table. Returns (rows written, rows pruned)."""
+    """Write one indicator's rows into its table. Returns (rows written, rows pruned)."""
     name = identifier(indicator.table)
+    if table is None:
+        door.execute(_create(indicator))
+        return _insert(door, indicator, batch, name), 0
+    _complete(door, indicator, table, name)
+    standing = look(door, indicator, batch, keep)
     replaced = standing.replaced(batch)
     stay = _valued(door, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
     written = batch.without({replaced.pop(place) for place in stay}) if stay else batch
@@ -69,15 +72,8 @@ def replace_rows(
     return count, _delete(door, name, "times", times) + _delete(door, name, "keys", keys)
 
 
-def first_rows(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch) -> int:
-    """Make an indicator's table, and write its first rows. Returns how many."""
-    door.execute(_create(indicator))
-    return _insert(door, indicator, batch, identifier(indicator.table))
-
-
-def complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable) -> None:
+def _complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable, name: Sql) -> None:
     """Add the columns and the index that an existing table lacks."""
-    name = identifier(indicator.table)
     for column in indicator.columns:
         if column.label not in table.columns:
             kind = _DUCKDB_TYPES[column.kind]

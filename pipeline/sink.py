@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,9 +21,9 @@ from pipeline.batch import KEY, batches
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
 from pipeline.extension import load_sqlite
-from pipeline.resulttable import ResultTable, complete, existing_tables, first_rows, replace_rows
-from pipeline.standing import ATTACHED, Standing, look, native
-from pipeline.statements import Sql, identifier, join, literal
+from pipeline.resulttable import ResultTable, existing_tables, replace_rows
+from pipeline.standing import ATTACHED, native
+from pipeline.statements import Sql, join, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,15 +111,9 @@ class Sink:
             door.execute("BEGIN")
             existing = existing_tables(door, [indicator.table for indicator in results])
             _refuse_foreign(self.path, existing)
-            with _looks(door, results, existing, keep) as standing:
-                for indicator, batch in results.items():
-                    table = existing.get(indicator.table)
-                    if table is None:
-                        written += first_rows(door, indicator, batch)
-                        continue
-                    complete(door, indicator, table)
-                    added, removed = replace_rows(door, indicator, batch, standing(indicator), table, keep)
-                    written, pruned = written + added, pruned + removed
+            for indicator, batch in results.items():
+                added, removed = replace_rows(door, indicator, batch, existing.get(indicator.table), keep)
+                written, pruned = written + added, pruned + removed
             before_commit()
             door.execute("COMMIT")
             record.sqlite_commits += 1
@@ -214,35 +207,6 @@ class Sink:
             if sign in text:
                 return SinkError(f"the result database {self.path} {meaning}")
         return SinkError(f"the result database {self.path} cannot be written: {text}")
-
-
-@contextmanager
-def _looks(
-    door: duckdb.DuckDBPyConnection,
-    results: Mapping[Indicator, Batch],
-    existing: Mapping[str, ResultTable | None],
-    keep: Callable[[str], int],
-) -> Iterator[Callable[[Indicator], Standing]]:
-    """A function that tells what an existing table holds; all are looked at in a thread, ahead of the writing.
-
-    That is done on a connection of its own, which sees what was there before this transaction: nobody else can write
-    any more once this one has the lock. A table without an index is first given one, so it is looked at by the writer.
-    """
-    indexed = {i: batch for i, batch in results.items() if (table := existing.get(i.table)) and table.indexed}
-    if not indexed:
-        yield lambda indicator: look(door, indicator, results[indicator], keep)
-        return
-    name = identifier(next(iter(indexed)).table)
-    native(door, Sql(f"DELETE FROM {name} WHERE false RETURNING 1 AS removed"))
-    reader = door.cursor()
-    reader.execute("BEGIN")
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="look") as pool:
-        looks = {i: pool.submit(look, reader, i, batch, keep) for i, batch in indexed.items()}
-        try:
-            yield lambda i: looks[i].result() if i in looks else look(door, i, results[i], keep)
-        finally:
-            pool.shutdown(cancel_futures=True)
-            reader.close()
 
 
 def _refuse_foreign(path: Path, tables: Mapping[str, ResultTable | None]) -> None:

@@ -1,12 +1,14 @@
-"""What a result table holds that matters to the rows about to be written: read ahead, judged without the database."""
+"""What a result table holds that matters to the rows about to be written: looked up once, then judged here."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pipeline.intervals import INTERVALS
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:
@@ -87,10 +89,12 @@ def look(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, ke
     """What the indicator's table, which has an index, holds now."""
     table = identifier(indicator.table)
     present = native(door, render(statement("sink/present"), table=table), batch.keys.oldest)
-    new_times = {key[1:] for key in batch.keys.rows} - {(interval, time) for _, _, interval, time in present}
-    new = Counter(interval for interval, _ in new_times)
-    # An interval with that many times already has more than it may keep as soon as the new ones are in.
-    asked = [[interval, max(keep(interval) - new[interval], 0)] for interval in batch.keys.intervals]
+    newest: dict[str, str] = {}
+    for interval, time in [(key[1], key[2]) for key in batch.keys.rows] + [(key[2], key[3]) for key in present]:
+        newest[interval] = max(time, newest.get(interval, ""))
+    asked = [
+        [interval, _before(time, keep(interval) * INTERVALS[interval].length)] for interval, time in newest.items()
+    ]
     crowded = native(door, render(statement("sink/crowded"), table=table), json.dumps(asked))
     by_time: dict[str, dict[str, str]] = {interval: {} for (interval,) in crowded}
     if by_time:
@@ -98,6 +102,14 @@ def look(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, ke
         for interval, time, symbols in native(door, join(parts, " UNION ALL ")):
             by_time[interval][time] = symbols
     return Standing(present, by_time)
+
+
+def _before(time: str, length: timedelta) -> str:
+    """The time that much earlier: as bars lie on a grid, no more of them fit behind it than make up the length."""
+    try:
+        return (datetime.fromisoformat(time) - length).isoformat()
+    except OverflowError:
+        return ""
 
 
 def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
