@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from pipeline.compute import compute_interval
 from pipeline.errors import NoCandlesError, SourceError
+from pipeline.intervals import bucket_start
 from pipeline.panel import pivot_bars, pivot_metrics
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
@@ -73,7 +74,8 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
         incoming = read_ahead(lambda interval: _read(source, settings, symbols, interval, record), settings.intervals)
-        sink.warm_up()
+        expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
+        sink.prepare(settings.indicators, expected, settings.keep)
         with WorkFile(settings.duckdb, settings.workers, settings.exchange, record.intervals) as work:
             _fill(settings, symbols, incoming, sink, work, record, progress)
     return record

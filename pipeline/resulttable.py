@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from indicators.contract import Indicator
     from pipeline.batch import Batch
+    from pipeline.standing import ByTime
 
 #: The key's columns in the order of a table's index.
 INDEX = (INTERVAL, DATA_TIME, SYMBOL)
@@ -51,14 +52,18 @@ def replace_rows(
     batch: Batch,
     table: ResultTable | None,
     keep: Callable[[str], int],
+    known: ByTime,
 ) -> tuple[int, int]:
-    """Write one indicator's rows into its table. Returns (rows written, rows pruned)."""
+    """Write one indicator's rows into its table. Returns (rows written, rows pruned).
+
+    ``known`` is what was read of the table before, in the same transaction, for the retention's sake.
+    """
     name = identifier(indicator.table)
     if table is None:
         door.execute(_create(indicator))
         return _insert(door, indicator, batch, name), 0
     _complete(door, indicator, table, name)
-    standing = look(door, indicator, batch, keep)
+    standing = look(door, name, batch, keep, known)
     replaced = standing.replaced(batch)
     stay = _valued(door, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
     written = batch.without({replaced.pop(place) for place in stay}) if stay else batch

@@ -6,21 +6,24 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.intervals import INTERVALS
-from pipeline.statements import Sql, identifier, join, literal, render, statement
+from pipeline.statements import Sql, join, literal, render, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
 
-    from indicators.contract import Indicator
     from pipeline.batch import Batch
 
 #: The result database's name in DuckDB.
 ATTACHED = Sql("results")
+
+
+#: By interval and time, a JSON list of the symbols that have a row.
+ByTime: TypeAlias = "Mapping[str, Mapping[str, str]]"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Standing:
     """
 
     present: Sequence[tuple[int, str, str, str]]
-    by_time: Mapping[str, Mapping[str, str]]
+    by_time: ByTime
 
     def replaced(self, batch: Batch) -> dict[int, int]:
         """Rowids of the rows that the batch has anew, each with the row's place in the batch's key order."""
@@ -85,23 +88,35 @@ class Standing:
         return whole, some
 
 
-def look(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, keep: Callable[[str], int]) -> Standing:
-    """What the indicator's table, which has an index, holds now."""
-    table = identifier(indicator.table)
+def look(
+    door: duckdb.DuckDBPyConnection, table: Sql, batch: Batch, keep: Callable[[str], int], known: ByTime
+) -> Standing:
+    """What a table, which has an index, holds now; ``known`` was read before in the same transaction."""
     present = native(door, render(statement("sink/present"), table=table), batch.keys.oldest)
     newest: dict[str, str] = {}
     for interval, time in [(key[1], key[2]) for key in batch.keys.rows] + [(key[2], key[3]) for key in present]:
         newest[interval] = max(time, newest.get(interval, ""))
-    asked = [
-        [interval, _before(time, keep(interval) * INTERVALS[interval].length)] for interval, time in newest.items()
-    ]
-    crowded = native(door, render(statement("sink/crowded"), table=table), json.dumps(asked))
-    by_time: dict[str, dict[str, str]] = {interval: {} for (interval,) in crowded}
-    if by_time:
-        parts = [render(statement("sink/by_time"), table=table, interval=literal(name)) for name in by_time]
+    crowded = crowded_intervals(door, table, newest, keep)
+    missing = [interval for interval in crowded if interval not in known]
+    return Standing(present, {name: known[name] for name in crowded if name in known} | by_time(door, table, missing))
+
+
+def crowded_intervals(
+    door: duckdb.DuckDBPyConnection, table: Sql, newest: Mapping[str, str], keep: Callable[[str], int]
+) -> list[str]:
+    """Those of some intervals, given with their newest time, in which something may fall out of the retention."""
+    asked = [[name, _before(time, keep(name) * INTERVALS[name].length)] for name, time in newest.items()]
+    return [name for (name,) in native(door, render(statement("sink/crowded"), table=table), json.dumps(asked))]
+
+
+def by_time(door: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The symbols that have a row, by interval and time."""
+    found: dict[str, dict[str, str]] = {interval: {} for interval in intervals}
+    if intervals:
+        parts = [render(statement("sink/by_time"), table=table, interval=literal(name)) for name in intervals]
         for interval, time, symbols in native(door, join(parts, " UNION ALL ")):
-            by_time[interval][time] = symbols
-    return Standing(present, by_time)
+            found[interval][time] = symbols
+    return found
 
 
 def _before(time: str, length: timedelta) -> str:
