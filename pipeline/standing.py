@@ -112,10 +112,12 @@ def crowded_intervals(
 def by_time(door: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:
     """The symbols that have a row, by interval and time."""
     found: dict[str, dict[str, str]] = {interval: {} for interval in intervals}
+    # Nearly all times have the same list, which is kept once.
+    lists: dict[str, str] = {}
     if intervals:
         parts = [render(statement("sink/by_time"), table=table, interval=literal(name)) for name in intervals]
         for interval, time, symbols in native(door, join(parts, " UNION ALL ")):
-            found[interval][time] = symbols
+            found[interval][time] = lists.setdefault(symbols, symbols)
     return found
 
 
