@@ -76,7 +76,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         incoming = read_ahead(lambda interval: _read(source, settings, symbols, interval, record), settings.intervals)
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
-        with WorkFile(settings.duckdb, settings.workers, settings.exchange, record.intervals) as work:
+        with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
             _fill(settings, symbols, incoming, sink, work, record, progress)
     return record
 
@@ -98,6 +98,7 @@ def _fill(
         with timed(loaded.stage, "t_compute"):
             for indicator, rows in _work(loaded, settings, work, record, seen).items():
                 results[indicator].append(rows)
+                loaded.stage.rows += rows.num_rows
         record.stages.append(loaded.stage)
     _report_unseen(symbols, seen, settings, record)
     record.symbols = len(seen)

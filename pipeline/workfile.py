@@ -29,7 +29,7 @@ from pipeline.errors import SinkError, one_line
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from pipeline.panel import Pivot
     from pipeline.record import Record
@@ -45,14 +45,13 @@ SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "T
 class WorkFile:
     """The work file of one run; a context manager that removes everything unpublished."""
 
-    def __init__(self, path: Path, workers: int, exchange: str, intervals: Sequence[str]) -> None:
+    def __init__(self, path: Path, workers: int, exchange: str) -> None:
         """Begin a work file that is to stand at ``path``. Raises SinkError where that cannot be.
 
         Args:
             path: where it is to stand in the end.
             workers: threads of the whole run.
             exchange: exchange of all bars.
-            intervals: names of the intervals that can come.
         """
         self._exchange = exchange
         # The file itself: a link to it stays a link.
@@ -71,17 +70,14 @@ class WorkFile:
             # One of the workers is the computation in NumPy, which goes on at the same time.
             self._door = open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill")
             self._refuse_foreign()
-            self._lay_out(intervals)
+            self._lay_out()
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def _lay_out(self, intervals: Sequence[str]) -> None:
-        names = join([literal(name) for name in intervals])
-        candles, metrics = statement("workfile/candles"), statement("workfile/futures_metrics")
-        self._door.execute(render(candles, exchange=literal(self._exchange), intervals=names))
-        self._door.execute(render(metrics, intervals=names))
-        for table in ("runs", "catalog"):
+    def _lay_out(self) -> None:
+        self._door.execute(render(statement("workfile/candles"), exchange=literal(self._exchange)))
+        for table in ("futures_metrics", "runs", "catalog"):
             self._door.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
             self._door.execute(_create(declared))
