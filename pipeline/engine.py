@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from pipeline import interrupts
 from pipeline.compute import compute_interval
 from pipeline.errors import NoCandlesError, SourceError
 from pipeline.panel import pivot_bars, pivot_metrics
@@ -91,11 +92,15 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         progress("write")
         work.store(finished)
         settled = work.settle()
-        with timed(record, "t_write"):
-            sink.write(finished, settings.keep, record, before_commit=settled.result)
-        progress("publish")
-        record.close()
-        work.publish(record)
+        # From here on an interrupt ends the run where the sink looks for one. Past the commit it comes too late.
+        with interrupts.held():
+            with timed(record, "t_write"):
+                sink.write(finished, settings.keep, record, before_commit=settled.result)
+            progress("publish")
+            record.close()
+            work.publish(record)
+        if interrupts.came():
+            log.warning("the request to end came when the results were being committed: the run is complete")
     return record
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import tenacity
 
+from pipeline import interrupts
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
 from pipeline.extension import load_sqlite
@@ -105,10 +106,12 @@ class Sink:
             existing = existing_tables(door, [indicator.table for indicator in results])
             _refuse_foreign(self.path, existing)
             for indicator, rows in results.items():
+                interrupts.check()
                 if rows.num_rows:
                     added, removed = replace_rows(door, indicator, rows, existing.get(indicator.table), keep)
                     written, pruned = written + added, pruned + removed
             before_commit()
+            interrupts.check()
             door.execute("COMMIT")
             record.sqlite_commits += 1
         record.sqlite_rows_written += written
@@ -153,6 +156,7 @@ class Sink:
 
     def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         def attempt() -> None:
+            interrupts.check()
             try:
                 work(self._connected())
             except duckdb.Error as error:
