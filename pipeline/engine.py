@@ -4,7 +4,8 @@
 2. The result database is looked at, before anything is read for it (``Sink.check``).
 3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``_chosen_symbols``).
 4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
-5. Rows become a panel and a ranked table over the same memory (``pivot_bars``, ``pivot_metrics``).
+5. Bars that cannot be are left out (``possible_bars``). The others become a panel and a ranked table over the same
+   memory (``pivot_bars``, ``pivot_metrics``).
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
 8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
@@ -25,6 +26,7 @@ from pipeline import interrupts
 from pipeline.compute import compute_interval
 from pipeline.errors import NoCandlesError, SourceError
 from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.plausible import possible_bars
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
 from pipeline.settings import symbols_of
@@ -141,7 +143,9 @@ def _work(
     loaded: Loaded, settings: Settings, work: WorkFile, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
     name = loaded.interval.name
-    bars = pivot_bars(loaded.candles, name, settings.as_of, settings.lookback)
+    candles, impossible = possible_bars(loaded.candles, loaded.interval)
+    record.skipped.update(impossible)
+    bars = pivot_bars(candles, name, settings.as_of, settings.lookback)
     record.skipped.update(bars.skipped)
     seen.update(bars.panel.symbols)
     loaded.stage.bars, loaded.stage.series = bars.ranked.num_rows, bars.panel.series

@@ -182,7 +182,7 @@ class Sink:
         except LockedError as error:
             raise SinkError(
                 f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "
-                "end the process that writes to it, or give a longer --lock-timeout"
+                "end the process that holds it, or give a longer --lock-timeout"
             ) from error
 
     def _explained(self, error: duckdb.Error) -> Exception:
