@@ -4,8 +4,8 @@
 2. The result database is looked at, before anything is read for it (``Sink.check``).
 3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``_chosen_symbols``).
 4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
-5. Bars that cannot be are left out (``possible_bars``). The others become a panel and a ranked table over the same
-   memory (``pivot_bars``, ``pivot_metrics``).
+5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
+   table over the same memory (``pivot_bars``, ``pivot_metrics``).
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
 8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
@@ -26,7 +26,7 @@ from pipeline import interrupts
 from pipeline.compute import compute_interval
 from pipeline.errors import NoCandlesError, SourceError
 from pipeline.panel import pivot_bars, pivot_metrics
-from pipeline.plausible import possible_bars
+from pipeline.plausible import possible_bars, possible_metrics
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
 from pipeline.settings import symbols_of
@@ -156,7 +156,9 @@ def _work(
     work.load_bars(name, settings.exchange, bars)
     metrics = None
     if loaded.metrics is not None:
-        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
+        possible, impossible = possible_metrics(loaded.metrics)
+        record.skipped.update(impossible)
+        pivot = pivot_metrics(possible, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
         record.skipped.update(pivot.skipped)
         work.load_metrics(name, pivot)
         metrics = pivot.panel

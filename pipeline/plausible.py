@@ -1,4 +1,4 @@
-"""Bars that cannot be are left out before anything is computed, and counted.
+"""Bars and metrics that cannot be are left out before anything is computed, and counted.
 
 One wrong bar would stay in an average for hundreds of bars, and one that starts off its interval's grid would, as the
 newest, be the only row that readers of the newest time see. What is merely unusual stays: no volume, a jump, a price of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 IMPOSSIBLE = "bar with impossible prices or volume"
 ASTRAY = "bar off its interval's grid"
+NEGATIVE = "metrics row with negative open interest"
 
 
 def possible_bars(bars: pa.Table, interval: Interval) -> tuple[pa.Table, Counter[str]]:
@@ -36,9 +37,19 @@ def possible_bars(bars: pa.Table, interval: Interval) -> tuple[pa.Table, Counter
     return bars.filter(pa.array(~(impossible | astray))), +counts
 
 
+def possible_metrics(metrics: pa.Table) -> tuple[pa.Table, Counter[str]]:
+    """The metrics rows that can be, and how many cannot: a negative open interest would count against the market."""
+    negative = (_numbers(metrics["open_interest"]) < 0) | (_numbers(metrics["open_interest_value"]) < 0)
+    if not negative.any():
+        return metrics, Counter()
+    return metrics.filter(pa.array(~negative)), Counter({NEGATIVE: int(negative.sum())})
+
+
 def _impossible(bars: pa.Table) -> Bools:
-    open_, high, low, close, volume = (_numbers(bars[n]) for n in ("open", "high", "low", "close", "volume"))
-    return (open_ <= 0) | (high <= 0) | (low <= 0) | (close <= 0) | (high < low) | (volume < 0)
+    values = [_numbers(bars[name]) for name in ("open", "high", "low", "close", "volume")]
+    open_, high, low, close, volume = values
+    wrong = (open_ <= 0) | (high <= 0) | (low <= 0) | (close <= 0) | (high < low) | (volume < 0)
+    return wrong & np.logical_and.reduce([np.isfinite(column) for column in values])
 
 
 def _astray(bars: pa.Table, interval: Interval) -> Bools:
