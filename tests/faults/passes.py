@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CASE = HERE / "synth_core"
 SYMBOLS = ("AAAUSDT", "BTCUSDT", "DOWNUSDT")
 START = datetime(2026, 1, 22, 8, 2, tzinfo=UTC)
+#: Rows kept per series by the runs of ``again``.
+RETENTION = 20
 #: In every table and at every moment, the newest row of the run is that many minutes older than its as-of.
 AGE = 2
 
