@@ -150,7 +150,6 @@ def test_no_statement_has_a_value_from_outside_in_its_text() -> None:
             wrong += [f"{file.relative_to(ROOT)} {where}" for where in found.wrong]
     assert checked > 40
     assert [where for where in wrong if not where.endswith(FIELD_NAMES)] == []
-    assert len(wrong) == 1
 
 
 @pytest.mark.parametrize(

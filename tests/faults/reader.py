@@ -32,7 +32,12 @@ def connected(database: Path) -> sqlite3.Connection:
 
 def main() -> None:
     database, ended = Path(sys.argv[1]), threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     looks, seen, errors = 0, set(), []
     with closing(connected(database)) as kept:
         while not ended.is_set() or not looks:
