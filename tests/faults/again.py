@@ -1,6 +1,6 @@
 """Many runs in one process, as a service that stays up makes them; tells after each what the process holds.
 
-Started as ``python -m tests.faults.again URL FOLDER RUNS WORKERS``. One line of JSON per run: resident memory in MiB,
+Started as ``python -m tests.faults.again URL FOLDER RUNS INDICATORS``. One line of JSON per run: resident memory in MiB,
 open files, and the names and sizes of what lies in the folder.
 """
 
@@ -10,10 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from indicators.registry import INDICATORS
 from pipeline.engine import run
 from pipeline.intervals import INTERVALS
-from pipeline.settings import Settings, parse_retention
+from pipeline.settings import Settings, parse_indicators, parse_retention
 from tests.faults.passes import RETENTION, SYMBOLS, moment
 
 
@@ -23,7 +22,7 @@ def resident() -> int:
 
 
 def main() -> None:
-    url, folder, runs, workers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    url, folder, runs, asked = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     for step in range(runs):
         settings = Settings(
             source=url,
@@ -31,10 +30,10 @@ def main() -> None:
             duckdb=folder / "work.duckdb",
             symbols=",".join(SYMBOLS),
             intervals=(INTERVALS["5m"],),
-            indicators=tuple(INDICATORS.values()),
+            indicators=parse_indicators(asked),
             as_of=moment(step - runs),
             lookback=60,
-            workers=workers,
+            workers=2,
             retention=parse_retention(f"5m={RETENTION}"),
         )
         record = run(settings)

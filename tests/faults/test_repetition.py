@@ -19,24 +19,23 @@ from tests.faults.passes import RETENTION, SYMBOLS, Place, newest_of, shown, sou
 from tests.goldens import KEY
 
 ROOT = Path(__file__).parents[2]
-RUNS = 200
 
 
-def again(url: str, folder: Path, runs: int, workers: int = 2) -> list[dict[str, Any]]:
-    words = [sys.executable, "-m", "tests.faults.again", url, str(folder), str(runs), str(workers)]
+def again(url: str, folder: Path, runs: int, indicators: str) -> list[dict[str, Any]]:
+    words = [sys.executable, "-m", "tests.faults.again", url, str(folder), str(runs), indicators]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    held = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(held) == runs
+    assert all(one["errors"] == [] for one in held)
+    return held
 
 
 def test_two_hundred_runs_hold_no_more_than_twenty(url: str, tmp_path: Path) -> None:
     # A reader that stays connected keeps the log alive, so that it could grow.
-    held = []
     with closing(sqlite3.connect(tmp_path / "result.db")) as reader:
         reader.execute("PRAGMA journal_mode = wal")
         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        held = again(url, tmp_path, RUNS)
-    assert len(held) == RUNS
-    assert all(one["errors"] == [] for one in held)
+        held = again(url, tmp_path, 200, "base_data,data_monitor,macd,candle_patterns,futures_sentiment")
     early, late = held[20:40], held[-20:]
     for what in ("files", "threads"):
         assert max(one[what] for one in late) <= max(one[what] for one in early), what
@@ -45,16 +44,21 @@ def test_two_hundred_runs_hold_no_more_than_twenty(url: str, tmp_path: Path) -> 
     assert all(set(one["folder"]) <= names for one in held)
     # A log begins anew once its 1000 pages are in the database; a run may add its own pages before.
     assert max(one["folder"].get("result.db-wal", 0) for one in held) < 8 * 2**20
+    # Of the work file only the history of runs grows.
+    assert late[-1]["folder"]["work.duckdb"] <= early[0]["folder"]["work.duckdb"] + 2**20
+    assert sound(tmp_path / "result.db")
 
+
+def test_of_every_table_exactly_the_retention_stays(url: str, tmp_path: Path) -> None:
+    again(url, tmp_path, RETENTION + 5, "")
     database = tmp_path / "result.db"
-    assert sound(database)
     assert set(shown(database).values()) == {newest_of(-1)}
     with closing(sqlite3.connect(database)) as door:
         for declared in INDICATORS.values():
-            counts = door.execute(
-                f'SELECT {KEY[0]}, count(*), count(DISTINCT {KEY[2]}) FROM "{declared.table}" GROUP BY 1'
+            counts = f'SELECT {KEY[0]}, count(*), count(DISTINCT {KEY[2]}) FROM "{declared.table}" GROUP BY 1'
+            assert door.execute(counts).fetchall() == [(symbol, RETENTION, RETENTION) for symbol in SYMBOLS], (
+                declared.table
             )
-            assert counts.fetchall() == [(symbol, RETENTION, RETENTION) for symbol in SYMBOLS], declared.table
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
