@@ -21,8 +21,7 @@ def main() -> None:
         pass
     signal = interrupts.came()
     if signal is not None:
-        word = "interrupted" if signal == signal.SIGINT else "terminated"
-        sys.stderr.write(f"candlemill: {word}, nothing was written\n")
+        sys.stderr.write(f"candlemill: {interrupts.last_words()}\n")
         sys.exit(interrupts.CODES[signal])
 
 

@@ -74,6 +74,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         intervals=[interval.name for interval in settings.intervals],
         indicators=len(settings.indicators),
     )
+    interrupts.leaves(interrupts.NOTHING)
     with Sink(settings.sqlite, settings.lock_timeout) as sink, WorkFile(settings.duckdb, settings.workers) as work:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
@@ -98,6 +99,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         with interrupts.held():
             with timed(record, "t_write"):
                 sink.write(finished, settings.keep, record, before_commit=settled.result)
+            interrupts.leaves("the results were written")
             progress("publish")
             record.close()
             work.publish(record)

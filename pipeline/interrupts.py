@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
+#: What an interrupt leaves where nobody says otherwise.
+NOTHING = "nothing was written"
+
+
 class Interrupted(BaseException):
     """Somebody wants this process to end; no failure, so nobody catches it by accident."""
 
@@ -28,6 +32,7 @@ class _State:
 
     came: signal.Signals | None = None
     holders = 0
+    left = NOTHING
 
 
 def listen() -> None:
@@ -52,6 +57,17 @@ def check() -> None:
     """Raise Interrupted if a signal came, however it was told and whether or not it is held back."""
     if _State.came is not None:
         raise Interrupted
+
+
+def leaves(what: str) -> None:
+    """Say what an interrupt leaves from here on."""
+    _State.left = what
+
+
+def last_words() -> str:
+    """The line that tells of the interrupt that came."""
+    word = "interrupted" if _State.came == signal.SIGINT else "terminated"
+    return f"{word}, {_State.left}"
 
 
 @contextmanager

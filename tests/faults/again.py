@@ -1,7 +1,7 @@
 """Many runs in one process, as a service that stays up makes them; tells after each what the process holds.
 
-Started as ``python -m tests.faults.again URL FOLDER RUNS INDICATORS``. One line of JSON per run: resident memory in MiB,
-open files, and the names and sizes of what lies in the folder.
+Started as ``python -m tests.faults.again URL FOLDER RUNS INDICATORS``. One line of JSON per run: resident memory in
+MiB, open files, and the names and sizes of what lies in the folder.
 """
 
 from __future__ import annotations
