@@ -55,9 +55,10 @@ def test_a_command_that_works_in_steps_says_what_stays(tmp_path: Path) -> None:
             text=True,
         ) as child,
     ):
-        door.accept()
-        child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=20)
+        client, _ = door.accept()
+        with client:
+            child.send_signal(signal.SIGINT)
+            _, err = child.communicate(timeout=20)
     assert (child.returncode, err) == (130, "candlemill: interrupted, what was created stays: run it again\n")
 
 
