@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pipeline import interrupts
@@ -21,6 +23,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
     Raises SourceError where the server cannot start.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _forget_killed_users(folder)
     with warnings.catch_warnings():
         # The library remarks that there is no runtime directory and uses /tmp, which is what we want then.
         warnings.simplefilter("ignore")
@@ -41,3 +44,20 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
     finally:
         with interrupts.held():
             server.cleanup()
+
+
+def _forget_killed_users(folder: Path) -> None:
+    """Take killed processes off the library's list of those that use a server: its last user alive then stops it."""
+    users = folder / ".handle_pids.json"
+    with suppress(OSError, ValueError):
+        users.write_text(json.dumps([pid for pid in json.loads(users.read_text()) if _alive(pid)]))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -137,6 +137,22 @@ def test_a_demo_that_a_terminal_interrupts_leaves_no_server(delay: float, tmp_pa
     assert not (tmp_path / "data" / "market_data.db").exists()
 
 
+def test_the_server_of_a_killed_demo_is_taken_over_and_stopped_by_the_next(tmp_path: Path) -> None:
+    words = [str(CANDLEMILL), "demo", "--intervals", "1h", "--indicators", "base_data"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert next((line for line in child.stderr if "loading the sample market" in line), None)
+        child.send_signal(signal.SIGKILL)
+    killed = processes_of(tmp_path)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    left = processes_of(tmp_path)
+    for process in left:
+        os.kill(process, signal.SIGINT)
+    assert killed != []
+    assert done.returncode == 0, done.stderr
+    assert left == []
+
+
 def processes_of(folder: Path) -> list[int]:
     """Processes that have a folder in their command line."""
     found = []
