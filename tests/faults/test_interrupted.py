@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-INTERRUPTS = 40
+INTERRUPTS = 32
 SECONDS = 2
 SAYS = {
     signal.SIGINT: (130, "candlemill: interrupted, nothing was written"),

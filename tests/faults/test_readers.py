@@ -36,7 +36,7 @@ def reading(place: Place) -> Iterator[dict[str, Any]]:
 
 
 def test_a_reader_never_waits_and_never_sees_a_part_of_a_run(place: Place) -> None:
-    steps = range(1, 9)
+    steps = range(1, 7)
     with reading(place) as seen:
         for step in steps:
             ran = place.run(step)
@@ -129,7 +129,7 @@ def test_two_runs_at_once_are_written_one_after_the_other(first: Place, tmp_path
             assert alone.run(step).code == 0
         both.append(rows_in(alone.database))
     assert both[0] == both[1]
-    for number in range(4):
+    for number in range(3):
         place = first.copy(tmp_path / f"together{number}")
         with place.begin(1) as one, place.begin(2) as other:
             for child in (one, other):
