@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.engine import run
@@ -23,7 +24,11 @@ def resident() -> int:
 
 def threads() -> int:
     """Threads of this process but for those of ConnectorX's connection pools, which end half a minute after use."""
-    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    names = []
+    for task in Path("/proc/self/task").iterdir():
+        # One that ends meanwhile is not there any more.
+        with suppress(OSError):
+            names.append((task / "comm").read_text())
     return sum(not name.startswith("r2d2-worker") for name in names)
 
 
