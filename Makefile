@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo test bench bench-full profile flamegraph memray parity lint format typecheck docs clean
+.PHONY: help setup run demo test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from the lock file (every other target does it where needed)
 
@@ -32,6 +32,12 @@ demo: $(READY) ## the main job on the embedded demo market
 
 test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest
+
+test-faults: $(READY) ## what it promises under kills, full disks, broken servers, damaged data (some minutes)
+	@$(BIN)/python -m pytest tests/faults
+
+fuzz: $(READY) ## random damage to random bars, for ten minutes
+	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py
 
 bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 	@$(BIN)/python -m bench 30x7

@@ -4,7 +4,8 @@
 2. The result database is looked at, before anything is read for it (``Sink.check``).
 3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
 4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
-5. Rows become a panel and a ranked table over the same memory (``pivot_bars``, ``pivot_metrics``).
+5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
+   table over the same memory (``pivot_bars``, ``pivot_metrics``).
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
 8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
@@ -21,10 +22,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from pipeline import interrupts
 from pipeline.compute import compute_interval
 from pipeline.errors import NoCandlesError, SourceError
 from pipeline.intervals import bucket_start
 from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.plausible import possible_bars, possible_metrics
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
 from pipeline.sink import Sink
@@ -69,6 +72,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         intervals=[interval.name for interval in settings.intervals],
         indicators=len(settings.indicators),
     )
+    interrupts.leaves(interrupts.NOTHING)
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
@@ -106,11 +110,16 @@ def _fill(
     progress("write")
     work.store(finished)
     settled = work.settle()
-    with timed(record, "t_write"):
-        sink.write(finished, settings.keep, record, before_commit=settled.result)
-    progress("publish")
-    record.close()
-    work.publish(record)
+    # From here on an interrupt ends the run where the sink looks for one. Past the commit it comes too late.
+    with interrupts.held():
+        with timed(record, "t_write"):
+            sink.write(finished, settings.keep, record, before_commit=settled.result)
+        interrupts.leaves("the results were written")
+        progress("publish")
+        record.close()
+        work.publish(record)
+    if interrupts.came():
+        log.warning("the request to end came when the results were being committed: the run is complete")
 
 
 def _read(
@@ -136,7 +145,9 @@ def _work(
     loaded: Loaded, settings: Settings, work: WorkFile, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
     name = loaded.interval.name
-    bars = pivot_bars(loaded.candles, name, settings.as_of, settings.lookback)
+    candles, impossible = possible_bars(loaded.candles, loaded.interval)
+    record.skipped.update(impossible)
+    bars = pivot_bars(candles, name, settings.as_of, settings.lookback)
     record.skipped.update(bars.skipped)
     seen.update(bars.panel.symbols)
     loaded.stage.bars, loaded.stage.series = bars.ranked.num_rows, bars.panel.series
@@ -147,7 +158,9 @@ def _work(
     work.load_bars(name, bars)
     metrics = None
     if loaded.metrics is not None:
-        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
+        possible, impossible = possible_metrics(loaded.metrics)
+        record.skipped.update(impossible)
+        pivot = pivot_metrics(possible, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
         record.skipped.update(pivot.skipped)
         work.load_metrics(name, pivot)
         metrics = pivot.panel

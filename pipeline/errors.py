@@ -15,8 +15,6 @@ class Exit(IntEnum):
     SOURCE = 3
     SINK = 4
     NO_CANDLES = 5
-    INTERRUPTED = 130
-    TERMINATED = 143
 
 
 def one_line(text: object) -> str:

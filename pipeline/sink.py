@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import tenacity
 
+from pipeline import interrupts
 from pipeline.batch import KEY, batches
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
@@ -154,10 +155,12 @@ class Sink:
         existing = existing_tables(door, [indicator.table for indicator in results])
         _refuse_foreign(self.path, existing)
         for indicator, batch in results.items():
+            interrupts.check()
             name = indicator.table
             added, removed = replace_rows(door, indicator, batch, existing.get(name), keep, (known or {}).get(name, {}))
             written, pruned = written + added, pruned + removed
         before_commit()
+        interrupts.check()
         door.execute("COMMIT")
         record.sqlite_commits += 1
         self._detach(door)
@@ -219,6 +222,7 @@ class Sink:
 
     def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         def attempt() -> None:
+            interrupts.check()
             try:
                 work(self._connected())
             except duckdb.Error as error:
@@ -244,7 +248,7 @@ class Sink:
         except LockedError as error:
             raise SinkError(
                 f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "
-                "end the process that writes to it, or give a longer --lock-timeout"
+                "end the process that holds it, or give a longer --lock-timeout"
             ) from error
 
     def _explained(self, error: duckdb.Error) -> Exception:

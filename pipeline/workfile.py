@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
+_PREFIX = ".candlemill-"
 #: Newest bars of each series that SQL indicators see: what the one that looks back furthest was laid out for.
 SQL_BARS = max(i.lookback for i in INDICATORS.values() if i.compute is None and i.source == "candles")
 SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
@@ -60,7 +61,7 @@ class WorkFile:
             raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=".candlemill-", dir=path.parent))
+            self._folder, self._claim = _own_folder(path.parent)
         except OSError as error:
             raise SinkError(
                 f"the work file {path} cannot be written ({error.strerror}): make its folder writable, or use --duckdb"
@@ -71,8 +72,10 @@ class WorkFile:
             self._door = open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill")
             self._refuse_foreign()
             self._lay_out()
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        except BaseException as error:
+            self._clear()
+            if isinstance(error, duckdb.Error):
+                raise self._unwritable(error) from error
             raise
 
     def _lay_out(self) -> None:
@@ -98,7 +101,14 @@ class WorkFile:
         self._thread.shutdown(cancel_futures=True)
         self._writer.close()
         self._door.close()
+        self._clear()
+
+    def _unwritable(self, error: Exception) -> SinkError:
+        return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
+
+    def _clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._claim)
 
     def load_bars(self, interval: str, pivot: Pivot) -> None:
         """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
@@ -146,9 +156,7 @@ class WorkFile:
                 self._writer.close()
                 self._door.execute("CHECKPOINT")
             except (duckdb.Error, OSError) as error:
-                raise SinkError(
-                    f"the work file {self.path} cannot be written ({one_line(error)}): free some space"
-                ) from error
+                raise self._unwritable(error) from error
 
         return self._thread.submit(finish)
 
@@ -163,7 +171,17 @@ class WorkFile:
         self._inserts.append(self._thread.submit(insert))
 
     def publish(self, record: Record) -> None:
-        """Add the run's record to those before it, and put the file in the public one's place."""
+        """Add the run's record to those before it, and put the file in the public one's place.
+
+        The results are committed by now. Where this fails, the record says so, and the public file stays as it was.
+        """
+        try:
+            self._publish(record)
+        except (duckdb.Error, OSError) as error:
+            log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
+            record.fail("", "", "", f"the work file was not written: {one_line(error)}")
+
+    def _publish(self, record: Record) -> None:
         plain = record.as_json()
         names = list(plain)
         places = join([Sql(f"${name}") for name in names])
@@ -248,9 +266,34 @@ class WorkFile:
             self._door.execute("DETACH previous")
 
 
+def _own_folder(parent: Path) -> tuple[Path, int]:
+    """A temporary folder, and the open handle that claims it: a lock on it ends with the process, however that ends.
+
+    The folders of runs that were killed, which nobody claims any more, are removed.
+    """
+    with _alone_in(parent):
+        for left in parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError):
+                os.close(_claimed(left))
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        return folder, _claimed(folder)
+
+
+def _claimed(folder: Path) -> int:
+    """A handle of the folder with its lock. Raises OSError where another process has it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs that publish into the same folder waiting; the lock ends with the block, or with the process."""
+    """Keep other runs that begin or publish in a folder waiting; the lock ends with the block, or with the process."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
