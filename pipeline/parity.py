@@ -312,7 +312,7 @@ def _opened(paths: tuple[Path, Path]) -> Iterator[duckdb.DuckDBPyConnection]:
             load_sqlite(door)
             for side, path in zip(SIDES, paths, strict=True):
                 _attach(door, side, path, Sql("READ_ONLY"))
-            door.execute(statement("parity/macros"))
+            door.execute(statement("parity/iso_utc"))
             door.execute(statement("parity/macros"))
             door.execute("BEGIN")
             yield door

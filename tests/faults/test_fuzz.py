@@ -60,7 +60,7 @@ class Mill:
         """Finished rows of all indicators, and the record."""
         if self._work is None or next(self._names) % SHARED == 0:
             self._open.close()
-            self._work = self._open.enter_context(WorkFile(self._folder / "work.duckdb", 2))
+            self._work = self._open.enter_context(WorkFile(self._folder / "work.duckdb", 2, "exchange"))
         record = Record(AS_OF, "", ["5m"], len(INDICATORS))
         asked = Settings(
             "",
