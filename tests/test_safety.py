@@ -108,8 +108,18 @@ class Statements(ast.NodeVisitor):
         return False
 
 
-#: What the check cannot see: these names are the fields of the run record, not values.
-FIELD_NAMES = "Sql(f'${name}')"
+#: What the check cannot see, with the reason why it is no value from outside.
+KNOWN = {
+    "Sql(f'${name}')": "the fields of the run record",
+    "pipeline/query.py door.execute(sql)": "the user's own statement, over a file that is read-only",
+    "pipeline/query.py door.execute(setting)": "settings that stand in the program",
+    "Sql(f'{cell} AS c{position}')": "a rendered statement, and a number",
+    "Sql(f'params = row(${side})')": "one of two names that stand in the program",
+    """Sql(f"{{'position': {p}, 'a': l.c{p}, 'b': r.c{p}}}")""": "numbers",
+    "Sql(f'l.c{p} IS DISTINCT FROM r.c{p}')": "numbers",
+    """door.execute(f"ATTACH {literal(str(path))} AS {side} ({join([Sql('TYPE sqlite'), *options])})")""": "two names",
+    "self._door.execute(query.encode())": "rendered statements",
+}
 
 
 def sources() -> dict[Path, ast.Module]:
@@ -149,7 +159,8 @@ def test_no_statement_has_a_value_from_outside_in_its_text() -> None:
         if file.name != "statements.py":
             wrong += [f"{file.relative_to(ROOT)} {where}" for where in found.wrong]
     assert checked > 40
-    assert [where for where in wrong if not where.endswith(FIELD_NAMES)] == []
+    unknown = [where for where in wrong if not any(re.sub(r" line \d+:", "", where).endswith(known) for known in KNOWN)]
+    assert unknown == []
 
 
 @pytest.mark.parametrize(
