@@ -31,7 +31,7 @@ demo: $(READY) ## the main job on the embedded demo market
 	@exec $(BIN)/candlemill demo
 
 test: $(READY) ## the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-faults: $(READY) ## what it promises under kills, full disks, broken servers, damaged data (some minutes)
 	@$(BIN)/python -m pytest tests/faults
