@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from indicators.contract import Indicator
     from pipeline.intervals import Interval
     from pipeline.settings import Settings
+    from pipeline.sqlindicators import SqlIndicators
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,19 @@ class Loaded:
     metrics: pa.Table | None
 
 
+@dataclass(frozen=True)
+class Results:
+    """What a pass computed.
+
+    Attributes:
+        tables: finished rows by indicator, a row per series.
+        symbols: the symbols that have bars.
+    """
+
+    tables: dict[Indicator, pa.Table]
+    symbols: set[str]
+
+
 def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Record:
     """One pass over all symbols and intervals; the module's docstring lists the steps.
 
@@ -62,12 +76,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
     Raises:
         CandlemillError: of the kind that says what failed; nothing was written.
     """
-    record = Record(
-        as_of=settings.as_of,
-        source=redacted(settings.source),
-        intervals=[interval.name for interval in settings.intervals],
-        indicators=len(settings.indicators),
-    )
+    record = new_record(settings)
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
@@ -75,39 +84,60 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         incoming = read_ahead(lambda interval: _read(source, settings, symbols, interval, record), settings.intervals)
         sink.warm_up()
         with WorkFile(settings.duckdb, settings.workers, settings.exchange, record.intervals) as work:
-            _fill(settings, symbols, incoming, sink, work, record, progress)
+            results = compute(settings, incoming, work, record, progress)
+            report_unseen(symbols, results.symbols, settings, record)
+            write_and_publish(settings, results, sink, work, record, progress=progress)
     return record
 
 
-def _fill(
+def new_record(settings: Settings) -> Record:
+    """The record of a pass that begins now."""
+    return Record(
+        as_of=settings.as_of,
+        source=redacted(settings.source),
+        intervals=[interval.name for interval in settings.intervals],
+        indicators=len(settings.indicators),
+    )
+
+
+def compute(
     settings: Settings,
-    symbols: Sequence[str] | None,
     incoming: Iterable[Loaded],
-    sink: Sink,
-    work: WorkFile,
+    sql: SqlIndicators,
     record: Record,
-    progress: Callable[[str], None],
-) -> None:
-    """Compute what comes in, and write and publish the results."""
-    results: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
+    progress: Callable[[str], None] = lambda _: None,
+) -> Results:
+    """Compute what comes in, interval by interval."""
+    tables: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
     seen: set[str] = set()
     for loaded in incoming:
         progress(loaded.interval.name)
         with timed(loaded.stage, "t_compute"):
-            for indicator, rows in _work(loaded, settings, work, record, seen).items():
-                results[indicator].append(rows)
+            for indicator, rows in _work(loaded, settings, sql, record, seen).items():
+                tables[indicator].append(rows)
         record.stages.append(loaded.stage)
-    _report_unseen(symbols, seen, settings, record)
     record.symbols = len(seen)
-    finished = {indicator: pa.concat_tables(parts) for indicator, parts in results.items() if parts}
+    return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
+
+
+def write_and_publish(
+    settings: Settings,
+    results: Results,
+    sink: Sink,
+    work: WorkFile,
+    record: Record,
+    earlier: Sequence[Record] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Write to both files; ``earlier`` are records that the work file does not have yet."""
     progress("write")
-    work.store(finished)
+    work.store(results.tables)
     settled = work.settle()
     with timed(record, "t_write"):
-        sink.write(finished, settings.keep, record, before_commit=settled.result)
+        sink.write(results.tables, settings.keep, record, before_commit=settled.result)
     progress("publish")
     record.close()
-    work.publish(record)
+    work.publish([*earlier, record])
 
 
 def _read(
@@ -130,7 +160,7 @@ def _read(
 
 
 def _work(
-    loaded: Loaded, settings: Settings, work: WorkFile, record: Record, seen: set[str]
+    loaded: Loaded, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
     name = loaded.interval.name
     bars = pivot_bars(loaded.candles, name, settings.as_of, settings.lookback)
@@ -141,17 +171,18 @@ def _work(
     if not bars.panel.series:
         log.warning("%s: no candles in the window", name)
         return {}
-    work.load_bars(name, bars)
+    sql.load_bars(name, bars)
     metrics = None
     if loaded.metrics is not None:
         pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
         record.skipped.update(pivot.skipped)
-        work.load_metrics(name, pivot)
+        sql.load_metrics(name, pivot)
         metrics = pivot.panel
-    return compute_interval(settings.indicators, bars.panel, metrics, work, record)
+    return compute_interval(settings.indicators, bars.panel, metrics, sql, record)
 
 
-def _report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
+def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
+    """Say which symbols have no candles at all. Raises NoCandlesError where none has any."""
     missing = sorted(set(symbols or ()) - seen)
     if not seen:
         asked = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "") if missing else "any symbol"
