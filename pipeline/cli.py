@@ -13,7 +13,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__
-from pipeline.commands import catalogue, ingest, plot, query, run, runs, setup, symbols
+from pipeline.commands import catalogue, ingest, plot, query, run, runs, setup, symbols, watch
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -41,8 +41,12 @@ def _common(
 ) -> None: ...
 
 
+#: What is left of a command that was ended from outside, where it is more than nothing.
+_UNDONE = {"ingest": "the files before stay loaded", "watch": "the passes before stay written"}
+
 app.command()(run.run)
 app.command()(run.demo)
+app.command()(watch.watch)
 app.command()(query.query)
 app.command()(plot.plot)
 app.command()(runs.runs)
@@ -62,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     load_dotenv(Path(".env"))
     # Unwinds the stack, so that nothing is left half done: no lock, no temporary file, no embedded server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.TERMINATED))
-    undone = "the files before stay loaded" if words[0] == "ingest" else "nothing was written"
+    undone = _UNDONE.get(words[0], "nothing was written")
     try:
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)

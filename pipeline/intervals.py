@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,11 @@ INTERVALS = {
     for name in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
 }
 DEFAULT_INTERVALS = ("1m", "5m", "15m", "1h", "4h", "1d", "1w")
+
+
+def before(moment: datetime, length: timedelta, times: int) -> datetime:
+    """A moment some lengths earlier, at the earliest the first one that there is."""
+    try:
+        return moment - times * length
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)

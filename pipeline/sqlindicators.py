@@ -1,4 +1,4 @@
-"""SQL indicators: bars and metrics of one interval as tables of a DuckDB connection, and what statements make of them."""
+"""SQL indicators: bars and metrics of one interval as tables of a DuckDB connection, and what SQL makes of them."""
 
 from __future__ import annotations
 

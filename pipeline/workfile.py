@@ -205,7 +205,7 @@ class WorkFile(SqlIndicators):
             )
 
     def _keep_runs(self, most: int) -> None:
-        """Carry the newest runs over from the public file. A history that cannot be read any more is left behind, and said."""
+        """Carry the newest runs over from the public file. What cannot be read any more is left behind, and said."""
         if not self._has_previous():
             return
         try:
