@@ -55,9 +55,7 @@ def watch(
     overlap: Annotated[
         int, typer.Option("--overlap", min=0, help="Closed bars that are read again, for their corrections.")
     ] = 3,
-    reload: Annotated[
-        float, typer.Option("--reload", min=1, help="Seconds between two readings of all.")
-    ] = 3600,
+    reload: Annotated[float, typer.Option("--reload", min=1, help="Seconds between two readings of all.")] = 3600,
     publish: Annotated[float, typer.Option("--publish", min=1, help="Seconds between two work files.")] = 300,
     listen: Annotated[
         bool, typer.Option("--listen", help="Let notices on candle_1m_update wake the watch, too.")

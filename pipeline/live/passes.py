@@ -19,7 +19,7 @@ from pipeline.symbols import symbols_to_read
 from pipeline.workfile import WorkFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from pipeline.intervals import Interval
@@ -70,8 +70,7 @@ class Passes:
         names, owed = set(record.intervals), set(self._owed)
         self._owed |= names
         looks = self._looks(asked, *self._begun(asked, record), record)
-        changed = (loaded for loaded, new in looks if new or loaded.interval.name in owed)
-        results = compute(asked, changed, self._sql, record)
+        results = compute(asked, _changed(looks, owed, record), self._sql, record)
         if results.tables:
             with timed(record, "t_write"):
                 self._sink.write(results.tables, asked.keep, record)
@@ -109,3 +108,12 @@ class Passes:
         self, asked: Settings, source: Source, symbols: Sequence[str] | None, record: Record
     ) -> Iterator[tuple[Loaded, bool]]:
         return read_ahead(lambda interval: self.feed.look(source, asked, symbols, interval, record), asked.intervals)
+
+
+def _changed(looks: Iterable[tuple[Loaded, bool]], owed: set[str], record: Record) -> Iterator[Loaded]:
+    """The looks that found something new, or whose results are owed; of the others the record gets the time."""
+    for loaded, new in looks:
+        if new or loaded.interval.name in owed:
+            yield loaded
+        else:
+            record.stages.append(loaded.stage)
