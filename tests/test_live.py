@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 #: Of both languages and both sources.
-FEW = "macd,kdj,vwap,volume_ratio,base_data,data_monitor,donchian,futures_sentiment,futures_aggregate,futures_gap_monitor"
+FEW = "macd,kdj,vwap,volume_ratio,base_data,data_monitor,donchian,futures_sentiment,futures_aggregate"
 MINUTE = timedelta(minutes=1)
 
 
@@ -141,7 +141,7 @@ def _rounded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @pytest.mark.parametrize(
     ("symbols", "closed_only", "built"),
-    [("all", False, False), ("AAA,BBB,LAGS,ENDS,GAPS,NEW", True, False), ("auto", False, False), ("all", False, True)],
+    [("all", False, False), ("AAA,BBB,LAGS,ENDS,GAPS,NEW", True, False), ("auto", False, True)],
 )
 def test_what_is_held_is_what_would_be_read_anew(
     symbols: str, closed_only: bool, built: bool, market: Market, tmp_path: Path

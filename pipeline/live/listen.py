@@ -28,6 +28,7 @@ class Listener:
 
     def __init__(self, url: str, exchange: str, wake: Callable[[], None]) -> None:
         self._url, self._exchange, self._wake = url, exchange, wake
+        self._lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
@@ -43,8 +44,13 @@ class Listener:
             try:
                 self._listen()
             except psycopg.Error:
-                # Its text may hold what the URL holds. Passes tell what is wrong with the server.
-                log.warning("no notices from %s at the moment; it is looked at on time", redacted(self._url))
+                # Its text may hold what the URL holds, and passes tell what is wrong with the server.
+                log.log(
+                    logging.DEBUG if self._lost else logging.WARNING,
+                    "no notices from %s at the moment: it is looked at on time",
+                    redacted(self._url),
+                )
+                self._lost = True
                 self._stop.wait(_AGAIN_SECONDS)
 
     def _listen(self) -> None:
@@ -56,6 +62,7 @@ class Listener:
             autocommit=True,
         ) as door:
             door.execute(f"LISTEN {CHANNEL}")
+            self._lost = False
             while not self._stop.is_set():
                 for notice in door.notifies(timeout=_TURN_SECONDS):
                     if self._is_ours(notice.payload):
