@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -168,8 +169,6 @@ def test_it_outlives_a_server_that_goes_away(tmp_path: Path) -> None:
     with TemporaryDirectory(prefix="candlemill-tests-") as place:
         with embedded_postgres(Path(place) / "postgres") as url:
             market = made(url)
-            with psycopg.connect(url, autocommit=True) as door:
-                door.execute("ALTER SYSTEM SET fsync = off")
             # Seldom enough for the server to go between two passes: within one, ConnectorX waits half a minute.
             child = Watching(url, tmp_path, "--listen", "--every", "1m=4,5m=4")
             child.until_passed(2)
@@ -206,6 +205,21 @@ def test_a_locked_result_database_costs_only_the_passes_it_is_locked_for(market:
         watch.until("another value", lambda: newest(tmp_path) != first)
         assert watch.log.count("stayed locked") == 1
         assert "stayed locked" in watch.health["errors"][-1]["message"]
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are Linux's")
+def test_a_full_disk_costs_only_the_passes_it_is_full_for(market: Market, tmp_path: Path) -> None:
+    with watching(market.url, tmp_path, "--publish", "1") as watch:
+        watch.until_passed()
+        passes = watch.health["passes"]
+        # Small enough for no work file, large enough for the log and the health file.
+        resource.prlimit(watch.child.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+        watch.until_told("ERROR .*at the next pass")
+        assert watch.health["errors"]
+        resource.prlimit(watch.child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        watch.until("a work file", lambda: len(rows(tmp_path / "work.duckdb", "FROM runs")) > passes)
+        assert watch.ended(signal.SIGTERM) == 143
+    assert left_in(tmp_path) == ["log", "result.db", "work.duckdb", "work.health.json"]
 
 
 def test_a_notice_wakes_it(market: Market, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from pipeline import __version__
-from pipeline.errors import CandlemillError, SourceError, UsageError
+from pipeline.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
 from pipeline.live.health import GRACE, Health, Watched, health_file, stale_after
 from pipeline.live.listen import Listener
 from pipeline.live.passes import Passes
@@ -131,6 +133,8 @@ class _Watch:
             raise
         except CandlemillError as error:
             pause = self._failed(error, due, now)
+        except (duckdb.Error, OSError) as error:
+            pause = self._failed(SinkError(f"the work file {self._settings.duckdb}: {one_line(error)}"), due, now)
         self._tell()
         if pause:
             self._sleep(pause)
