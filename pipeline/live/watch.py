@@ -103,8 +103,8 @@ class _Watch:
         listener = Listener(self._settings.source, self._settings.exchange, self._wake.set)
         with listener if self._plan.listen else nullcontext():
             while not self._over():
-                now = _now()
-                if due := self._due(now):
+                due, now = self._due()
+                if due:
                     self._pass(due, now)
                 else:
                     self._sleep((self._schedule.next(now) - now).total_seconds())
@@ -113,16 +113,18 @@ class _Watch:
         done = self._plan.runs is not None and self._health.passes >= self._plan.runs
         return done or time.monotonic() >= self._end
 
-    def _due(self, now: datetime) -> list[Interval]:
+    def _due(self) -> tuple[list[Interval], datetime]:
+        """The intervals that are due, and now."""
+        now = _now()
         due = self._schedule.due(now)
         if not due and self._wake.is_set():
-            due = [min(self._settings.intervals, key=lambda interval: interval.length)]
-        return due
+            time.sleep(_GATHER)
+            now = _now()
+            due = self._schedule.due(now) or [min(self._settings.intervals, key=lambda interval: interval.length)]
+        return due, now
 
     def _sleep(self, seconds: float) -> None:
-        seconds = max(0.0, min(seconds, self._end - time.monotonic()))
-        if self._wake.wait(seconds):
-            time.sleep(min(_GATHER, seconds))
+        self._wake.wait(max(0.0, min(seconds, self._end - time.monotonic())))
 
     def _pass(self, due: Sequence[Interval], now: datetime) -> None:
         self._wake.clear()
