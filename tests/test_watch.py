@@ -216,6 +216,10 @@ def test_a_full_disk_costs_only_the_passes_it_is_full_for(market: Market, tmp_pa
         resource.prlimit(watch.child.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
         watch.until_told("ERROR .*at the next pass")
         assert watch.health["errors"]
+        # The result database is kept up to date all the same.
+        first = newest(tmp_path)
+        grow(market)
+        watch.until("another value", lambda: newest(tmp_path) != first)
         resource.prlimit(watch.child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         watch.until("a work file", lambda: len(rows(tmp_path / "work.duckdb", "FROM runs")) > passes)
         assert watch.ended(signal.SIGTERM) == 143

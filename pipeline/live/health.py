@@ -78,6 +78,7 @@ class Health:
     def write(self, file: Path, now: datetime) -> None:
         """Put the file in its place, whole. Raises OSError."""
         self.written_at = now
+        file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             draft.write_text(json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -86,6 +86,7 @@ class _Watch:
         self._troubles = _Troubles()
         self._end = time.monotonic() + plan.seconds if plan.seconds is not None else math.inf
         self._reloaded: datetime | None = None
+        self._published: datetime | None = None
         self._failures = 0
         self._file = health_file(settings.duckdb)
         self._health = Health(
@@ -131,9 +132,9 @@ class _Watch:
         pause = 0.0
         try:
             self._succeeded(self._perform(due, now), now)
-        except UsageError:
-            raise
         except CandlemillError as error:
+            if isinstance(error, UsageError) and not self._health.passes:
+                raise
             pause = self._failed(error, due, now)
         except (duckdb.Error, OSError) as error:
             pause = self._failed(SinkError(f"the work file {self._settings.duckdb}: {one_line(error)}"), due, now)
@@ -145,14 +146,14 @@ class _Watch:
         if _is_over(self._reloaded, self._plan.reload, now):
             self._passes.forget()
             self._reloaded = now
-        if not _is_over(self._health.published_at, self._plan.publish, now):
+        if not _is_over(self._published, self._plan.publish, now):
             record = self._passes.update(now, due)
             self._schedule.looked(due, now)
             log.debug("%s", record.summary())
             return record
         record = self._passes.publish(now)
         self._schedule.looked(self._settings.intervals, now)
-        self._health.published_at = now
+        self._published = self._health.published_at = now
         log.info("%s", record.summary())
         return record
 
@@ -162,8 +163,11 @@ class _Watch:
         self._failures = 0
         self._troubles.forget("source", "results")
         for error in record.errors:
-            self._troubles.tell(error["interval"] + error["table"], error["message"])
-            self._health.fail(error["message"], now)
+            where = error["table"] or "metrics"
+            self._health.fail(f"{where} {error['interval']}: {error['message']}", now)
+            # What fails in the computation is told there.
+            if not error["table"]:
+                self._troubles.tell(error["interval"], f"{error['interval']}: no futures metrics: {error['message']}")
         self._health.passes += 1
         self._health.last_run = {
             "run_id": record.run_id,
@@ -182,6 +186,8 @@ class _Watch:
             return min(_BACK_OFF * 2 ** min(self._failures - 1, 10), _BACK_OFF_MOST)
         self._troubles.tell("results", f"{error} (it is tried again at the next pass)")
         self._schedule.looked(due, now)
+        # Where no work file can be written, the result database is kept up to date all the same.
+        self._published = now
         return 0.0
 
     def _tell(self) -> None:
