@@ -94,9 +94,10 @@ def replayed(market: Market) -> Iterator[str]:
     market.execute(f"UPDATE market_data.candles_1m SET high = 123, volume = 77 WHERE {at}", "AAA", closed)
     ahead(5)
     yield "a bar is corrected"
-    market.execute(f"DELETE FROM market_data.candles_1m WHERE {at}", "BBB", closed)
+    for bar in (closed, closed + MINUTE):
+        market.execute(f"DELETE FROM market_data.candles_1m WHERE {at}", "BBB", bar)
     ahead(5)
-    yield "a bar vanishes"
+    yield "bars vanish"
     market.execute(
         "UPDATE market_data.binance_futures_metrics_5m SET sum_open_interest_value = 9"
         " WHERE symbol = 'AAA' AND create_time > %s",
@@ -227,6 +228,23 @@ def test_a_correction_before_the_overlap_is_seen_when_all_is_read_anew(market: M
     assert highs() & {500, 600} == {600}
     feed.forget()
     assert highs() & {500, 600} == {500, 600}
+
+
+def test_a_pause_does_not_shorten_the_overlap(market: Market, tmp_path: Path) -> None:
+    settings, feed, interval = settings_of(market, tmp_path), Feed(overlap=3), INTERVALS["1m"]
+
+    def highs() -> set[float]:
+        record = Record(market.now, "", [], 0)
+        asked = replace(settings, as_of=market.now)
+        loaded, _ = feed.look(Source.connect(market.url, record), asked, None, interval, record)
+        return set(loaded.candles["high"].to_pylist())
+
+    highs()
+    corrected = bucket_start(market.now, interval) - 3 * MINUTE
+    market.play(market.now + 4 * MINUTE)
+    at = "symbol = 'AAA' AND bucket_ts = %s"
+    market.execute(f"UPDATE market_data.candles_1m SET high = 500 WHERE {at}", corrected)
+    assert 500 in highs()
 
 
 def test_what_is_held_does_not_grow(market: Market, tmp_path: Path) -> None:
