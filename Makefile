@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo watch test bench bench-full profile flamegraph memray lint format typecheck docs clean
+.PHONY: help setup run demo watch test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from the lock file (every other target does it where needed)
 
@@ -36,6 +36,12 @@ watch: $(READY) ## live operation against DATABASE_URL; it stays up
 test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest
 
+test-faults: $(READY) ## what it promises under kills, full disks, broken servers, damaged data (some minutes)
+	@$(BIN)/python -m pytest tests/faults
+
+fuzz: $(READY) ## random damage to random bars, for ten minutes
+	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py
+
 bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 	@$(BIN)/python -m bench 30x7
 
@@ -51,6 +57,9 @@ flamegraph: $(READY) ## py-spy's flame graph of a whole run
 
 memray: $(READY) ## memory over a whole run, and who allocates it
 	@$(BIN)/python -m bench.profiling memray
+
+parity: $(READY) ## compare two result databases: make parity A=old.db B=new.db
+	@exec $(BIN)/candlemill parity $(A) $(B)
 
 lint: $(READY) ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

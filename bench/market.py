@@ -9,8 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.market import bucket_start
+from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, bucket_start
 from pipeline.schema import init_db
 from pipeline.settings import DEFAULT_LOOKBACK
 from pipeline.source import METRICS_ROWS

@@ -43,7 +43,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "read": [(Source, "connect"), (Source, "auto_symbols"), (Source, "candles"), (Source, "metrics")],
     "compute": [
         (engine, "pivot_bars"), (engine, "pivot_metrics"), (engine, "compute_interval"),
-        (WorkFile, "load_bars"), (WorkFile, "load_metrics"), (WorkFile, "market_totals"),
+        (WorkFile, "load_bars"), (WorkFile, "load_metrics"),
     ],
     "write": [(WorkFile, "store"), (WorkFile, "settle"), (Sink, "write")],
     "publish": [(WorkFile, "publish")],

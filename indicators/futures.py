@@ -194,15 +194,15 @@ def _relative_changes(values: Floats) -> Floats:
 
 def _variation(values: Floats) -> Floats:
     """Coefficient of variation (population); NaN with fewer than two values or a mean of 0; (series,)."""
-    mean = rolling.tail_mean(values)
+    mean, deviation = rolling.tail_mean_std(values, ddof=0)
     usable = ((~np.isnan(values)).sum(axis=0) >= 2) & (mean != 0)
-    return np.where(usable, rolling.tail_std(values, ddof=0) / mean, np.nan)
+    return np.where(usable, deviation / mean, np.nan)
 
 
 def _zscore(value: Floats, history: Floats) -> Floats:
     """Distance of a value from the mean of its history in standard deviations, 0 where that is 0; (series,)."""
-    deviation = rolling.tail_std(history, ddof=0)
-    score = np.where(deviation == 0, 0.0, (value - rolling.tail_mean(history)) / deviation)
+    mean, deviation = rolling.tail_mean_std(history, ddof=0)
+    score = np.where(deviation == 0, 0.0, (value - mean) / deviation)
     return np.where((~np.isnan(history)).sum(axis=0) < 2, np.nan, score)
 
 

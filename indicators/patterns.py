@@ -133,11 +133,12 @@ def _candles(bars: Panel) -> Array:
 
     The tails of all series stand in one array, one behind the other. TA-Lib keeps running sums over it, and what one
     series leaves in such a sum (a rounding error, but of another series' size) could decide a tie in the next one. So
-    each tail is brought to the same size by a power of two, which changes no comparison, and comes after one bar that
-    is so large that adding and removing it wipes the sums, and enough bars of nothing to fill every window.
+    each tail is brought below 1 by a power of two, which changes no comparison, and comes after one bar that is so
+    large that adding and removing it wipes the sums, and enough bars of nothing to fill every window.
     """
     whole = bars.lengths >= TAIL
-    size = np.frexp(np.where(whole, np.abs(bars.close[-1]), 1.0))[1]
+    largest = np.max([bars.open[-TAIL:], bars.high[-TAIL:], bars.low[-TAIL:], bars.close[-TAIL:]], axis=(0, 1))
+    size = np.frexp(np.where(whole, largest, 1.0))[1]
 
     def blocks(values: Floats, wipe: float) -> Floats:
         block = np.zeros((1 + _QUIET + TAIL, bars.series))

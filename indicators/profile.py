@@ -181,7 +181,7 @@ def _amihud(bars: Panel) -> tuple[Floats, Floats]:
     rows = bars.first + np.arange(99)[:, None]
     sample = np.take_along_axis(impact, np.minimum(rows, len(impact) - 1), axis=0)
     sample = np.where(rows < len(impact), sample, np.nan)
-    mean, deviation = rolling.tail_mean(sample), rolling.tail_std(sample, ddof=0)
+    mean, deviation = rolling.tail_mean_std(sample, ddof=0)
     now = impact[-1]
     distance = np.where(deviation == 0, 0.0, (now - mean) / deviation)
     return now, np.nan_to_num(np.where(np.isnan(mean), np.nan, 100 / (1 + np.exp(distance))))

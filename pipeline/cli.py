@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 from dotenv import load_dotenv
 
-from pipeline import __version__
-from pipeline.commands import catalogue, ingest, plot, query, run, runs, setup, symbols, watch
+from pipeline import __version__, interrupts
+from pipeline.commands import catalogue, ingest, parity, plot, query, run, runs, setup, symbols, watch
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -41,9 +40,6 @@ def _common(
 ) -> None: ...
 
 
-#: What is left of a command that was ended from outside, where it is more than nothing.
-_UNDONE = {"ingest": "the files before stay loaded", "watch": "the passes before stay written"}
-
 app.command()(run.run)
 app.command()(run.demo)
 app.command()(watch.watch)
@@ -54,36 +50,28 @@ app.command("indicators")(catalogue.indicators)
 app.command()(symbols.symbols)
 app.add_typer(ingest.app, name="ingest")
 app.command("init-db")(setup.init_db)
+app.command()(parity.parity)
 app.command()(setup.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of ``candlemill`` and ``python -m pipeline``. A command line that begins with an option means run."""
+    """What ``pipeline.__main__`` runs. A command line that begins with an option means run."""
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     own = ("--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
     load_dotenv(Path(".env"))
-    # Unwinds the stack, so that nothing is left half done: no lock, no temporary file, no embedded server.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.TERMINATED))
-    undone = _UNDONE.get(words[0], "nothing was written")
     try:
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
     except CandlemillError as error:
+        interrupts.check()
         _end(str(error), error.exit_code, error)
-    except SystemExit as error:
-        if error.code != Exit.TERMINATED:
-            raise
-        _end(f"terminated, {undone}", Exit.TERMINATED)
     except Exception as error:
         describe = getattr(error, "format_message", None)
-        if describe is None:
+        if describe is None or interrupts.came():
             raise
         _end(f"{describe().rstrip('.')}; see `candlemill --help`", Exit.USAGE)
-    if code == Exit.INTERRUPTED:
-        # typer turns an interrupt into this code, without a word.
-        _end(f"interrupted, {undone}", Exit.INTERRUPTED)
     sys.exit(code if isinstance(code, int) else Exit.DONE)
 
 

@@ -4,7 +4,8 @@
 2. The result database is looked at, before anything is read for it (``Sink.check``).
 3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
 4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
-5. Rows become a panel and a ranked table over the same memory (``pivot_bars``, ``pivot_metrics``).
+5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
+   table over the same memory (``pivot_bars``, ``pivot_metrics``).
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
 8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
@@ -21,9 +22,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from pipeline import interrupts
 from pipeline.compute import compute_interval
 from pipeline.errors import NoCandlesError, SourceError
+from pipeline.intervals import bucket_start
 from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.plausible import possible_bars, possible_metrics
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, Stage, timed
 from pipeline.sink import Sink
@@ -77,13 +81,15 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
+    interrupts.leaves(interrupts.NOTHING)
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
         incoming = read_ahead(lambda interval: _read(source, settings, symbols, interval, record), settings.intervals)
-        sink.warm_up()
-        with WorkFile(settings.duckdb, settings.workers, settings.exchange, record.intervals) as work:
+        expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
+        sink.prepare(settings.indicators, expected, settings.keep)
+        with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
             results = compute(settings, incoming, work, record, progress)
             report_unseen(symbols, results.symbols, settings, record)
             write_and_publish(settings, results, sink, work, record, progress=progress)
@@ -115,6 +121,7 @@ def compute(
         with timed(loaded.stage, "t_compute"):
             for indicator, rows in _work(loaded, settings, sql, record, seen).items():
                 tables[indicator].append(rows)
+                loaded.stage.rows += rows.num_rows
         record.stages.append(loaded.stage)
     record.symbols = len(seen)
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
@@ -128,16 +135,22 @@ def write_and_publish(
     record: Record,
     earlier: Sequence[Record] = (),
     progress: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Write to both files; ``earlier`` are records that the work file does not have yet."""
+) -> bool:
+    """Write to both files; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
     progress("write")
     work.store(results.tables)
     settled = work.settle()
-    with timed(record, "t_write"):
-        sink.write(results.tables, settings.keep, record, before_commit=settled.result)
-    progress("publish")
-    record.close()
-    work.publish([*earlier, record])
+    # From here on an interrupt ends the run where the sink looks for one. Past the commit it comes too late.
+    with interrupts.held():
+        with timed(record, "t_write"):
+            sink.write(results.tables, settings.keep, record, before_commit=settled.result)
+        interrupts.leaves("the results were written")
+        progress("publish")
+        record.close()
+        published = work.publish([*earlier, record])
+    if interrupts.came():
+        log.warning("the request to end came when the results were being committed: the run is complete")
+    return published
 
 
 def _read(
@@ -163,7 +176,9 @@ def _work(
     loaded: Loaded, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
     name = loaded.interval.name
-    bars = pivot_bars(loaded.candles, name, settings.as_of, settings.lookback)
+    candles, impossible = possible_bars(loaded.candles, loaded.interval)
+    record.skipped.update(impossible)
+    bars = pivot_bars(candles, name, settings.as_of, settings.lookback)
     record.skipped.update(bars.skipped)
     seen.update(bars.panel.symbols)
     loaded.stage.bars, loaded.stage.series = bars.ranked.num_rows, bars.panel.series
@@ -174,7 +189,9 @@ def _work(
     sql.load_bars(name, bars)
     metrics = None
     if loaded.metrics is not None:
-        pivot = pivot_metrics(loaded.metrics, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
+        possible, impossible = possible_metrics(loaded.metrics)
+        record.skipped.update(impossible)
+        pivot = pivot_metrics(possible, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
         record.skipped.update(pivot.skipped)
         sql.load_metrics(name, pivot)
         metrics = pivot.panel

@@ -10,12 +10,11 @@ class Exit(IntEnum):
     """Exit codes of the command line."""
 
     DONE = 0
+    DIFFERENT = 1
     USAGE = 2
     SOURCE = 3
     SINK = 4
     NO_CANDLES = 5
-    INTERRUPTED = 130
-    TERMINATED = 143
 
 
 def one_line(text: object) -> str:

@@ -41,6 +41,14 @@ INTERVALS = {
     for name in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
 }
 DEFAULT_INTERVALS = ("1m", "5m", "15m", "1h", "4h", "1d", "1w")
+_EPOCH_MONDAY = datetime(2000, 1, 3, tzinfo=UTC)
+
+
+def bucket_start(moment: datetime, interval: Interval) -> datetime:
+    """Start of the bar that holds a moment; weeks start on Monday, all in UTC. Before 2000 the moment itself."""
+    if moment < _EPOCH_MONDAY:
+        return moment
+    return moment - (moment - _EPOCH_MONDAY) % interval.length
 
 
 def before(moment: datetime, length: timedelta, times: int) -> datetime:

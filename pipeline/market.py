@@ -17,7 +17,7 @@ import psycopg
 import pyarrow as pa
 from pyarrow import csv
 
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval, bucket_start
 from pipeline.settings import DEFAULT_EXCHANGE
 from pipeline.statements import identifier, join
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 BARS = 500
 METRICS_DAYS = 30
-_EPOCH_MONDAY = datetime(2000, 1, 3, tzinfo=UTC)
 _OCTAVES = 22
 _POINTS = 8
 
@@ -64,11 +63,6 @@ COINS = (
     Coin("SHIBUSDT", 0.0000182, 41_000_000_000.0),
     Coin("PEPEUSDT", 0.00000121, 800_000_000_000.0),
 )
-
-
-def bucket_start(moment: datetime, interval: Interval) -> datetime:
-    """Start of the bar that holds a moment; weeks start on Monday, all in UTC."""
-    return moment - (moment - _EPOCH_MONDAY) % interval.length
 
 
 def load_market(url: str, now: datetime) -> int:

@@ -28,13 +28,13 @@ def read_ahead(read: Callable[[Key], Item], keys: Iterable[Key]) -> Iterator[Ite
 
     def items(coming: Future[tuple[Item] | None]) -> Iterator[Item]:
         while (item := coming.result()) is not None:
-            coming = _begin(read_next)
+            coming = in_thread(read_next)
             yield item[0]
 
-    return items(_begin(read_next))
+    return items(in_thread(read_next))
 
 
-def _begin(work: Callable[[], Result]) -> Future[Result]:
+def in_thread(work: Callable[[], Result], name: str = "reader") -> Future[Result]:
     """Work in a thread. It is a daemon: a read that cannot be interrupted does not keep the process from ending."""
     coming: Future[Result] = Future()
 
@@ -44,5 +44,5 @@ def _begin(work: Callable[[], Result]) -> Future[Result]:
         except BaseException as error:
             coming.set_exception(error)
 
-    threading.Thread(target=fulfil, name="reader", daemon=True).start()
+    threading.Thread(target=fulfil, name=name, daemon=True).start()
     return coming

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Stage:
-    """One interval of a run."""
+    """One interval of a run. All of them are written in one transaction; ``t_write`` is the share of its rows in it."""
 
     interval: str
     bars: int = 0
     series: int = 0
+    rows: int = 0
     t_read: float = 0.0
     t_compute: float = 0.0
+    t_write: float = 0.0
 
 
 @dataclass
@@ -70,6 +72,8 @@ class Record:
         self.total = perf_counter() - self._clock
         self.t_read = sum(stage.t_read for stage in self.stages)
         self.t_compute = sum(stage.t_compute for stage in self.stages)
+        for stage in self.stages:
+            stage.t_write = self.t_write * stage.rows / self.rows if self.rows else 0.0
         self.peak_rss_mb = peak_rss_mb()
 
     def as_json(self) -> dict[str, Any]:

@@ -10,27 +10,27 @@ together in it, and few pages change; with the symbol first, every row of a run 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.batch import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
-from pipeline.statements import Sql, identifier, join, literal, render, statement
+from pipeline.standing import ATTACHED, look, native
+from pipeline.statements import Sql, identifier, join, render, statement
 from pipeline.workfile import SQLITE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
 
     from indicators.contract import Indicator
     from pipeline.batch import Batch
+    from pipeline.standing import ByTime
 
 #: The key's columns in the order of a table's index.
 INDEX = (INTERVAL, DATA_TIME, SYMBOL)
-ATTACHED = Sql("results")
 _STAGE = "candlemill_stage"
 # DuckDB's names for SQLite's affinities: its REAL would be a 4-byte float.
 _DUCKDB_TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "VARCHAR"}
@@ -52,25 +52,29 @@ def replace_rows(
     batch: Batch,
     table: ResultTable | None,
     keep: Callable[[str], int],
+    known: ByTime,
 ) -> tuple[int, int]:
-    """Write one indicator's rows into its table. Returns (rows written, rows pruned)."""
+    """Write one indicator's rows into its table. Returns (rows written, rows pruned).
+
+    ``known`` is what was read of the table before, in the same transaction, for the retention's sake.
+    """
     name = identifier(indicator.table)
     if table is None:
         door.execute(_create(indicator))
         return _insert(door, indicator, batch, name), 0
     _complete(door, indicator, table, name)
-    present = native(door, render(statement("sink/present"), table=name), batch.keys.oldest)
-    replaced = {place: batch.keys.rows[key] for place, *key_ in present if (key := tuple(key_)) in batch.keys.rows}
+    standing = look(door, name, batch, keep, known)
+    replaced = standing.replaced(batch)
     stay = _valued(door, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
-    if stay:
-        # A row without values never replaces one that has some.
-        batch = batch.without({replaced.pop(place) for place in stay})
+    written = batch.without({replaced.pop(place) for place in stay}) if stay else batch
     if replaced:
         native(door, render(statement("sink/delete_places"), table=name), json.dumps(list(replaced)))
-    insert = _insert if _fits(indicator, table) else _insert_staged
-    written = insert(door, indicator, batch, name)
-    _lift_newer(door, name, batch, present)
-    return written, _prune(door, name, batch, keep)
+    count = (_insert if _fits(indicator, table) else _insert_staged)(door, indicator, written, name)
+    newer = standing.newer(batch)
+    if newer:
+        native(door, render(statement("sink/lift_newer"), table=name), json.dumps(newer))
+    times, keys = standing.beyond(batch, keep)
+    return count, _delete(door, name, "times", times) + _delete(door, name, "keys", keys)
 
 
 def _complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable, name: Sql) -> None:
@@ -95,55 +99,12 @@ def _valued(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql, pl
     return [place for (place,) in native(door, query, json.dumps(places))]
 
 
-def _lift_newer(door: duckdb.DuckDBPyConnection, name: Sql, batch: Batch, present: Iterable[tuple[Any, ...]]) -> None:
-    """Move rows that are newer than the one just written of their pair behind it."""
-    newest = batch.keys.newest
-    newer = sorted(
-        (time, place) for place, symbol, interval, time in present if time > newest.get((symbol, interval), time)
-    )
-    if newer:
-        places = json.dumps([place for _, place in newer])
-        native(door, render(statement("sink/lift_newer"), table=name), places)
-
-
-def _prune(door: duckdb.DuckDBPyConnection, name: Sql, batch: Batch, keep: Callable[[str], int]) -> int:
-    """Remove what is beyond the retention of the pairs just written. Returns the rows removed."""
-    asked = json.dumps([[interval, keep(interval)] for interval in batch.keys.intervals])
-    crowded = [interval for (interval,) in native(door, render(statement("sink/crowded"), table=name), asked)]
-    if not crowded:
+def _delete(door: duckdb.DuckDBPyConnection, name: Sql, by: str, what: Sequence[tuple[str, ...]]) -> int:
+    """Delete rows by ``times`` or ``keys``. Returns how many there were."""
+    if not what:
         return 0
-    parts = [render(statement("sink/by_time"), table=name, interval=literal(interval)) for interval in crowded]
-    beyond = _beyond(native(door, join(parts, " UNION ALL ")), batch.keys.newest, keep)
-    if not beyond:
-        return 0
-    return len(native(door, render(statement("sink/delete_keys"), table=name), json.dumps(beyond, ensure_ascii=False)))
-
-
-def _beyond(
-    by_time: Iterable[tuple[str, str, str]], pairs: Mapping[tuple[str, str], str], keep: Callable[[str], int]
-) -> list[tuple[str, str, str]]:
-    """Keys of the rows beyond the retention of some pairs.
-
-    Args:
-        by_time: interval, time and a JSON list of the symbols that have a row then.
-        pairs: the (symbol, interval) to look at.
-        keep: rows to keep for an interval's name.
-    """
-    beyond = []
-    for interval, rows in groupby(sorted(by_time, reverse=True), key=itemgetter(0)):
-        kept, lists = keep(interval), [(time, symbols) for _, time, symbols in rows]
-        counts: Counter[str] = Counter()
-        # No symbol is beyond its retention within as many times. Nearly all of them have the same list of symbols, so
-        # whole lists are counted before they are taken apart.
-        for symbols, times in Counter(symbols for _, symbols in lists[:kept]).items():
-            for symbol in json.loads(symbols):
-                counts[symbol] += times
-        for time, symbols in lists[kept:]:
-            for symbol in json.loads(symbols):
-                counts[symbol] += 1
-                if counts[symbol] > kept and (symbol, interval) in pairs:
-                    beyond.append((symbol, interval, time))
-    return beyond
+    query = render(statement(f"sink/delete_{by}"), table=name)
+    return len(native(door, query, json.dumps(what, ensure_ascii=False)))
 
 
 def _labels(indicator: Indicator) -> Sql:
@@ -202,13 +163,6 @@ def _affinity(declared: str) -> str:
         if any(sign in upper for sign in signs):
             return affinity
     return "NUMERIC" if upper else "BLOB"
-
-
-def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
-    """Rows of a statement that SQLite itself runs, in the open transaction."""
-    bound = f", params = row({join([Sql('?')] * len(parameters))})" if parameters else ""
-    rows = Sql(f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})")
-    return door.execute(rows, list(parameters) or None).fetchall()
 
 
 def existing_tables(door: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, ResultTable | None]:

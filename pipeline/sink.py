@@ -11,21 +11,26 @@ from __future__ import annotations
 
 import logging
 import os
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
 import tenacity
 
+from pipeline import interrupts
 from pipeline.batch import KEY, batches
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
 from pipeline.extension import load_sqlite
-from pipeline.resulttable import ATTACHED, ResultTable, existing_tables, native, replace_rows
-from pipeline.statements import Sql, join, literal
+from pipeline.readahead import in_thread
+from pipeline.resulttable import ResultTable, existing_tables, replace_rows
+from pipeline.standing import ATTACHED, by_time, crowded_intervals, native
+from pipeline.statements import Sql, identifier, join, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from indicators.contract import Indicator
     from pipeline.batch import Batch
     from pipeline.record import Record
+    from pipeline.standing import ByTime
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +52,17 @@ class Sink:
 
     One DuckDB instance serves the check and the write. After an error it is thrown away: after a failed commit it may
     keep a lock that shuts out every reader.
+
+    In a database that is filled to its retention, most of the work of a write is to find what falls out. ``prepare``
+    does it ahead of time, while the source is read: it opens the transaction and reads in it. SQLite refuses to write
+    in a transaction that others have overtaken; then, as whenever the database is locked, everything is done anew.
     """
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.path = path
         self.lock_timeout = lock_timeout
         self._door: duckdb.DuckDBPyConnection | None = None
+        self._prepared: Future[dict[str, ByTime]] | None = None
 
     def __enter__(self) -> Sink:
         return self
@@ -67,9 +78,40 @@ class Sink:
             self._retried(lambda door: self._inspect(door, indicators))
         _probe_folder(self.path)
 
-    def warm_up(self) -> None:
-        """Load what writing needs, ahead of its time. Raises SinkError where the extension is missing or damaged."""
-        self._connected()
+    def prepare(
+        self, indicators: Sequence[Indicator], expected: Mapping[str, datetime], keep: Callable[[str], int]
+    ) -> None:
+        """Load what writing needs, and begin to read of the tables what falls out of the retention.
+
+        Args:
+            indicators: what is going to be written.
+            expected: the newest time that each interval can have then.
+            keep: rows to keep for an interval's name.
+
+        Raises SinkError where the extension is missing or damaged.
+        """
+        door = self._connected()
+        if self.path.exists() and self.path.stat().st_size:
+            newest = {interval: time.isoformat() for interval, time in expected.items()}
+            self._prepared = in_thread(lambda: self._read_ahead(door, indicators, newest, keep), "sink")
+
+    def _read_ahead(
+        self,
+        door: duckdb.DuckDBPyConnection,
+        indicators: Sequence[Indicator],
+        newest: Mapping[str, str],
+        keep: Callable[[str], int],
+    ) -> dict[str, ByTime]:
+        """Open the transaction, and read in it what each table holds in intervals where something may fall out."""
+        self._ensure_wal(door)
+        self._attach(door)
+        door.execute("BEGIN")
+        found: dict[str, ByTime] = {}
+        for name, table in existing_tables(door, [indicator.table for indicator in indicators]).items():
+            if table and table.indexed:
+                crowded = crowded_intervals(door, identifier(name), newest, keep)
+                found[name] = by_time(door, identifier(name), crowded)
+        return found
 
     def write(
         self,
@@ -105,19 +147,30 @@ class Sink:
         before_commit: Callable[[], None],
     ) -> None:
         written = pruned = 0
-        self._ensure_wal(door)
-        with self._attached(door):
+        known = self._begun()
+        if known is None:
+            self._ensure_wal(door)
+            self._attach(door)
             door.execute("BEGIN")
-            existing = existing_tables(door, [indicator.table for indicator in results])
-            _refuse_foreign(self.path, existing)
-            for indicator, batch in results.items():
-                added, removed = replace_rows(door, indicator, batch, existing.get(indicator.table), keep)
-                written, pruned = written + added, pruned + removed
-            before_commit()
-            door.execute("COMMIT")
-            record.sqlite_commits += 1
+        existing = existing_tables(door, [indicator.table for indicator in results])
+        _refuse_foreign(self.path, existing)
+        for indicator, batch in results.items():
+            interrupts.check()
+            name = indicator.table
+            added, removed = replace_rows(door, indicator, batch, existing.get(name), keep, (known or {}).get(name, {}))
+            written, pruned = written + added, pruned + removed
+        before_commit()
+        interrupts.check()
+        door.execute("COMMIT")
+        record.sqlite_commits += 1
+        self._detach(door)
         record.sqlite_rows_written += written
         record.sqlite_rows_pruned += pruned
+
+    def _begun(self) -> dict[str, ByTime] | None:
+        """What was read in the transaction that ``prepare`` opened; None: no transaction is open."""
+        prepared, self._prepared = self._prepared, None
+        return prepared.result() if prepared else None
 
     def _inspect(self, door: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
         with self._attached(door, Sql("READ_ONLY")):
@@ -140,9 +193,15 @@ class Sink:
     @contextmanager
     def _attached(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> Iterator[None]:
         """The database under its alias while the block lasts; after an error the whole connection is thrown away."""
+        self._attach(door, option)
+        yield
+        self._detach(door)
+
+    def _attach(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> None:
         options = join([Sql("TYPE sqlite"), *([option] if option else [])])
         door.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
-        yield
+
+    def _detach(self, door: duckdb.DuckDBPyConnection) -> None:
         door.execute(f"DETACH {ATTACHED}")
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
@@ -152,12 +211,18 @@ class Sink:
         return self._door
 
     def _close(self) -> None:
+        prepared, self._prepared = self._prepared, None
         if self._door is not None:
+            if prepared:
+                # Nobody may close a connection under the thread that uses it.
+                self._door.interrupt()
+                wait([prepared])
             self._door.close()
             self._door = None
 
     def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         def attempt() -> None:
+            interrupts.check()
             try:
                 work(self._connected())
             except duckdb.Error as error:
@@ -183,7 +248,7 @@ class Sink:
         except LockedError as error:
             raise SinkError(
                 f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "
-                "end the process that writes to it, or give a longer --lock-timeout"
+                "end the process that holds it, or give a longer --lock-timeout"
             ) from error
 
     def _explained(self, error: duckdb.Error) -> Exception:

@@ -39,9 +39,11 @@ METRICS_ROWS = 240
 METRICS_WINDOW = timedelta(days=30)
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 60
+#: How long a table that somebody has locked is waited for.
+LOCK_SECONDS = 10
 _SESSION = (
     "-c default_transaction_read_only=on -c timezone=UTC -c standard_conforming_strings=on "
-    f"-c statement_timeout={STATEMENT_SECONDS * 1000}"
+    f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c lock_timeout={LOCK_SECONDS * 1000}"
 )
 #: Fields of the metrics and what the source calls them. Its names tell of sums, but they are plain ratios.
 METRIC_COLUMNS = {

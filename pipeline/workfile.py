@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
+_PREFIX = ".candlemill-"
 #: Runs that the history has at most: a day of passes, at one every ten seconds.
 RUNS_KEPT = 10_000
 SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
@@ -44,14 +45,13 @@ SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "T
 class WorkFile(SqlIndicators):
     """The work file of one run; a context manager that removes everything unpublished."""
 
-    def __init__(self, path: Path, workers: int, exchange: str, intervals: Sequence[str]) -> None:
+    def __init__(self, path: Path, workers: int, exchange: str) -> None:
         """Begin a work file that is to stand at ``path``. Raises SinkError where that cannot be.
 
         Args:
             path: where it is to stand in the end.
             workers: threads of the whole run.
             exchange: exchange of all bars.
-            intervals: names of the intervals that can come.
         """
         self._exchange = exchange
         # The file itself: a link to it stays a link.
@@ -60,7 +60,7 @@ class WorkFile(SqlIndicators):
             raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=".candlemill-", dir=path.parent))
+            self._folder, self._claim = _own_folder(path.parent)
         except OSError as error:
             raise SinkError(
                 f"the work file {path} cannot be written ({error.strerror}): make its folder writable, or use --duckdb"
@@ -70,17 +70,16 @@ class WorkFile(SqlIndicators):
             # One of the workers is the computation in NumPy, which goes on at the same time.
             super().__init__(open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill"))
             self._refuse_foreign()
-            self._lay_out(intervals)
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._lay_out()
+        except BaseException as error:
+            self._clear()
+            if isinstance(error, duckdb.Error):
+                raise self._unwritable(error) from error
             raise
 
-    def _lay_out(self, intervals: Sequence[str]) -> None:
-        names = join([literal(name) for name in intervals])
-        candles, metrics = statement("workfile/candles"), statement("workfile/futures_metrics")
-        self._door.execute(render(candles, exchange=literal(self._exchange), intervals=names))
-        self._door.execute(render(metrics, intervals=names))
-        for table in ("runs", "catalog"):
+    def _lay_out(self) -> None:
+        self._door.execute(render(statement("workfile/candles"), exchange=literal(self._exchange)))
+        for table in ("futures_metrics", "runs", "catalog"):
             self._door.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
             self._door.execute(_create(declared))
@@ -101,7 +100,14 @@ class WorkFile(SqlIndicators):
         self._thread.shutdown(cancel_futures=True)
         self._writer.close()
         self._door.close()
+        self._clear()
+
+    def _unwritable(self, error: Exception) -> SinkError:
+        return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
+
+    def _clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._claim)
 
     def load_bars(self, interval: str, pivot: Pivot) -> None:
         """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
@@ -131,9 +137,7 @@ class WorkFile(SqlIndicators):
                 self._writer.close()
                 self._door.execute("CHECKPOINT")
             except (duckdb.Error, OSError) as error:
-                raise SinkError(
-                    f"the work file {self.path} cannot be written ({one_line(error)}): free some space"
-                ) from error
+                raise self._unwritable(error) from error
 
         return self._thread.submit(finish)
 
@@ -147,8 +151,21 @@ class WorkFile(SqlIndicators):
 
         self._inserts.append(self._thread.submit(insert))
 
-    def publish(self, records: Sequence[Record]) -> None:
-        """Add records of runs to those before them, and put the file in the public one's place."""
+    def publish(self, records: Sequence[Record]) -> bool:
+        """Add records of runs to those before them, and put the file in the public one's place.
+
+        The results are committed by now. Where this fails, the newest record says so, and the public file stays as it
+        was. Returns whether it went well.
+        """
+        try:
+            self._publish(records)
+        except (duckdb.Error, OSError) as error:
+            log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
+            records[-1].fail("", "", "", f"the work file was not written: {one_line(error)}")
+            return False
+        return True
+
+    def _publish(self, records: Sequence[Record]) -> None:
         # One at a time: a run that publishes between our reading of the history and our rename would be forgotten.
         with _alone_in(self.path.parent):
             self._keep_runs(RUNS_KEPT - len(records))
@@ -236,9 +253,34 @@ class WorkFile(SqlIndicators):
             self._door.execute("DETACH previous")
 
 
+def _own_folder(parent: Path) -> tuple[Path, int]:
+    """A temporary folder, and the open handle that claims it: a lock on it ends with the process, however that ends.
+
+    The folders of runs that were killed, which nobody claims any more, are removed.
+    """
+    with _alone_in(parent):
+        for left in parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError):
+                os.close(_claimed(left))
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        return folder, _claimed(folder)
+
+
+def _claimed(folder: Path) -> int:
+    """A handle of the folder with its lock. Raises OSError where another process has it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs that publish into the same folder waiting; the lock ends with the block, or with the process."""
+    """Keep other runs that begin or publish in a folder waiting; the lock ends with the block, or with the process."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

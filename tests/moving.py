@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pipeline.intervals import INTERVALS
-from pipeline.market import bucket_start
+from pipeline.intervals import INTERVALS, bucket_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

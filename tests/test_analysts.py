@@ -71,7 +71,6 @@ def test_the_notebook_runs_from_top_to_bottom_and_is_stored_without_outputs(
     programs = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs for cell in programs)
     monkeypatch.setenv("CANDLEMILL_DUCKDB", str(work_file))
-    monkeypatch.setenv("MPLBACKEND", "agg")
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     # Every cell shows something, and no table is empty.
     shown = ["".join(str(output) for output in cell.outputs) for cell in programs]

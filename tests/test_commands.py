@@ -70,8 +70,7 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     ran = candlemill(command, "--help")
     assert ran.code == 0
     usage, description = ran.out.splitlines()[0], ran.out.splitlines()[2]
-    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( \[[a-z]+\])?", usage)
-    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( \{{[A-Z]+\}})?", usage)
+    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( (\[[a-z]+\]|\{{[A-Z]+\}}))?", usage)
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out
     for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
@@ -175,7 +174,10 @@ def test_json_is_the_record_and_nothing_else(done: Ran, url: str) -> None:
     record = done.record
     assert len(done.out.splitlines()) == 1
     assert set(record) == set(re.split(r",\s+", FIELDS))
-    assert [set(stage) for stage in record["stages"]] == [{"interval", "bars", "series", "t_read", "t_compute"}] * 2
+    stage_columns = {"interval", "bars", "series", "rows", "t_read", "t_compute", "t_write"}
+    assert [set(stage) for stage in record["stages"]] == [stage_columns] * 2
+    assert sum(stage["rows"] for stage in record["stages"]) == record["rows"]
+    assert sum(stage["t_write"] for stage in record["stages"]) == pytest.approx(record["t_write"], abs=1e-5)
     assert [stage["interval"] for stage in record["stages"]] == record["intervals"] == ["5m", "1w"]
     assert (record["symbols"], record["series"], record["rows"], record["indicators"]) == (2, 4, 8, 2)
     assert (record["version"], record["source"], record["as_of"]) == (__version__, url, AS_OF)

@@ -17,7 +17,6 @@ from indicators import evaluate
 from indicators.contract import NO_MOMENT, Indicator, Panel, Values, integer, moment, number, price, text
 from indicators.registry import INDICATORS
 from pipeline.compute import compute_interval
-from pipeline.intervals import INTERVALS
 from pipeline.panel import pivot_bars, pivot_metrics
 from pipeline.readahead import read_ahead
 from pipeline.record import Record
@@ -60,7 +59,7 @@ class Computed:
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkFile]:
-    with WorkFile(tmp_path_factory.mktemp("compute") / "work.duckdb", 1, "exchange", list(INTERVALS)) as work_file:
+    with WorkFile(tmp_path_factory.mktemp("compute") / "work.duckdb", 1, "exchange") as work_file:
         yield work_file
 
 
@@ -231,7 +230,7 @@ def test_a_failing_sql_indicator_yields_rows_without_values_and_one_error(
 
 
 def test_a_failure_in_the_database_costs_that_indicator_alone(tmp_path: Path) -> None:
-    with WorkFile(tmp_path / "other.duckdb", 1, "exchange", list(INTERVALS)) as fresh:
+    with WorkFile(tmp_path / "other.duckdb", 1, "exchange") as fresh:
         # Nothing is loaded into this file: the statement has no table to read.
         panel = panels.panel_of(SERIES)
         record = Record(panels.AS_OF, "", ["5m"], 2)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from indicators.registry import INDICATORS
-from pipeline import catalogue
+from pipeline import catalogue, plausible
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +21,23 @@ def test_the_catalogue_names_every_indicator_and_column() -> None:
         assert f"### {declared.id}\n" in text
         assert f"`{declared.table}`" in text
         assert all(f"| `{column.label}` | {column.name} |" in text for column in declared.columns)
+
+
+def test_every_test_that_the_reliability_page_names_is_there() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 50
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+def test_the_reliability_page_names_every_test_of_faults_and_every_reason_to_leave_a_row_out() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for file in (ROOT / "tests" / "faults").glob("test_*.py"):
+        for test in re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
+            assert f"`faults/{file.name}::{test}`" in text
+    for reason in (plausible.IMPOSSIBLE, plausible.ASTRAY, plausible.NEGATIVE):
+        assert f"| `{reason}` |" in text
 
 
 def test_the_parity_page_names_every_departure() -> None:

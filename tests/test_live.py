@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from indicators.registry import INDICATORS
 from pipeline import engine
 from pipeline.errors import UsageError
-from pipeline.intervals import INTERVALS
+from pipeline.intervals import INTERVALS, bucket_start
 from pipeline.live import window
 from pipeline.live.feed import Feed
 from pipeline.live.passes import Passes
 from pipeline.live.schedule import Schedule, parse_every
-from pipeline.market import bucket_start
 from pipeline.panel import Pivot, pivot_bars, pivot_metrics
 from pipeline.record import Record
 from pipeline.schema import init_db

@@ -167,7 +167,7 @@ def plain(row: Row) -> Row:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with WorkFile(tmp_path_factory.mktemp("lab") / "work.duckdb", 1, "exchange", list(INTERVALS)) as work:
+    with WorkFile(tmp_path_factory.mktemp("lab") / "work.duckdb", 1, "exchange") as work:
         yield Lab(work)
 
 

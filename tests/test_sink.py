@@ -188,7 +188,7 @@ def test_the_row_of_a_forming_bar_is_replaced(server: Server, candlemill: Callab
     before = dump_of(result)
     with psycopg.connect(place) as door:
         done = door.execute(
-            "UPDATE market_data.candles_5m SET close = 7.5, high = 8.25, volume = volume * 3 "
+            "UPDATE market_data.candles_5m SET close = 7.5, high = 8.25, low = 7.25, volume = volume * 3 "
             "WHERE symbol = 'AAAUSDT' AND bucket_ts = '2026-01-22 09:05:00+00'"
         )
         assert done.rowcount == 1

@@ -90,7 +90,9 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
     sums = np.ones((*np.shape(fading), len(values)))
     for age in range(1, len(values)):
         sums[..., age] = sums[..., age - 1] * fading + 1.0
-    ages = np.maximum(np.arange(len(values))[:, None] - first, 0)
+    # Series of one length share their weights.
+    begins = first[:1] if (first == first[:1]).all() else first
+    ages = np.maximum(np.arange(len(values))[:, None] - begins, 0)
     weights = np.moveaxis(sums[..., ages], -2, 0)
     for start, stop, (begun,) in stretches(len(values), first + 1):
         news = zip(values[start:stop, ..., :begun], weights[start:stop, ..., :begun], strict=True)

@@ -109,7 +109,8 @@ def tail_sum(values: Floats) -> Floats:
     Row after row: NumPy's sum of a lone column takes another order than that of a column among others, and then a
     series alone would differ in its last bit from the same series among others.
     """
-    present = np.where(np.isnan(values), 0.0, values)
+    missing = np.isnan(values)
+    present = np.where(missing, 0.0, values) if missing.any() else values
     alone = present[0].size == 1
     return np.cumsum(present, axis=0)[-1] if alone else np.add.reduce(np.ascontiguousarray(present), axis=0)
 
@@ -121,11 +122,17 @@ def tail_mean(values: Floats) -> Floats:
     return np.where(low == high, low, tail_sum(values) / np.where(count == 0, np.nan, count))
 
 
+def tail_mean_std(values: Floats, ddof: int = 1) -> tuple[Floats, Floats]:
+    """Mean (see tail_mean) and standard deviation (see tail_std) of all rows but NaN, each of shape (series,)."""
+    count = (~np.isnan(values)).sum(axis=0)
+    mean = tail_mean(values)
+    deviations = values - mean
+    return mean, np.sqrt(tail_sum(deviations * deviations) / np.where(count > ddof, count - ddof, np.nan))
+
+
 def tail_std(values: Floats, ddof: int = 1) -> Floats:
     """Standard deviation of all rows but NaN in two passes, shape (series,); exactly 0 where all values are equal.
 
     ``ddof`` is 1 for a sample, 0 for a population. NaN where no more than ``ddof`` values are left.
     """
-    count = (~np.isnan(values)).sum(axis=0)
-    deviations = values - tail_mean(values)
-    return np.sqrt(tail_sum(deviations * deviations) / np.where(count > ddof, count - ddof, np.nan))
+    return tail_mean_std(values, ddof)[1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline import interrupts
 from pipeline.commands import options
 from pipeline.errors import Exit, NoCandlesError, UsageError
 from pipeline.settings import DEFAULT_EXCHANGE
@@ -43,6 +44,7 @@ def binance_vision(
     from pipeline.ingest.load import ingest
     from pipeline.progress import count_bar
 
+    interrupts.leaves("the files before stay loaded")
     options.set_up_log(log_level, log_json, quiet)
     if not source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")

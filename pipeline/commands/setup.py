@@ -20,8 +20,9 @@ def init_db(
 
     Example: candlemill init-db --source postgresql://me@localhost/market
     """
-    from pipeline import schema
+    from pipeline import interrupts, schema
 
+    interrupts.leaves("what was created stays: run it again")
     options.set_up_log(log_level, log_json, quiet)
     if not source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")

@@ -13,8 +13,8 @@ from pipeline.doctor.check import Check, attempt
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
 from pipeline.extension import load_sqlite
-from pipeline.resulttable import ATTACHED, native
 from pipeline.sink import Sink
+from pipeline.standing import ATTACHED, native
 from pipeline.statements import Sql, literal, statement
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pipeline import interrupts
 from pipeline.duck import open_duckdb
 from pipeline.engine import Loaded, compute, new_record, report_unseen, write_and_publish
 from pipeline.live.feed import Feed
@@ -72,7 +73,7 @@ class Passes:
         looks = self._looks(asked, *self._begun(asked, record), record)
         results = compute(asked, _changed(looks, owed, record), self._sql, record)
         if results.tables:
-            with timed(record, "t_write"):
+            with interrupts.held(), timed(record, "t_write"):
                 self._sink.write(results.tables, asked.keep, record)
         record.close()
         if results.tables:
@@ -87,11 +88,12 @@ class Passes:
         self._owed = set(record.intervals)
         source, symbols = self._begun(asked, record)
         looks = self._looks(asked, source, symbols, record)
-        with WorkFile(asked.duckdb, asked.workers, asked.exchange, record.intervals) as work:
+        with WorkFile(asked.duckdb, asked.workers, asked.exchange) as work:
             results = compute(asked, (loaded for loaded, _ in looks), work, record)
             report_unseen(symbols, results.symbols, asked, record)
-            write_and_publish(asked, results, self._sink, work, record, list(self._unpublished))
-        self._unpublished.clear()
+            published = write_and_publish(asked, results, self._sink, work, record, list(self._unpublished))
+        if published:
+            self._unpublished.clear()
         self._owed.clear()
         return record
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
-from pipeline.market import bucket_start
+from pipeline.intervals import bucket_start
 from pipeline.settings import items, parse_interval
 
 if TYPE_CHECKING:

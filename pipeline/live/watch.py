@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline import __version__
+from pipeline import __version__, interrupts
 from pipeline.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
 from pipeline.live.health import GRACE, Health, Watched, health_file, stale_after
 from pipeline.live.listen import Listener
@@ -104,6 +104,7 @@ class _Watch:
         listener = Listener(self._settings.source, self._settings.exchange, self._wake.set)
         with listener if self._plan.listen else nullcontext():
             while not self._over():
+                interrupts.check()
                 due, now = self._due()
                 if due:
                     self._pass(due, now)
@@ -129,14 +130,17 @@ class _Watch:
 
     def _pass(self, due: Sequence[Interval], now: datetime) -> None:
         self._wake.clear()
+        interrupts.leaves("the passes before stay written")
         pause = 0.0
         try:
             self._succeeded(self._perform(due, now), now)
         except CandlemillError as error:
+            interrupts.check()
             if isinstance(error, UsageError) and not self._health.passes:
                 raise
             pause = self._failed(error, due, now)
         except (duckdb.Error, OSError) as error:
+            interrupts.check()
             pause = self._failed(SinkError(f"the work file {self._settings.duckdb}: {one_line(error)}"), due, now)
         self._tell()
         if pause:
@@ -166,7 +170,7 @@ class _Watch:
             where = error["table"] or "metrics"
             self._health.fail(f"{where} {error['interval']}: {error['message']}", now)
             # What fails in the computation is told there.
-            if not error["table"]:
+            if error["interval"] and not error["table"]:
                 self._troubles.tell(error["interval"], f"{error['interval']}: no futures metrics: {error['message']}")
         self._health.passes += 1
         self._health.last_run = {

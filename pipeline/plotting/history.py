@@ -103,7 +103,7 @@ def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
     windows = _windows(series.metrics, int((_times(series.metrics) >= series.times[0]).sum()))
     metrics = pivot_metrics(windows, name, as_of, series.metrics.num_rows, _symbols(windows), {})
     record = Record(as_of, "", [name], len(indicators))
-    with tempfile.TemporaryDirectory() as folder, WorkFile(Path(folder) / "history.duckdb", 1, "", [name]) as work:
+    with tempfile.TemporaryDirectory() as folder, WorkFile(Path(folder) / "history.duckdb", 1, "") as work:
         work.load_bars(name, bars)
         work.load_metrics(name, metrics)
         found = compute_interval(indicators, bars.panel, metrics.panel, work, record)

@@ -9,7 +9,7 @@ WITH newest AS (
     SELECT
         *,
         coalesce(quote_volume, volume * close) AS turnover,
-        coalesce(trunc(trade_count), 0)::BIGINT AS trades
+        coalesce(try_cast(trunc(trade_count) AS BIGINT), 0) AS trades
     FROM bars
     WHERE rn = 1
 ),

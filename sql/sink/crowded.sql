@@ -1,25 +1,12 @@
--- Intervals with more times than rows to keep (SQLite, through sqlite_query; the parameter is a JSON list of interval and
--- rows to keep).
--- grain:   one row per such interval; only there a pair can have rows beyond its retention
+-- Intervals in which something may fall out of the retention (SQLite, through sqlite_query; the parameter is a JSON list of
+-- interval and time).
+-- grain:   one row per interval that has a row at that time or before
 -- columns: interval
--- The times of an interval are found by jumping from one to the next along the index.
-WITH RECURSIVE times (interval, keep, place, time) AS (
-    SELECT
-        json_extract(k.value, '$[0]'),
-        json_extract(k.value, '$[1]'),
-        1,
-        (SELECT max(t."数据时间") FROM {table} AS t WHERE t."周期" = json_extract(k.value, '$[0]'))
-    FROM json_each(?) AS k
-    UNION ALL
-    SELECT
-        interval,
-        keep,
-        place + 1,
-        (SELECT max(t."数据时间") FROM {table} AS t WHERE t."周期" = times.interval AND t."数据时间" < times.time)
-    FROM times
-    WHERE place <= keep AND time IS NOT NULL
+-- One step in the index per interval.
+SELECT json_extract(k.value, '$[0]') AS interval
+FROM json_each(?) AS k
+WHERE EXISTS (
+    SELECT 1
+    FROM {table} AS t
+    WHERE t."周期" = json_extract(k.value, '$[0]') AND t."数据时间" <= json_extract(k.value, '$[1]')
 )
-
-SELECT interval
-FROM times
-WHERE place = keep + 1 AND time IS NOT NULL

@@ -1,11 +1,11 @@
 -- The bars of the pass, as an analyst sees them (DuckDB).
--- Exchange and interval are enumerations: the same texts to whoever asks, but a number in each row.
+-- The exchange is an enumeration: a text to whoever asks, but a number in each row.
 -- grain:   one row per (symbol, interval, bucket_ts), the newest bars of each symbol up to the lookback
 -- NULL:    where the source has NULL
 CREATE TABLE candles (
     exchange ENUM({exchange}) NOT NULL,
     symbol VARCHAR NOT NULL,
-    "interval" ENUM({intervals}) NOT NULL,
+    "interval" VARCHAR NOT NULL,
     bucket_ts TIMESTAMPTZ NOT NULL,
     open DOUBLE NOT NULL,
     high DOUBLE NOT NULL,

@@ -3,7 +3,7 @@
 -- NULL:    where the source has NULL
 CREATE TABLE futures_metrics (
     symbol VARCHAR NOT NULL,
-    "interval" ENUM({intervals}) NOT NULL,
+    "interval" VARCHAR NOT NULL,
     bucket_ts TIMESTAMPTZ NOT NULL,
     open_interest DOUBLE,
     open_interest_value DOUBLE,

@@ -1,6 +1,7 @@
 -- The history of runs, carried over from work file to work file (DuckDB).
 -- grain:   one row per run
--- columns: the run record; stages and errors are lists of structures, skipped maps reasons to counts; durations in seconds
+-- columns: the run record; stages and errors are lists of structures, skipped maps reasons to counts; durations in
+--          seconds; all stages are written in one transaction, and t_write of a stage is the share of its rows in it
 CREATE TABLE runs (
     run_id VARCHAR PRIMARY KEY,
     started_at TIMESTAMPTZ NOT NULL,
@@ -17,7 +18,9 @@ CREATE TABLE runs (
     t_compute DOUBLE NOT NULL,
     t_write DOUBLE NOT NULL,
     total DOUBLE NOT NULL,
-    stages STRUCT("interval" VARCHAR, bars BIGINT, series BIGINT, t_read DOUBLE, t_compute DOUBLE)[] NOT NULL,
+    stages STRUCT(
+        "interval" VARCHAR, bars BIGINT, series BIGINT, rows BIGINT, t_read DOUBLE, t_compute DOUBLE, t_write DOUBLE
+    )[] NOT NULL,
     pg_queries BIGINT NOT NULL,
     pg_rows BIGINT NOT NULL,
     pg_bytes BIGINT NOT NULL,

@@ -1,0 +1,80 @@
+"""Ctrl-C and SIGTERM: a run ends before anything is committed, or after everything is.
+
+The first of them counts, and is noted as well as raised: whoever asks for signals inside a library may get another
+exception for it (DuckDB makes a RuntimeError of it, an import an ImportError), and whoever catches every exception must
+not take it for a failure of his own. Later ones change nothing: the end is under way already.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+#: What a program's end by each of these signals looks like to a shell.
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+#: What an interrupt leaves where nobody says otherwise.
+NOTHING = "nothing was written"
+
+
+class Interrupted(BaseException):
+    """Somebody wants this process to end; no failure, so nobody catches it by accident."""
+
+
+class _State:
+    """The one state of the process, as signals belong to the process."""
+
+    came: signal.Signals | None = None
+    holders = 0
+    left = NOTHING
+
+
+def listen() -> None:
+    """Raise Interrupted in the main thread when one of the signals comes."""
+    for number in CODES:
+        signal.signal(number, _on_signal)
+
+
+def _on_signal(number: int, _: FrameType | None) -> None:
+    first = _State.came is None
+    _State.came = _State.came or signal.Signals(number)
+    if first and not _State.holders:
+        raise Interrupted
+
+
+def came() -> signal.Signals | None:
+    """The signal that asked this process to end, if one did."""
+    return _State.came
+
+
+def check() -> None:
+    """Raise Interrupted if a signal came, however it was told and whether or not it is held back."""
+    if _State.came is not None:
+        raise Interrupted
+
+
+def leaves(what: str) -> None:
+    """Say what an interrupt leaves from here on."""
+    _State.left = what
+
+
+def last_words() -> str:
+    """The line that tells of the interrupt that came."""
+    word = "interrupted" if _State.came == signal.SIGINT else "terminated"
+    return f"{word}, {_State.left}"
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """A block that no interrupt breaks; one that comes is noted, for ``check``."""
+    _State.holders += 1
+    try:
+        yield
+    finally:
+        _State.holders -= 1

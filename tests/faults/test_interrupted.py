@@ -1,0 +1,182 @@
+"""A run that is told to end does so at once and has written nothing; after the commit it finishes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import psycopg
+import pytest
+
+from tests.conftest import CANDLEMILL, dump_of
+from tests.faults.passes import Place, newest_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+INTERRUPTS = 32
+SECONDS = 2
+SAYS = {
+    signal.SIGINT: (130, "candlemill: interrupted, nothing was written"),
+    signal.SIGTERM: (143, "candlemill: terminated, nothing was written"),
+}
+
+
+def told(child: subprocess.Popen[str], number: signal.Signals) -> tuple[int, list[str], float]:
+    """Exit code, last lines and the seconds it takes when a run is told to end."""
+    start = time.monotonic()
+    child.send_signal(number)
+    _, err = child.communicate(timeout=60)
+    return child.returncode, err.splitlines(), time.monotonic() - start
+
+
+def test_an_interrupt_at_any_moment_ends_the_run_before_it_writes_or_after_it_is_complete(
+    first: Place, tmp_path: Path
+) -> None:
+    whole = first.copy(tmp_path / "whole")
+    start = time.monotonic()
+    assert whole.run(1).code == 0
+    length = time.monotonic() - start
+    before, after = dump_of(first.database), dump_of(whole.database)
+    # Before this, Python itself is not up yet, and the signal ends it without a word.
+    rng = random.Random(2)
+    moments = [length * (number + rng.random()) / INTERRUPTS + 0.15 for number in range(INTERRUPTS)]
+
+    def interrupted(number: int) -> int:
+        place, how = first.copy(tmp_path / str(number)), list(SAYS)[number % 2]
+        with place.begin(1) as child:
+            time.sleep(moments[number])
+            code, lines, seconds = told(child, how)
+        what = f"{how.name} after {moments[number]:.2f} s: {lines[-3:]}"
+        assert place.strays() == [], what
+        if code == 0 or lines[-1].endswith(", the results were written"):
+            # It came when everything was being committed, or later.
+            assert dump_of(place.database) == after, what
+            with closing(duckdb.connect(str(place.work), read_only=True)) as door:
+                assert door.execute("SELECT count(*) FROM runs").fetchall() == [(3,)], what
+        else:
+            assert (code, lines[-1]) == SAYS[how], what
+            assert seconds < SECONDS, what
+            assert dump_of(place.database) == before, what
+            assert place.work.read_bytes() == first.work.read_bytes(), what
+        assert not any("Traceback" in line for line in lines), what
+        with closing(sqlite3.connect(place.database, timeout=0)) as door:
+            door.execute("BEGIN EXCLUSIVE")
+        return code
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        codes = set(pool.map(interrupted, range(INTERRUPTS)))
+    assert {130, 143} <= codes
+
+
+@pytest.mark.parametrize("how", SAYS)
+def test_an_interrupt_while_a_table_is_read(how: signal.Signals, place: Place, url: str) -> None:
+    before = dump_of(place.database)
+    with psycopg.connect(url) as door:
+        door.execute("LOCK TABLE market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
+        with place.begin(1) as child:
+            waits = (
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%candles_5m%%'"
+            )
+            while door.execute(waits).fetchone() == (0,):
+                assert child.poll() is None
+                time.sleep(0.01)
+                door.execute("SELECT pg_stat_clear_snapshot()")
+            code, lines, seconds = told(child, how)
+        door.rollback()
+    assert (code, lines[-1]) == SAYS[how]
+    assert seconds < SECONDS
+    assert dump_of(place.database) == before
+    assert place.strays() == []
+
+
+@pytest.mark.parametrize("how", SAYS)
+def test_an_interrupt_between_the_commit_and_the_work_file_is_too_late(how: signal.Signals, place: Place) -> None:
+    with publishing(place) as (child, release):
+        child.send_signal(how)
+        # A second one changes nothing either.
+        child.send_signal(how)
+        time.sleep(0.3)
+        assert child.poll() is None
+        release()
+        _, err = child.communicate(timeout=30)
+    assert child.returncode == 0, err
+    assert "the run is complete" in err
+    assert "run complete" in err
+    assert set(shown(place.database).values()) == {newest_of(1)}
+    with closing(duckdb.connect(str(place.work), read_only=True)) as door:
+        assert door.execute("SELECT count(*) FROM runs").fetchall() == [(3,)]
+    assert place.strays() == []
+
+
+@pytest.mark.parametrize("delay", [0.7, 1.4, 2.1, 3.5])
+def test_a_demo_that_a_terminal_interrupts_leaves_no_server(delay: float, tmp_path: Path) -> None:
+    """Ctrl-C in a terminal goes to every process of the group: also to those that set up the server."""
+    words = [str(CANDLEMILL), "demo", "--intervals", "1h"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as child:
+        time.sleep(delay)
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.stderr is not None
+        lines = child.stderr.read().splitlines()
+    servers = processes_of(tmp_path)
+    for process in servers:
+        os.kill(process, signal.SIGINT)
+    assert servers == []
+    assert (child.returncode, lines[-1]) == SAYS[signal.SIGINT], lines
+    assert not (tmp_path / "data" / "market_data.db").exists()
+
+
+def test_the_server_of_a_killed_demo_is_taken_over_and_stopped_by_the_next(tmp_path: Path) -> None:
+    words = [str(CANDLEMILL), "demo", "--intervals", "1h", "--indicators", "base_data"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert next((line for line in child.stderr if "loading the sample market" in line), None)
+        child.send_signal(signal.SIGKILL)
+    killed = processes_of(tmp_path)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    left = processes_of(tmp_path)
+    for process in left:
+        os.kill(process, signal.SIGINT)
+    assert killed != []
+    assert done.returncode == 0, done.stderr
+    assert left == []
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes that have a folder in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder).encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@contextmanager
+def publishing(place: Place) -> Iterator[tuple[subprocess.Popen[str], Callable[[], None]]]:
+    """A run that has committed and cannot publish yet, and what lets it."""
+    folder = os.open(place.folder, os.O_RDONLY)
+    try:
+        with closing(sqlite3.connect(place.database, isolation_level=None)) as lock, place.begin(1) as child:
+            lock.execute("BEGIN IMMEDIATE")
+            assert child.stderr is not None
+            assert next((line for line in child.stderr if "locked by another process" in line), None)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            lock.execute("ROLLBACK")
+            while set(shown(place.database).values()) != {newest_of(1)}:
+                assert child.poll() is None
+                time.sleep(0.01)
+            yield child, lambda: fcntl.flock(folder, fcntl.LOCK_UN)
+    finally:
+        os.close(folder)

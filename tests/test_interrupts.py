@@ -1,0 +1,88 @@
+"""Interrupts are told in one line from the first import on, and later ones do not disturb the end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import CANDLEMILL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SAYS = {
+    signal.SIGINT: (130, "candlemill: interrupted, nothing was written\n"),
+    signal.SIGTERM: (143, "candlemill: terminated, nothing was written\n"),
+}
+
+
+@pytest.fixture(scope="module")
+def silent() -> Iterator[str]:
+    """URL of a server that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield f"postgresql://me@127.0.0.1:{door.getsockname()[1]}/market"
+
+
+@pytest.mark.parametrize("how", SAYS)
+@pytest.mark.parametrize("delay", [0.15, 0.3, 0.6, 1.5])
+def test_while_imports_are_made_or_a_server_is_silent(
+    delay: float, how: signal.Signals, silent: str, tmp_path: Path
+) -> None:
+    words = [str(CANDLEMILL), "run", "--source", silent]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        time.sleep(delay)
+        child.send_signal(how)
+        _, err = child.communicate(timeout=20)
+    assert (child.returncode, err) == SAYS[how]
+    # The folder of the files may have been made by then; nothing is in it.
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_a_command_that_works_in_steps_says_what_stays(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as door,
+        subprocess.Popen(
+            [str(CANDLEMILL), "init-db", "--source", f"postgresql://me@127.0.0.1:{door.getsockname()[1]}/market"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as child,
+    ):
+        client, _ = door.accept()
+        with client:
+            child.send_signal(signal.SIGINT)
+            _, err = child.communicate(timeout=20)
+    assert (child.returncode, err) == (130, "candlemill: interrupted, what was created stays: run it again\n")
+
+
+PROGRAM = """
+import signal, sys
+from pipeline import interrupts
+interrupts.listen()
+try:
+    with interrupts.held():
+        signal.raise_signal(signal.SIGTERM)
+        print("held")
+    print("after", interrupts.came() == signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+    print("the first one counts", interrupts.came() == signal.SIGTERM)
+    interrupts.check()
+except interrupts.Interrupted:
+    print("told")
+    with interrupts.held():
+        signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    print("at the end")
+"""
+
+
+def test_an_interrupt_that_is_held_back_is_told_when_somebody_asks() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["held", "after True", "the first one counts True", "told", "at the end"]
