@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
+.PHONY: help setup run demo watch test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ run: $(READY) ## the main job: against DATABASE_URL where it is set (or in .env)
 
 demo: $(READY) ## the main job on the embedded demo market
 	@exec $(BIN)/candlemill demo
+
+watch: $(READY) ## live operation against DATABASE_URL; it stays up
+	@exec $(BIN)/candlemill watch
 
 test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import document, report
+from bench import document, live, report
 from bench.market import BARS, Scale
 from bench.measure import Bench
 from pipeline.embedded import embedded_postgres
@@ -46,11 +46,14 @@ def _measure(words: argparse.Namespace) -> dict[str, Any]:
         folder.chmod(0o755)
         with embedded_postgres(folder / "postgres") as server:
             bench = Bench(server, folder, words.bars, words.runs)
-            measured = {
-                "machine": bench.machine(),
-                "runs": words.runs,
-                "scales": {str(scale): bench.scale(scale, words.filled) for scale in words.scales},
-            }
+            measured: dict[str, Any] = {"machine": bench.machine(), "runs": words.runs, "scales": {}}
+            if words.watch:
+                measured["watch"] = {
+                    str(scale): live.watch_passes(server, folder, scale, words.bars, words.runs)
+                    for scale in words.scales
+                }
+                return measured
+            measured["scales"] = {str(scale): bench.scale(scale, words.filled) for scale in words.scales}
             if words.scaling:
                 measured["scaling"] = bench.scaling()
     return measured
@@ -102,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bars", type=_count, default=BARS, metavar="N", help=f"bars per series (default: {BARS})")
     parser.add_argument("--filled", action="store_true", help="also on result databases filled to the retention")
     parser.add_argument("--scaling", action="store_true", help="also the growth from 25 to 600 symbols x 7")
+    parser.add_argument("--watch", action="store_true", help="the passes of a watch instead of whole runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result here")
     other = parser.add_argument_group("instead of measuring").add_mutually_exclusive_group()
     other.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="print two results together")

@@ -53,10 +53,20 @@ def print_result(result: Mapping[str, Any]) -> None:
         console.print(f"{name}, fresh, by interval")
         console.print(stages)
         console.print(f"{name}, ms per indicator: {dearest(scale['indicators'])}", soft_wrap=True)
+    for name, kinds in result.get("watch", {}).items():
+        console.print(f"\n{name}: passes of a watch, median of {result['runs']} (least to most)")
+        console.print(_passes(kinds))
     if "scaling" in result:
         seconds, memory = (result["scaling"]["exponents"][name] for name in ("total", "max_rss_mb"))
         console.print(f"\ngrowth with symbols x 7: total ~ symbols^{seconds}, memory ~ symbols^{memory}")
         console.print(_growth(result["scaling"]))
+
+
+def _passes(kinds: Mapping[str, Any]) -> Table:
+    table = Table("", *kinds)
+    for figure in next(iter(kinds.values())):
+        table.add_row(figure, *(shown(kind[figure]) for kind in kinds.values()))
+    return table
 
 
 def _growth(scaling: Mapping[str, Any]) -> Table:

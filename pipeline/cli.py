@@ -12,7 +12,7 @@ import typer
 from dotenv import load_dotenv
 
 from pipeline import __version__, interrupts
-from pipeline.commands import catalogue, ingest, parity, plot, query, run, runs, setup, symbols
+from pipeline.commands import catalogue, ingest, parity, plot, query, run, runs, setup, symbols, watch
 from pipeline.errors import CandlemillError, Exit, one_line
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def _common(
 
 app.command()(run.run)
 app.command()(run.demo)
+app.command()(watch.watch)
 app.command()(query.query)
 app.command()(plot.plot)
 app.command()(runs.runs)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from indicators.contract import Array, Indicator, Panel
     from pipeline.record import Record
-    from pipeline.workfile import WorkFile
+    from pipeline.sqlindicators import SqlIndicators
 
 log = logging.getLogger(__name__)
 
 
 def compute_interval(
-    indicators: Sequence[Indicator], bars: Panel, metrics: Panel | None, work: WorkFile, record: Record
+    indicators: Sequence[Indicator], bars: Panel, metrics: Panel | None, sql: SqlIndicators, record: Record
 ) -> dict[Indicator, pa.Table]:
     """Finished rows of every indicator at one interval, a row per series.
 
@@ -36,7 +36,7 @@ def compute_interval(
         if panel is None or not panel.series or not declared.covers(panel.interval):
             continue
         try:
-            values = evaluate.compute(declared, panel) if declared.compute else work.compute(declared, panel)
+            values = evaluate.compute(declared, panel) if declared.compute else sql.compute(declared, panel)
             cells = evaluate.finish(declared, panel, values)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
             interrupts.check()

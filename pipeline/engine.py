@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from indicators.contract import Indicator
     from pipeline.intervals import Interval
     from pipeline.settings import Settings
+    from pipeline.sqlindicators import SqlIndicators
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,19 @@ class Loaded:
     metrics: pa.Table | None
 
 
+@dataclass(frozen=True)
+class Results:
+    """What a pass computed.
+
+    Attributes:
+        tables: finished rows by indicator, a row per series.
+        symbols: the symbols that have bars.
+    """
+
+    tables: dict[Indicator, pa.Table]
+    symbols: set[str]
+
+
 def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Record:
     """One pass over all symbols and intervals; the module's docstring lists the steps.
 
@@ -66,12 +80,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
     Raises:
         CandlemillError: of the kind that says what failed; nothing was written.
     """
-    record = Record(
-        as_of=settings.as_of,
-        source=redacted(settings.source),
-        intervals=[interval.name for interval in settings.intervals],
-        indicators=len(settings.indicators),
-    )
+    record = new_record(settings)
     interrupts.leaves(interrupts.NOTHING)
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
@@ -81,45 +90,67 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
         with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
-            _fill(settings, symbols, incoming, sink, work, record, progress)
+            results = compute(settings, incoming, work, record, progress)
+            report_unseen(symbols, results.symbols, settings, record)
+            write_and_publish(settings, results, sink, work, record, progress=progress)
     return record
 
 
-def _fill(
+def new_record(settings: Settings) -> Record:
+    """The record of a pass that begins now."""
+    return Record(
+        as_of=settings.as_of,
+        source=redacted(settings.source),
+        intervals=[interval.name for interval in settings.intervals],
+        indicators=len(settings.indicators),
+    )
+
+
+def compute(
     settings: Settings,
-    symbols: Sequence[str] | None,
     incoming: Iterable[Loaded],
-    sink: Sink,
-    work: WorkFile,
+    sql: SqlIndicators,
     record: Record,
-    progress: Callable[[str], None],
-) -> None:
-    """Compute what comes in, and write and publish the results."""
-    results: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
+    progress: Callable[[str], None] = lambda _: None,
+) -> Results:
+    """Compute what comes in, interval by interval."""
+    tables: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
     seen: set[str] = set()
     for loaded in incoming:
         progress(loaded.interval.name)
         with timed(loaded.stage, "t_compute"):
-            for indicator, rows in _work(loaded, settings, work, record, seen).items():
-                results[indicator].append(rows)
+            for indicator, rows in _work(loaded, settings, sql, record, seen).items():
+                tables[indicator].append(rows)
                 loaded.stage.rows += rows.num_rows
         record.stages.append(loaded.stage)
-    _report_unseen(symbols, seen, settings, record)
     record.symbols = len(seen)
-    finished = {indicator: pa.concat_tables(parts) for indicator, parts in results.items() if parts}
+    return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
+
+
+def write_and_publish(
+    settings: Settings,
+    results: Results,
+    sink: Sink,
+    work: WorkFile,
+    record: Record,
+    earlier: Sequence[Record] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> bool:
+    """Write to both files; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
     progress("write")
-    work.store(finished)
+    work.store(results.tables)
     settled = work.settle()
     # From here on an interrupt ends the run where the sink looks for one. Past the commit it comes too late.
     with interrupts.held():
         with timed(record, "t_write"):
-            sink.write(finished, settings.keep, record, before_commit=settled.result)
+            sink.write(results.tables, settings.keep, record, before_commit=settled.result)
         interrupts.leaves("the results were written")
         progress("publish")
         record.close()
-        work.publish(record)
+        published = work.publish([*earlier, record])
     if interrupts.came():
         log.warning("the request to end came when the results were being committed: the run is complete")
+    return published
 
 
 def _read(
@@ -142,7 +173,7 @@ def _read(
 
 
 def _work(
-    loaded: Loaded, settings: Settings, work: WorkFile, record: Record, seen: set[str]
+    loaded: Loaded, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
     name = loaded.interval.name
     candles, impossible = possible_bars(loaded.candles, loaded.interval)
@@ -155,19 +186,20 @@ def _work(
     if not bars.panel.series:
         log.warning("%s: no candles in the window", name)
         return {}
-    work.load_bars(name, bars)
+    sql.load_bars(name, bars)
     metrics = None
     if loaded.metrics is not None:
         possible, impossible = possible_metrics(loaded.metrics)
         record.skipped.update(impossible)
         pivot = pivot_metrics(possible, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
         record.skipped.update(pivot.skipped)
-        work.load_metrics(name, pivot)
+        sql.load_metrics(name, pivot)
         metrics = pivot.panel
-    return compute_interval(settings.indicators, bars.panel, metrics, work, record)
+    return compute_interval(settings.indicators, bars.panel, metrics, sql, record)
 
 
-def _report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
+def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
+    """Say which symbols have no candles at all. Raises NoCandlesError where none has any."""
     missing = sorted(set(symbols or ()) - seen)
     if not seen:
         asked = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "") if missing else "any symbol"

@@ -49,3 +49,11 @@ def bucket_start(moment: datetime, interval: Interval) -> datetime:
     if moment < _EPOCH_MONDAY:
         return moment
     return moment - (moment - _EPOCH_MONDAY) % interval.length
+
+
+def before(moment: datetime, length: timedelta, times: int) -> datetime:
+    """A moment some lengths earlier, at the earliest the first one that there is."""
+    try:
+        return moment - times * length
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)

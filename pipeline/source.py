@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,7 +19,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from indicators.contract import BAR_FIELDS
 from pipeline.errors import SourceError, UsageError
-from pipeline.intervals import INTERVALS, Interval
+from pipeline.intervals import INTERVALS, Interval, before
+from pipeline.sourcesql import Relation, as_numbers, chosen, late_rows, moment, plain_moment, values_of
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 from pipeline.urls import connectorx_url, redacted, redacted_line, without_secrets
 
@@ -57,14 +58,16 @@ _REQUIRED_BAR_COLUMNS = {"exchange", "symbol", "bucket_ts", "open", "high", "low
 
 
 @dataclass(frozen=True)
-class Relation:
-    """A table or view of the source; ``exact`` are its NUMERIC columns."""
+class Newer:
+    """What to read where most is known: rows later than ``since``, of late symbols later than a moment of their own."""
 
-    name: str
-    stored: bool
-    readable: bool
-    columns: frozenset[str]
-    exact: frozenset[str]
+    since: datetime
+    late: Mapping[str, datetime]
+
+    @property
+    def earliest(self) -> datetime:
+        """Before which nothing is read."""
+        return min(self.since, *self.late.values()) if self.late else self.since
 
 
 @dataclass(frozen=True)
@@ -147,69 +150,109 @@ class Source:
 
         One statement. An interval without a table is built from 1m bars. Raises SourceError.
         """
-        after = _before(as_of, interval.length, 2 * lookback)
-        until = _before(as_of, interval.length, 1) if closed_only else as_of
+        after = before(as_of, interval.length, 2 * lookback)
+        until = before(as_of, interval.length, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
         query = render(
             statement("source/candles"),
-            values=_values(relation, dict.fromkeys(BAR_FIELDS), as_text=not build),
+            values=values_of(relation, dict.fromkeys(BAR_FIELDS), as_text=not build),
             relation=identifier(relation.name),
             exchange=literal(exchange),
-            after=_moment(after),
-            near=_moment(after if build else _before(until, interval.length, lookback)),
-            until=_moment(as_of if build else until),
-            chosen=_chosen(symbols),
+            after=moment(after),
+            near=moment(after if build else before(until, interval.length, lookback)),
+            until=moment(as_of if build else until),
+            chosen=chosen(symbols),
             lookback=literal(lookback),
         )
+        if build:
+            log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
+        return self._bars(query, interval, relation, build, after, until)
+
+    def newer_candles(
+        self,
+        interval: Interval,
+        exchange: str,
+        symbols: Sequence[str] | None,
+        as_of: datetime,
+        newer: Newer,
+        closed_only: bool = False,
+    ) -> pa.Table:
+        """Bars of an interval that are newer than those known, in the form of ``candles``.
+
+        Where they are built from 1m bars, earlier ones than asked for may be among them, with a part of their minutes.
+        One statement. Raises SourceError.
+        """
+        until = before(as_of, interval.length, 1) if closed_only else as_of
+        relation, build = self._candle_relation(interval)
+        query = render(
+            statement("source/newer_candles"),
+            values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars", as_text=not build),
+            relation=identifier(relation.name),
+            exchange=literal(exchange),
+            since=moment(newer.since),
+            until=moment(as_of if build else until),
+            chosen=chosen(symbols),
+            late=late_rows(newer.late),
+        )
+        return self._bars(query, interval, relation, build, newer.earliest, until)
+
+    def _bars(
+        self, query: Sql, interval: Interval, relation: Relation, build: bool, after: datetime, until: datetime
+    ) -> pa.Table:
         if not build:
             return self._read_numbers(query, relation.name)
         from pipeline.buckets import build_bars
 
-        log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
         bars = build_bars(self._stream(query, relation.name), interval, after, until)
         self._count(bars)
         return bars
 
-    def metrics(self, interval: Interval, as_of: datetime) -> pa.Table | None:
+    def metrics(self, interval: Interval, as_of: datetime, newer: Newer | None = None) -> pa.Table | None:
         """The newest metrics of every symbol at an interval, at most METRICS_ROWS each; None where the source has none.
 
-        One statement. Raises SourceError.
+        With ``newer`` only those; where they are built from 5m rows, see ``newer_candles``. One statement. Raises
+        SourceError.
         """
         form = self.metrics_form(interval)
         if form is None:
             return None
         self._require_readable(form.relation)
-        after = _before(as_of, METRICS_WINDOW, 1)
+        after = newer.since if newer else before(as_of, METRICS_WINDOW, 1)
         factor = max(1, interval.length // timedelta(minutes=5)) if form.build else 1
         window = {
             "relation": identifier(form.relation.name),
             "time": identifier(form.time),
-            "after": literal(after.astimezone(UTC).replace(tzinfo=None).isoformat(" ")),
-            "until": literal(as_of.astimezone(UTC).replace(tzinfo=None).isoformat(" ")),
+            "after": plain_moment(after),
+            "until": plain_moment(as_of),
         }
         if form.relation.stored:
             symbols = render(statement("source/metrics_symbols_stored"), relation=window["relation"])
         else:
             symbols = render(statement("source/metrics_symbols_view"), **window)
+        late = {"late": late_rows(newer.late, plain_moment)} if newer else {}
         query = render(
-            statement("source/metrics"),
+            statement("source/newer_metrics" if newer else "source/metrics"),
             **window,
+            **late,
             symbols=symbols,
-            values=_values(form.relation, METRIC_COLUMNS, table="newest"),
+            values=values_of(form.relation, METRIC_COLUMNS, table="newest"),
             closed=identifier(form.closed),
             rows=literal(METRICS_ROWS * factor),
         )
-        log.info("%s: metrics from %s%s", interval.name, form.relation.name, ", last row of each bucket" * form.build)
+        if not newer:
+            log.info(
+                "%s: metrics from %s%s", interval.name, form.relation.name, ", last row of each bucket" * form.build
+            )
         table = self._read_numbers(query, form.relation.name)
         if form.build:
             from pipeline.buckets import build_metrics
 
-            table = build_metrics(table, interval, after)
+            table = build_metrics(table, interval, newer.earliest if newer else after)
         return table
 
     def auto_symbols(self, exchange: str, as_of: datetime, top: int) -> dict[str, list[str]]:
         """The symbols that the rules of ``auto`` choose, each with its rules. One statement. Raises SourceError."""
-        now = _moment(as_of)
+        now = moment(as_of)
         bars = "5m" if self._readable("candles_5m") else "1m"
         metrics = (
             render(statement("source/auto_metrics"), as_of=now)
@@ -236,8 +279,8 @@ class Source:
                 statement("source/symbols"),
                 relation=identifier(self._candle_relation(interval)[0].name),
                 exchange=literal(exchange),
-                after=_moment(_before(as_of, interval.length, 2 * lookback)),
-                until=_moment(as_of),
+                after=moment(before(as_of, interval.length, 2 * lookback)),
+                until=moment(as_of),
             )
             for interval in intervals
         ]
@@ -304,7 +347,7 @@ class Source:
         return table
 
     def _read_numbers(self, query: Sql, relation: str) -> pa.Table:
-        return _as_numbers(self._read(query, relation))
+        return as_numbers(self._read(query, relation))
 
     def _stream(self, query: Sql, relation: str) -> pa.RecordBatchReader:
         return self._connectorx(query, relation, return_type="arrow_stream", batch_size=65536)
@@ -323,52 +366,3 @@ class Source:
             raise SourceError(
                 f"reading {SCHEMA}.{relation} failed: {message}; try again, or see `candlemill doctor`"
             ) from None
-
-
-def _values(
-    relation: Relation, fields: Mapping[str, str | None], table: str | None = None, as_text: bool = True
-) -> Sql:
-    """What to select for some fields, each from the column of that name or of the one given; NULL where there is none.
-
-    A NUMERIC is fetched as text and becomes a double here: it is the same double, but the server takes twice as long
-    to make it, and ConnectorX would cut a NUMERIC to ten decimals.
-    """
-    prefix = f"{identifier(table)}." if table else ""
-    selected = []
-    for field, column in fields.items():
-        name = column or field
-        kind = "text" if as_text and name in relation.exact else "double precision"
-        value = f"{prefix}{identifier(name)}" if name in relation.columns else "NULL"
-        selected.append(Sql(f"{value}::{kind} AS {identifier(field)}"))
-    return join(selected)
-
-
-def _as_numbers(table: pa.Table) -> pa.Table:
-    """The table with its texts but the symbol as doubles."""
-    import pyarrow as pa
-
-    wanted = pa.schema(
-        [
-            field.with_type(pa.float64()) if field.type == pa.string() and field.name != "symbol" else field
-            for field in table.schema
-        ]
-    )
-    return table.cast(wanted)
-
-
-def _chosen(symbols: Sequence[str] | None) -> Sql:
-    if symbols is None:
-        return Sql("TRUE")
-    return Sql(f"symbol IN ({join([literal(symbol) for symbol in symbols])})")
-
-
-def _before(moment: datetime, length: timedelta, times: int) -> datetime:
-    """A moment some lengths earlier, at the earliest the first one that there is."""
-    try:
-        return moment - times * length
-    except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)
-
-
-def _moment(moment: datetime) -> Sql:
-    return Sql(f"timestamptz {literal(moment)}")

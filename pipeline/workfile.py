@@ -15,22 +15,21 @@ import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
 from indicators.registry import INDICATORS
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
+from pipeline.sqlindicators import SqlIndicators
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from indicators.contract import Indicator
     from pipeline.panel import Pivot
     from pipeline.record import Record
 
@@ -38,12 +37,12 @@ log = logging.getLogger(__name__)
 
 _TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
 _PREFIX = ".candlemill-"
-#: Newest bars of each series that SQL indicators see: what the one that looks back furthest was laid out for.
-SQL_BARS = max(i.lookback for i in INDICATORS.values() if i.compute is None and i.source == "candles")
+#: Runs that the history has at most: a day of passes, at one every ten seconds.
+RUNS_KEPT = 10_000
 SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
 
 
-class WorkFile:
+class WorkFile(SqlIndicators):
     """The work file of one run; a context manager that removes everything unpublished."""
 
     def __init__(self, path: Path, workers: int, exchange: str) -> None:
@@ -69,7 +68,7 @@ class WorkFile:
         self._draft = self._folder / "work.duckdb"
         try:
             # One of the workers is the computation in NumPy, which goes on at the same time.
-            self._door = open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill")
+            super().__init__(open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill"))
             self._refuse_foreign()
             self._lay_out()
         except BaseException as error:
@@ -112,33 +111,15 @@ class WorkFile:
 
     def load_bars(self, interval: str, pivot: Pivot) -> None:
         """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
-        self._door.register("bars", pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], SQL_BARS)))
-        self._door.execute("SET VARIABLE interval = $interval", {"interval": interval})
+        super().load_bars(interval, pivot)
         constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
         self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, n, rn)"), pivot.ranked)
 
     def load_metrics(self, interval: str, pivot: Pivot) -> None:
         """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
-        self._door.register("metrics", pivot.ranked)
+        super().load_metrics(interval, pivot)
         columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, n, rn)')
         self._keep("futures_metrics", columns, pivot.ranked)
-
-    def compute(self, declared: Indicator, panel: Panel) -> Values:
-        """Values of an SQL indicator over the bars (or metrics) loaded last; a series without a row is undefined.
-
-        Raises ValueError if the statement's columns are not the declared ones.
-        """
-        found = self._door.execute(statement(f"indicators/{declared.id}")).fetchnumpy()
-        wanted = ["series", *(column.name for column in declared.columns)]
-        if list(found) != wanted:
-            raise ValueError(f"sql/indicators/{declared.id}.sql returns {list(found)}, declared are {wanted}")
-        series = np.asarray(found["series"])
-        defined = np.zeros(panel.series, dtype=np.bool_)
-        defined[series] = True
-        return Values(
-            *(_spread(found[column.name], series, panel.series, column.kind) for column in declared.columns),
-            defined=defined,
-        )
 
     def store(self, results: Mapping[Indicator, pa.Table]) -> None:
         """Keep the finished rows of all indicators, at full precision."""
@@ -170,27 +151,33 @@ class WorkFile:
 
         self._inserts.append(self._thread.submit(insert))
 
-    def publish(self, record: Record) -> None:
-        """Add the run's record to those before it, and put the file in the public one's place.
+    def publish(self, records: Sequence[Record]) -> bool:
+        """Add records of runs to those before them, and put the file in the public one's place.
 
-        The results are committed by now. Where this fails, the record says so, and the public file stays as it was.
+        The results are committed by now. Where this fails, the newest record says so, and the public file stays as it
+        was. Returns whether it went well.
         """
         try:
-            self._publish(record)
+            self._publish(records)
         except (duckdb.Error, OSError) as error:
             log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
-            record.fail("", "", "", f"the work file was not written: {one_line(error)}")
+            records[-1].fail("", "", "", f"the work file was not written: {one_line(error)}")
+            return False
+        return True
 
-    def _publish(self, record: Record) -> None:
-        plain = record.as_json()
-        names = list(plain)
-        places = join([Sql(f"${name}") for name in names])
+    def _publish(self, records: Sequence[Record]) -> None:
         # One at a time: a run that publishes between our reading of the history and our rename would be forgotten.
         with _alone_in(self.path.parent):
-            self._keep_runs()
-            self._door.execute(f"INSERT INTO runs ({join([identifier(n) for n in names])}) VALUES ({places})", plain)
+            self._keep_runs(RUNS_KEPT - len(records))
+            for record in records:
+                self._add_run(record.as_json())
             self._door.close()
             self._draft.replace(self.path)
+
+    def _add_run(self, plain: Mapping[str, Any]) -> None:
+        names = join([identifier(name) for name in plain])
+        places = join([Sql(f"${name}") for name in plain])
+        self._door.execute(f"INSERT INTO runs ({names}) VALUES ({places})", plain)
 
     def _fill_catalog(self) -> None:
         # As one Arrow table: DuckDB's executemany took 0.3 s for these rows.
@@ -234,13 +221,13 @@ class WorkFile:
                 f"{self.path} is not a work file of candlemill: give another file with --duckdb, or move it away"
             )
 
-    def _keep_runs(self) -> None:
-        """Carry the history over from the public file. One that cannot be read any more is left behind, and said."""
+    def _keep_runs(self, most: int) -> None:
+        """Carry the newest runs over from the public file. What cannot be read any more is left behind, and said."""
         if not self._has_previous():
             return
         try:
             with self._previous():
-                self._door.execute("INSERT INTO runs BY NAME SELECT * FROM previous.runs ORDER BY started_at")
+                self._door.execute(statement("workfile/keep_runs"), {"most": most})
         except (duckdb.Error, OSError) as error:
             log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, one_line(error))
 
@@ -309,19 +296,3 @@ def _create(declared: Indicator) -> Sql:
     )
     columns = join([Sql(f"{identifier(column.name)} {_TYPES[column.kind]}") for column in declared.columns])
     return Sql(f"CREATE TABLE {identifier(declared.id)} ({keys}, {columns})")
-
-
-def _spread(found: Array, series: Array, width: int, kind: str) -> Array:
-    """A result column in the panel's order: NaN (None, NO_MOMENT) where the statement had no row or NULL."""
-    if kind == "text":
-        texts = np.full(width, None, dtype=np.object_)
-        texts[series] = np.ma.filled(np.ma.asarray(found, dtype=np.object_), None)
-        return texts
-    if kind == "time":
-        moments = np.full(width, NO_MOMENT)
-        known = np.ma.asarray(found).astype("datetime64[us]").astype(np.int64)
-        moments[series] = np.ma.filled(known, NO_MOMENT)
-        return moments
-    numbers = np.full(width, np.nan)
-    numbers[series] = np.ma.filled(np.ma.asarray(found).astype(np.float64), np.nan)
-    return numbers

@@ -13,12 +13,14 @@ from pipeline.doctor.check import Check
 from pipeline.errors import CandlemillError, one_line
 from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from pipeline.record import Record
-from pipeline.source import CONNECT_SECONDS, METRICS_5M, SCHEMA, MetricsForm, Relation, Source
+from pipeline.source import CONNECT_SECONDS, METRICS_5M, SCHEMA, MetricsForm, Source
 from pipeline.statements import Sql, identifier, literal, render, statement
 from pipeline.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from pipeline.sourcesql import Relation
 
 #: A statement of a check that takes longer is given up.
 _SECONDS = 20

@@ -1,0 +1,159 @@
+"""``watch``: live operation, and how it is doing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.commands import options
+from pipeline.errors import UsageError
+from pipeline.settings import (
+    DEFAULT_EXCHANGE,
+    DEFAULT_LOCK_TIMEOUT,
+    DEFAULT_LOOKBACK,
+    Settings,
+    parse_as_of,
+    parse_indicators,
+    parse_intervals,
+    parse_retention,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.live.health import Health
+
+_STALE = 1
+
+
+def watch(
+    source: options.SourceUrl = None,
+    sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
+    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
+    symbols: options.Symbols = None,
+    intervals: options.Intervals = None,
+    indicators: options.Indicators = None,
+    without: options.Disabled = None,
+    mode: options.ModeOption = "all",
+    lookback: options.Lookback = DEFAULT_LOOKBACK,
+    workers: options.Workers = None,
+    exchange: options.Exchange = DEFAULT_EXCHANGE,
+    closed_only: options.ClosedOnly = False,
+    retention: options.Retention = None,
+    lock_timeout: options.LockTimeout = DEFAULT_LOCK_TIMEOUT,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", help="Seconds between two looks, such as 1m=10,1h=60. Default: 10 up to 5m, else 60."),
+    ] = None,
+    delay: Annotated[
+        float, typer.Option("--delay", min=0, help="Seconds from the start of a bar to the first look at it.")
+    ] = 2.0,
+    overlap: Annotated[
+        int, typer.Option("--overlap", min=0, help="Closed bars that are read again, for their corrections.")
+    ] = 3,
+    reload: Annotated[float, typer.Option("--reload", min=1, help="Seconds between two readings of all.")] = 3600,
+    publish: Annotated[float, typer.Option("--publish", min=1, help="Seconds between two work files.")] = 300,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="Let notices on candle_1m_update wake the watch, too.")
+    ] = False,
+    runs: Annotated[int | None, typer.Option("--runs", min=1, help="End after so many passes.")] = None,
+    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Show how the watch of this work file is doing: 0 fresh, 1 stale.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --status: print it as JSON.")] = False,
+    log_level: options.LogLevel = "info",
+    log_json: options.LogJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Stay up, and recompute an interval when its newest bars have changed, the forming one included.
+
+    What is due together is one pass and one transaction. It outlives a lost database and a locked result file.
+
+    Example: candlemill watch --symbols auto --intervals 1m,5m,1h --every 1m=5,1h=30 --listen
+    """
+    options.set_up_log(log_level, log_json, quiet)
+    if status:
+        _show_status(duckdb, as_json)
+        return
+    if as_json:
+        raise UsageError("--json goes with --status: a watch prints nothing; its log is JSON with --log-json")
+    if not source:
+        raise UsageError("no source: give --source URL or set DATABASE_URL")
+    from pipeline.live.schedule import parse_every
+    from pipeline.live.watch import Plan
+    from pipeline.live.watch import watch as watch_market
+
+    asked, rules = options.symbol_choice(symbols)
+    settings = Settings(
+        source=source,
+        sqlite=sqlite,
+        duckdb=duckdb,
+        symbols=asked,
+        intervals=parse_intervals(intervals),
+        indicators=parse_indicators(indicators, without, mode),
+        as_of=parse_as_of(None),
+        lookback=lookback,
+        workers=workers or options.cpus(),
+        exchange=exchange,
+        closed_only=closed_only,
+        lock_timeout=lock_timeout,
+        retention=parse_retention(retention),
+        symbol_rules=rules,
+    )
+    watch_market(settings, Plan(parse_every(every), delay, overlap, reload, publish, listen, runs, seconds))
+
+
+def _show_status(duckdb: Path, as_json: bool) -> None:
+    from pipeline.live.health import Health, health_file
+
+    file, now = health_file(duckdb), datetime.now(UTC)
+    try:
+        health = Health.read(file)
+    except UsageError as error:
+        typer.echo(f"candlemill: {error}", err=True)
+        raise typer.Exit(_STALE) from error
+    reasons = health.stale(now)
+    if as_json:
+        typer.echo(json.dumps({"fresh": not reasons, "stale": reasons, **health.as_json()}, ensure_ascii=False))
+    else:
+        _print(health, reasons, now)
+    if reasons:
+        raise typer.Exit(_STALE)
+
+
+def _print(health: Health, reasons: list[str], now: datetime) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("interval", "newest bar", box=None, header_style="bold")
+    for heading in ("lag, s", "stale after, s", "looked at", "due next"):
+        table.add_column(heading, justify="right")
+    for watched in health.intervals:
+        lag = f"{(now - watched.newest_bar).total_seconds():.0f}" if watched.newest_bar else ""
+        table.add_row(
+            watched.interval,
+            *(_clock(watched.newest_bar), lag, f"{watched.stale_after:.0f}"),
+            *(_clock(watched.looked_at), _clock(watched.next_due)),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    run = health.last_run
+    last = f"last {run['run_id'][:8]} in {run['total']:.2f} s with {run['rows']} rows" if run else "none yet"
+    published = f"work file of {_clock(health.published_at)}" if health.published_at else "no work file yet"
+    console.print(Text(f"{health.passes} passes since {_clock(health.started_at)}, {last}; {published}"))
+    for error in health.errors:
+        console.print(Text(f"{error['at'][:19]} {error['message']}"))
+    for reason in reasons:
+        console.print(Text(f"stale: {reason}"))
+    if not reasons:
+        console.print("fresh")
+
+
+def _clock(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds")[:19] if moment else ""

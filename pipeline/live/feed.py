@@ -1,0 +1,163 @@
+"""Candles and metrics of some intervals in memory: the first look at an interval reads all, later ones what is new.
+
+A look reads, in one statement each for candles and metrics, everything from ``overlap`` bars before the bar that closed
+last at the look before: so the forming bar is always fresh, and a correction within the overlap is seen. The bound goes
+by the clock, not by what there is: a symbol that lags is read from its own newest row on, along its index, and nobody
+else's rows with it. A symbol that is new is read whole. What was corrected further back is seen when all is read anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.engine import Loaded
+from pipeline.errors import SourceError
+from pipeline.intervals import Interval, before
+from pipeline.live import window
+from pipeline.record import Record, Stage, timed
+from pipeline.source import METRICS_ROWS, METRICS_WINDOW, Newer, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows in memory, the moment they were looked at from, and whether that look found anything new."""
+
+    rows: pa.Table
+    as_of: datetime
+    changed: bool = True
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """A window of time, as ``window.cut`` takes it."""
+
+    after: datetime
+    near: datetime
+    most: int
+
+    def cut(self, rows: pa.Table) -> pa.Table:
+        return window.cut(rows, self.after, self.near, self.most)
+
+
+class Feed:
+    """The market as far as it was read."""
+
+    def __init__(self, overlap: int) -> None:
+        #: Bars that are read again: one that may form, the one that closed before it, and the overlap.
+        self._again = overlap + 2
+        self._candles: dict[str, Held] = {}
+        self._metrics: dict[str, Held] = {}
+
+    def forget(self) -> None:
+        """Read everything anew at the next look."""
+        self._candles.clear()
+        self._metrics.clear()
+
+    def newest(self, interval: str) -> datetime | None:
+        """Start of an interval's newest bar."""
+        import pyarrow.compute as pc
+
+        held = self._candles.get(interval)
+        moment: datetime | None = pc.max(held.rows["bucket_ts"]).as_py() if held else None
+        return moment
+
+    def look(
+        self, source: Source, settings: Settings, symbols: Sequence[str] | None, interval: Interval, record: Record
+    ) -> tuple[Loaded, bool]:
+        """What a fresh run would read for an interval, and whether it is new since the look before.
+
+        Raises SourceError where the candles cannot be read; the look then never happened.
+        """
+        stage = Stage(interval.name)
+        with timed(stage, "t_read"):
+            candles = self._look_at_candles(source, settings, symbols, interval)
+            metrics = None
+            if candles.rows.num_rows and any(indicator.source == "metrics" for indicator in settings.indicators):
+                try:
+                    metrics = self._look_at_metrics(source, settings, interval)
+                except SourceError as error:
+                    record.fail("", "", interval.name, str(error))
+            # A little more is held than a pass sees, so that a bar that vanishes leaves no hole.
+            seen = self._bounds(settings, interval, settings.lookback).cut(candles.rows)
+        loaded = Loaded(interval, stage, seen, metrics.rows if metrics else None)
+        return loaded, candles.changed or (metrics is not None and metrics.changed)
+
+    def _look_at_candles(
+        self, source: Source, settings: Settings, symbols: Sequence[str] | None, interval: Interval
+    ) -> Held:
+        held = self._candles.get(interval.name)
+        lookback = settings.lookback + self._again
+        asked = (interval, settings.exchange, symbols, settings.as_of)
+        if held is None:
+            held = Held(source.candles(*asked, lookback, settings.closed_only), settings.as_of)
+        else:
+            bounds = self._bounds(settings, interval, lookback)
+            held = self._refreshed(
+                held, settings.as_of, interval, bounds, symbols,
+                lambda newer: source.newer_candles(*asked, newer, settings.closed_only),
+            )  # fmt: skip
+        self._candles[interval.name] = held
+        return held
+
+    def _look_at_metrics(self, source: Source, settings: Settings, interval: Interval) -> Held | None:
+        held = self._metrics.get(interval.name)
+        as_of = settings.as_of
+        if held is None:
+            rows = source.metrics(interval, as_of)
+            if rows is None:
+                return None
+            held = Held(rows, as_of)
+        else:
+            bounds = _Bounds(
+                before(as_of, METRICS_WINDOW, 1), before(as_of, interval.length, METRICS_ROWS), METRICS_ROWS
+            )
+            read = _metrics_reader(source, interval, as_of)
+            held = self._refreshed(held, as_of, interval, bounds, None, read)
+        self._metrics[interval.name] = held
+        return held
+
+    def _refreshed(
+        self,
+        held: Held,
+        as_of: datetime,
+        interval: Interval,
+        bounds: _Bounds,
+        symbols: Sequence[str] | None,
+        read: Callable[[Newer], pa.Table],
+    ) -> Held:
+        since = max(bounds.after, before(min(held.as_of, as_of), interval.length, self._again))
+        newer = window.newer_than(held.rows, symbols, since, bounds.after, self._again * interval.length)
+        fresh = read(newer)
+        if found := window.strangers(held.rows, fresh, newer):
+            newer = replace(newer, late={**newer.late, **dict.fromkeys(found, bounds.after)})
+            fresh = read(newer)
+        rows = bounds.cut(window.merged(held.rows, fresh, newer, symbols))
+        return Held(rows, as_of, window.changed(held.rows, rows, newer))
+
+    def _bounds(self, settings: Settings, interval: Interval, lookback: int) -> _Bounds:
+        until = before(settings.as_of, interval.length, 1) if settings.closed_only else settings.as_of
+        return _Bounds(
+            before(settings.as_of, interval.length, 2 * lookback), before(until, interval.length, lookback), lookback
+        )
+
+
+def _metrics_reader(source: Source, interval: Interval, as_of: datetime) -> Callable[[Newer], pa.Table]:
+    def read(newer: Newer) -> pa.Table:
+        rows = source.metrics(interval, as_of, newer)
+        if rows is None:
+            raise SourceError(f"the metrics of {interval.name} are gone: see `candlemill doctor`")
+        return rows
+
+    return read

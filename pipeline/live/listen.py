@@ -1,0 +1,77 @@
+"""Notices of a trigger on candles_1m: a connection of its own that waits for them and wakes the watch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from pipeline.source import CONNECT_SECONDS
+from pipeline.urls import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "candle_1m_update"
+_AGAIN_SECONDS = 5.0
+#: How often the end is looked for while no notice comes.
+_TURN_SECONDS = 0.5
+
+
+class Listener:
+    """Listens in a thread, from its start to its end; a lost connection is made anew."""
+
+    def __init__(self, url: str, exchange: str, wake: Callable[[], None]) -> None:
+        self._url, self._exchange, self._wake = url, exchange, wake
+        self._lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def __enter__(self) -> Listener:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._listen()
+            except psycopg.Error:
+                # Its text may hold what the URL holds, and passes tell what is wrong with the server.
+                log.log(
+                    logging.DEBUG if self._lost else logging.WARNING,
+                    "no notices from %s at the moment: it is looked at on time",
+                    redacted(self._url),
+                )
+                self._lost = True
+                self._stop.wait(_AGAIN_SECONDS)
+
+    def _listen(self) -> None:
+        with psycopg.connect(
+            self._url,
+            connect_timeout=CONNECT_SECONDS,
+            options="-c default_transaction_read_only=on",
+            application_name="candlemill",
+            autocommit=True,
+        ) as door:
+            door.execute(f"LISTEN {CHANNEL}")
+            self._lost = False
+            while not self._stop.is_set():
+                for notice in door.notifies(timeout=_TURN_SECONDS):
+                    if self._is_ours(notice.payload):
+                        self._wake()
+
+    def _is_ours(self, payload: str) -> bool:
+        """Whether a notice is of our exchange; one that says nothing of an exchange is."""
+        try:
+            told = json.loads(payload)
+        except ValueError:
+            return True
+        return not isinstance(told, dict) or told.get("exchange", self._exchange) == self._exchange

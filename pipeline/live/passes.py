@@ -1,0 +1,121 @@
+"""The passes of a watch: over the intervals that are due, into SQLite, or over all of them, with a work file, too."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pipeline import interrupts
+from pipeline.duck import open_duckdb
+from pipeline.engine import Loaded, compute, new_record, report_unseen, write_and_publish
+from pipeline.live.feed import Feed
+from pipeline.readahead import read_ahead
+from pipeline.record import Record, timed
+from pipeline.source import Source
+from pipeline.sqlindicators import SqlIndicators
+from pipeline.symbols import symbols_to_read
+from pipeline.workfile import WorkFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from pipeline.intervals import Interval
+    from pipeline.settings import Settings
+    from pipeline.sink import Sink
+
+log = logging.getLogger(__name__)
+
+#: Records of passes that wait for the next work file, at most.
+_RECORDS = 1000
+#: For so long a choice of symbols stands: ``auto`` asks for a day of candles.
+_CHOICE = timedelta(seconds=60)
+
+
+class Passes:
+    """Passes over one market, and what they keep in memory from one to the next; close it in the end.
+
+    Each pass connects anew, so a server that was away needs no care.
+    """
+
+    def __init__(self, settings: Settings, sink: Sink, overlap: int) -> None:
+        self.feed = Feed(overlap)
+        self._settings = settings
+        self._sink = sink
+        self._door = open_duckdb(threads=max(1, settings.workers - 1))
+        self._sql = SqlIndicators(self._door)
+        self._unpublished: deque[Record] = deque(maxlen=_RECORDS)
+        self._chosen: tuple[datetime, Sequence[str] | None] | None = None
+        #: Intervals with bars that are read and not written: a write failed, or none was tried yet.
+        self._owed = {interval.name for interval in settings.intervals}
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._door.close()
+
+    def forget(self) -> None:
+        """Read everything anew when it is looked at next."""
+        self.feed.forget()
+        self._chosen = None
+
+    def update(self, now: datetime, intervals: Sequence[Interval]) -> Record:
+        """Read what is new at some intervals, and write the results of those that have changed in one transaction.
+
+        The record has no row where nothing has changed; nothing is written then. Raises CandlemillError.
+        """
+        asked = replace(self._settings, as_of=now, intervals=tuple(intervals))
+        record = new_record(asked)
+        names, owed = set(record.intervals), set(self._owed)
+        self._owed |= names
+        looks = self._looks(asked, *self._begun(asked, record), record)
+        results = compute(asked, _changed(looks, owed, record), self._sql, record)
+        if results.tables:
+            with interrupts.held(), timed(record, "t_write"):
+                self._sink.write(results.tables, asked.keep, record)
+        record.close()
+        if results.tables:
+            self._unpublished.append(record)
+        self._owed -= names
+        return record
+
+    def publish(self, now: datetime) -> Record:
+        """Compute all intervals, write them and leave a work file, as a run does. Raises CandlemillError."""
+        asked = replace(self._settings, as_of=now)
+        record = new_record(asked)
+        self._owed = set(record.intervals)
+        source, symbols = self._begun(asked, record)
+        looks = self._looks(asked, source, symbols, record)
+        with WorkFile(asked.duckdb, asked.workers, asked.exchange) as work:
+            results = compute(asked, (loaded for loaded, _ in looks), work, record)
+            report_unseen(symbols, results.symbols, asked, record)
+            published = write_and_publish(asked, results, self._sink, work, record, list(self._unpublished))
+        if published:
+            self._unpublished.clear()
+        self._owed.clear()
+        return record
+
+    def _begun(self, asked: Settings, record: Record) -> tuple[Source, Sequence[str] | None]:
+        """The source, reached, and the symbols of a pass."""
+        source = Source.connect(asked.source, record)
+        if self._chosen is None or not timedelta(0) <= asked.as_of - self._chosen[0] < _CHOICE:
+            # Of `all` the symbols of every interval are meant, not only of those that are due.
+            symbols = symbols_to_read(replace(self._settings, as_of=asked.as_of), source)
+            self._chosen = asked.as_of, symbols
+        return source, self._chosen[1]
+
+    def _looks(
+        self, asked: Settings, source: Source, symbols: Sequence[str] | None, record: Record
+    ) -> Iterator[tuple[Loaded, bool]]:
+        return read_ahead(lambda interval: self.feed.look(source, asked, symbols, interval, record), asked.intervals)
+
+
+def _changed(looks: Iterable[tuple[Loaded, bool]], owed: set[str], record: Record) -> Iterator[Loaded]:
+    """The looks that found something new, or whose results are owed; of the others the record gets the time."""
+    for loaded, new in looks:
+        if new or loaded.interval.name in owed:
+            yield loaded
+        else:
+            record.stages.append(loaded.stage)

@@ -1,0 +1,96 @@
+"""The rows of one interval in memory, and how newer ones join them. Nothing here reads, or knows what time it is.
+
+A table of rows is what the source gives: symbol, bucket_ts and values, in any order. What is read anew replaces what is
+held from the same moment on, whole: a corrected row, a row that has vanished and one that has come late need no rule of
+their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.source import Newer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime, timedelta
+
+_MOMENT = pa.timestamp("us", "UTC")
+
+
+def newer_than(
+    held: pa.Table, symbols: Sequence[str] | None, since: datetime, after: datetime, overlap: timedelta
+) -> Newer:
+    """What to read for the rows held to be up to date.
+
+    Args:
+        held: the rows.
+        symbols: the symbols wanted; None: whatever comes.
+        since: up to where rows are taken to be final. A symbol whose newest row is not later than that is late: it is
+            read from its own newest row on.
+        after: where the window begins. A symbol without a row is read from there on.
+        overlap: how far before its own newest row a late symbol is read.
+    """
+    newest = held.group_by("symbol").aggregate([("bucket_ts", "max")])
+    known = dict(zip(newest["symbol"].to_pylist(), newest["bucket_ts_max"].to_pylist(), strict=True))
+    wanted = known if symbols is None else symbols
+    behind = {
+        symbol: max(after, known[symbol] - overlap) if symbol in known else after
+        for symbol in wanted
+        if symbol is not None and (symbol not in known or known[symbol] <= since)
+    }
+    return Newer(since, behind)
+
+
+def strangers(held: pa.Table, fresh: pa.Table, newer: Newer) -> list[str]:
+    """Symbols that are among the fresh rows and neither held nor known to be late: their past was not read."""
+    unknown = set(pc.unique(fresh["symbol"]).to_pylist()) - set(newer.late) - {None}
+    return sorted(unknown - set(pc.unique(held["symbol"]).to_pylist())) if unknown else []
+
+
+def merged(held: pa.Table, fresh: pa.Table, newer: Newer, symbols: Sequence[str] | None) -> pa.Table:
+    """The rows held, with those that are newer as they were just read; of the symbols wanted only."""
+    kept = held.filter(pc.invert(_beyond(held, newer)))
+    if symbols is not None:
+        kept = kept.filter(_is_in(kept, symbols))
+    return pa.concat_tables([kept, fresh.filter(_beyond(fresh, newer))]).combine_chunks()
+
+
+def changed(before: pa.Table, after: pa.Table, newer: Newer) -> bool:
+    """Whether a merge made a difference."""
+    order = [("symbol", "ascending"), ("bucket_ts", "ascending")]
+    then, now = (rows.filter(_beyond(rows, newer)).sort_by(order) for rows in (before, after))
+    return before.num_rows != after.num_rows or not then.equals(now)
+
+
+def cut(rows: pa.Table, after: datetime, near: datetime, most: int) -> pa.Table:
+    """Rows later than ``after``; of a symbol that has ``most`` different times later than ``near``, those only.
+
+    That is the window of a pass as ``sql/source/candles.sql`` sends it.
+    """
+    rows = rows.filter(_later(rows, after))
+    recent = _later(rows, near)
+    times = rows.filter(recent).group_by("symbol").aggregate([("bucket_ts", "count_distinct")])
+    complete = times.filter(pc.greater_equal(times["bucket_ts_count_distinct"], most))["symbol"]
+    return rows.filter(pc.or_(recent, pc.invert(_is_in(rows, complete.to_pylist()))))
+
+
+def _beyond(rows: pa.Table, newer: Newer) -> pa.ChunkedArray:
+    """Which rows are among what is newer."""
+    beyond = _later(rows, newer.since)
+    if newer.late:
+        place = pc.index_in(rows["symbol"], pa.array(newer.late, pa.string()))
+        own = pa.array(newer.late.values(), _MOMENT).take(place.combine_chunks())
+        beyond = pc.or_(beyond, pc.fill_null(pc.greater(rows["bucket_ts"], own), False))
+    return beyond
+
+
+def _later(rows: pa.Table, moment: datetime) -> pa.ChunkedArray:
+    return pc.greater(rows["bucket_ts"], pa.scalar(moment, _MOMENT))
+
+
+def _is_in(rows: pa.Table, symbols: Iterable[str | None]) -> pa.ChunkedArray:
+    return pc.is_in(rows["symbol"], pa.array(symbols, pa.string()))
