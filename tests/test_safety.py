@@ -119,6 +119,7 @@ KNOWN = {
     "Sql(f'l.c{p} IS DISTINCT FROM r.c{p}')": "numbers",
     """door.execute(f"ATTACH {literal(str(path))} AS {side} ({join([Sql('TYPE sqlite'), *options])})")""": "two names",
     "self._door.execute(query.encode())": "rendered statements",
+    "Sql(f'({literal(symbol)}, {written(since)})')": "a function that makes Sql of a moment",
 }
 
 
