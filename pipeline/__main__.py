@@ -19,6 +19,8 @@ def main() -> None:
             raise
     except interrupts.Interrupted:
         pass
+    finally:
+        interrupts.ignore()
     signal = interrupts.came()
     if signal is not None:
         sys.stderr.write(f"candlemill: {interrupts.last_words()}\n")

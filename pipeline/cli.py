@@ -76,7 +76,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
+    debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
+    # The error is the last that is said, even if a thread is still reading.
+    logging.disable()
     sys.stderr.write(f"candlemill: {one_line(message)}\n")
-    if error is not None and logging.getLogger().isEnabledFor(logging.DEBUG):
+    if error is not None and debugging:
         sys.stderr.write("".join(traceback.format_exception(error)))
     sys.exit(code)

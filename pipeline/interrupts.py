@@ -41,6 +41,12 @@ def listen() -> None:
         signal.signal(number, _on_signal)
 
 
+def ignore() -> None:
+    """Let signals change nothing any more: all is done, and the interpreter, which would give in to one, is ending."""
+    for number in CODES:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _on_signal(number: int, _: FrameType | None) -> None:
     first = _State.came is None
     _State.came = _State.came or signal.Signals(number)
