@@ -98,7 +98,8 @@ def test_a_server_that_ends_the_session_while_it_reads(place: Place, url: str) -
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
         message = run.result()
     assert "market_data.candles_5m failed" in message
-    assert "connection closed" in message
+    # The server's last word arrives, or its silence is seen first.
+    assert "terminating connection" in message or "connection closed" in message
 
 
 def test_a_table_that_somebody_locks_is_waited_for_and_then_named(place: Place, url: str) -> None:
