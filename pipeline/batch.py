@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,6 @@ class Keys:
         columns: symbol, interval and time as SQLite shall hold them, by label.
         rows: place in key order of each (symbol, interval, time).
         newest: newest time of each (symbol, interval).
-        intervals: the intervals that occur.
     """
 
     def __init__(self, rows: pa.Table) -> None:
@@ -42,19 +42,27 @@ class Keys:
         keyed = list(zip(symbols.to_pylist(), intervals.to_pylist(), texts.tolist(), strict=True))
         self.rows = {key: place for place, key in enumerate(keyed)}
         self.newest = {(symbol, interval): time for symbol, interval, time in keyed}
-        self.intervals = sorted({interval for _, interval, _ in keyed})
 
     def fit(self, rows: pa.Table) -> bool:
         """Whether these are the keys of the rows."""
         return self._from.equals(rows.select(self._from.column_names))
 
-    @property
+    @cached_property
+    def _times(self) -> dict[str, set[str]]:
+        times: dict[str, set[str]] = defaultdict(set)
+        for _, interval, time in self.rows:
+            times[interval].add(time)
+        return times
+
+    @cached_property
     def oldest(self) -> str:
         """The oldest time of each interval, as a JSON list of lists."""
-        times: dict[str, list[str]] = defaultdict(list)
-        for _, interval, time in self.rows:
-            times[interval].append(time)
-        return json.dumps([[interval, min(texts)] for interval, texts in times.items()])
+        return json.dumps([[interval, min(times)] for interval, times in self._times.items()])
+
+    @cached_property
+    def latest(self) -> dict[str, str]:
+        """The newest time of each interval."""
+        return {interval: max(times) for interval, times in self._times.items()}
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,9 @@ def look(
 ) -> Standing:
     """What a table, which has an index, holds now; ``known`` was read before in the same transaction."""
     present = native(door, render(statement("sink/present"), table=table), batch.keys.oldest)
-    newest: dict[str, str] = {}
-    for interval, time in [(key[1], key[2]) for key in batch.keys.rows] + [(key[2], key[3]) for key in present]:
-        newest[interval] = max(time, newest.get(interval, ""))
+    newest = dict(batch.keys.latest)
+    for _, _, interval, time in present:
+        newest[interval] = max(time, newest[interval])
     crowded = crowded_intervals(door, table, newest, keep)
     missing = [interval for interval in crowded if interval not in known]
     return Standing(present, {name: known[name] for name in crowded if name in known} | by_time(door, table, missing))

@@ -13,7 +13,7 @@ from pipeline.doctor.check import Check
 from pipeline.errors import CandlemillError, one_line
 from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from pipeline.record import Record
-from pipeline.source import CONNECT_SECONDS, METRICS_5M, SCHEMA, MetricsForm, Source
+from pipeline.source import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
 from pipeline.statements import Sql, identifier, literal, render, statement
 from pipeline.urls import redacted
 
@@ -33,14 +33,7 @@ _BAR_TYPES = {"exchange": _TEXTS, "symbol": _TEXTS, "bucket_ts": ("timestamp wit
     BAR_FIELDS, _NUMBERS
 )
 _OPTIONAL = {"quote_volume", "trade_count", "taker_buy_volume", "taker_buy_quote_volume"}
-_METRICS = (
-    "sum_open_interest",
-    "sum_open_interest_value",
-    "count_toptrader_long_short_ratio",
-    "sum_toptrader_long_short_ratio",
-    "count_long_short_ratio",
-    "sum_taker_long_short_vol_ratio",
-)
+_METRICS = tuple(METRIC_COLUMNS.values())
 
 
 def source(url: str | None) -> Iterator[Check]:
