@@ -11,8 +11,9 @@ def main() -> None:
     """Run the command line. It is imported here because that takes a while, in which an interrupt is told as later."""
     interrupts.listen()
     try:
-        from pipeline import cli
+        from pipeline import cli, heaps
 
+        heaps.keep_few()
         cli.main()
     except Exception:
         if interrupts.came() is None:

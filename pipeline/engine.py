@@ -28,7 +28,7 @@ from pipeline.errors import NoCandlesError, SourceError
 from pipeline.intervals import bucket_start
 from pipeline.panel import pivot_bars, pivot_metrics
 from pipeline.plausible import possible_bars, possible_metrics
-from pipeline.readahead import read_ahead
+from pipeline.readahead import in_thread, read_ahead
 from pipeline.record import Record, Stage, timed
 from pipeline.sink import Sink
 from pipeline.source import METRICS_ROWS, Source
@@ -158,13 +158,17 @@ def _read(
 ) -> Loaded:
     stage = Stage(interval.name)
     with timed(stage, "t_read"):
+        # Side by side: neither alone keeps both the server and this side busy.
+        coming = None
+        if any(indicator.source == "metrics" for indicator in settings.indicators):
+            coming = in_thread(lambda: source.metrics(interval, settings.as_of))
         candles = source.candles(
             interval, settings.exchange, symbols, settings.as_of, settings.lookback, settings.closed_only
         )
         metrics = None
-        if candles.num_rows and any(indicator.source == "metrics" for indicator in settings.indicators):
+        if coming:
             try:
-                metrics = source.metrics(interval, settings.as_of)
+                metrics = coming.result()
             except SourceError as error:
                 # Futures tables then get no rows for this interval; the candles are worth the run all the same.
                 log.error("%s: no futures metrics: %s", interval.name, error)

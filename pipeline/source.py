@@ -11,6 +11,7 @@ import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ from psycopg.conninfo import conninfo_to_dict
 from indicators.contract import BAR_FIELDS
 from pipeline.errors import SourceError, UsageError
 from pipeline.intervals import INTERVALS, Interval, before
-from pipeline.sourcesql import Relation, as_numbers, chosen, late_rows, moment, plain_moment, values_of
+from pipeline.packed import packed, unpacked
+from pipeline.sourcesql import Relation, chosen, late_rows, moment, plain_moment, values_of
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 from pipeline.urls import connectorx_url, redacted, redacted_line, without_secrets
 
@@ -43,6 +45,9 @@ STATEMENT_SECONDS = 60
 LOCK_SECONDS = 10
 _SESSION = (
     "-c default_transaction_read_only=on -c timezone=UTC -c standard_conforming_strings=on "
+    # Doubles keep all their digits as text. One process serves a statement: its other processors have other work, and
+    # beside a run on the same machine helpers cost more than they bring.
+    "-c extra_float_digits=1 -c max_parallel_workers_per_gather=0 "
     f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c lock_timeout={LOCK_SECONDS * 1000}"
 )
 #: Fields of the metrics and what the source calls them. Its names tell of sums, but they are plain ratios.
@@ -88,6 +93,8 @@ class Source:
         self._secrets = secrets
         self.relations = relations
         self._record = record
+        #: Statements run side by side, and count into the same record.
+        self._counting = Lock()
 
     @classmethod
     def connect(cls, url: str, record: Record) -> Source:
@@ -155,7 +162,7 @@ class Source:
         relation, build = self._candle_relation(interval)
         query = render(
             statement("source/candles"),
-            values=values_of(relation, dict.fromkeys(BAR_FIELDS), as_text=not build),
+            values=values_of(relation, dict.fromkeys(BAR_FIELDS), exact=not build),
             relation=identifier(relation.name),
             exchange=literal(exchange),
             after=moment(after),
@@ -186,7 +193,7 @@ class Source:
         relation, build = self._candle_relation(interval)
         query = render(
             statement("source/newer_candles"),
-            values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars", as_text=not build),
+            values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars", exact=not build),
             relation=identifier(relation.name),
             exchange=literal(exchange),
             since=moment(newer.since),
@@ -200,11 +207,11 @@ class Source:
         self, query: Sql, interval: Interval, relation: Relation, build: bool, after: datetime, until: datetime
     ) -> pa.Table:
         if not build:
-            return self._read_numbers(query, relation.name)
+            return self._read_packed(query, relation.name, list(BAR_FIELDS))
         from pipeline.buckets import build_bars
 
         bars = build_bars(self._stream(query, relation.name), interval, after, until)
-        self._count(bars)
+        self._count(bars, bars)
         return bars
 
     def metrics(self, interval: Interval, as_of: datetime, newer: Newer | None = None) -> pa.Table | None:
@@ -243,7 +250,7 @@ class Source:
             log.info(
                 "%s: metrics from %s%s", interval.name, form.relation.name, ", last row of each bucket" * form.build
             )
-        table = self._read_numbers(query, form.relation.name)
+        table = self._read_packed(query, form.relation.name, [*METRIC_COLUMNS, "is_closed"])
         if form.build:
             from pipeline.buckets import build_metrics
 
@@ -337,17 +344,21 @@ class Source:
             raise SourceError(f"{SCHEMA}.{relation.name} lacks the columns {', '.join(sorted(missing))}")
         return relation, build
 
-    def _count(self, table: pa.Table) -> None:
-        self._record.pg_rows += table.num_rows
-        self._record.pg_bytes += table.nbytes
+    def _count(self, rows: pa.Table, received: pa.Table) -> None:
+        with self._counting:
+            self._record.pg_rows += rows.num_rows
+            self._record.pg_bytes += received.nbytes
 
     def _read(self, query: Sql, relation: str) -> pa.Table:
         table = self._connectorx(query, relation, return_type="arrow")
-        self._count(table)
+        self._count(table, table)
         return table
 
-    def _read_numbers(self, query: Sql, relation: str) -> pa.Table:
-        return as_numbers(self._read(query, relation))
+    def _read_packed(self, query: Sql, relation: str, fields: Sequence[str]) -> pa.Table:
+        received = self._connectorx(packed(query, fields), relation, return_type="arrow")
+        rows = unpacked(received, fields)
+        self._count(rows, received)
+        return rows
 
     def _stream(self, query: Sql, relation: str) -> pa.RecordBatchReader:
         return self._connectorx(query, relation, return_type="arrow_stream", batch_size=65536)
@@ -355,7 +366,8 @@ class Source:
     def _connectorx(self, query: Sql, relation: str, **how: Any) -> Any:
         import connectorx
 
-        self._record.pg_queries += 1
+        with self._counting:
+            self._record.pg_queries += 1
         try:
             return connectorx.read_sql(self._dsn, query, protocol="binary", **how)
         except BaseException as error:

@@ -11,8 +11,6 @@ from pipeline.statements import Sql, identifier, join, literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import pyarrow as pa
-
 
 @dataclass(frozen=True)
 class Relation:
@@ -26,34 +24,21 @@ class Relation:
 
 
 def values_of(
-    relation: Relation, fields: Mapping[str, str | None], table: str | None = None, as_text: bool = True
+    relation: Relation, fields: Mapping[str, str | None], table: str | None = None, exact: bool = True
 ) -> Sql:
     """What to select for some fields, each from the column of that name or of the one given; NULL where there is none.
 
-    A NUMERIC is fetched as text and becomes a double here: it is the same double, but the server takes twice as long
-    to make it, and ConnectorX would cut a NUMERIC to ten decimals.
+    A NUMERIC stays one where ``exact``: as text it is packed, and becomes a double here. It is the same double, but the
+    server takes twice as long to make it. All else is a double at once.
     """
     prefix = f"{identifier(table)}." if table else ""
     selected = []
     for field, column in fields.items():
         name = column or field
-        kind = "text" if as_text and name in relation.exact else "double precision"
         value = f"{prefix}{identifier(name)}" if name in relation.columns else "NULL"
-        selected.append(Sql(f"{value}::{kind} AS {identifier(field)}"))
+        kept = exact and name in relation.exact
+        selected.append(Sql(f"{value if kept else value + '::double precision'} AS {identifier(field)}"))
     return join(selected)
-
-
-def as_numbers(table: pa.Table) -> pa.Table:
-    """The table with its texts but the symbol as doubles."""
-    import pyarrow as pa
-
-    wanted = pa.schema(
-        [
-            field.with_type(pa.float64()) if field.type == pa.string() and field.name != "symbol" else field
-            for field in table.schema
-        ]
-    )
-    return table.cast(wanted)
 
 
 def chosen(symbols: Sequence[str] | None) -> Sql:

@@ -1,6 +1,6 @@
 -- The bars of one interval for all symbols of a run (PostgreSQL, sent by ConnectorX, which cannot bind).
 -- grain:   one row per (symbol, bucket_ts)
--- columns: symbol, bucket_ts (UTC), the values as text or double precision: a NUMERIC would lose decimals on the way
+-- columns: symbol, bucket_ts (UTC), the values as NUMERIC or double precision (to be packed, or as doubles alone)
 -- NULL:    as the source has it
 -- The window is twice as long as the bars wanted, for the sake of series with gaps. Of a series that has them all in the
 -- newer half nothing older is sent. The newest bars of each symbol are picked by the reader, which is cheaper than a

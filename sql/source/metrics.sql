@@ -1,6 +1,6 @@
 -- The newest futures metrics of every symbol at one interval (PostgreSQL, sent by ConnectorX, which cannot bind).
 -- grain:   one row per (symbol, bucket_ts), at most {rows} per symbol
--- columns: symbol, bucket_ts (UTC), the values as text or double precision, is_closed
+-- columns: symbol, bucket_ts (UTC), the values as NUMERIC or double precision, is_closed (to be packed)
 -- NULL:    as the source has it
 -- A month of 5m metrics has 8,640 rows per symbol, of which 240 are wanted: each symbol's newest rows come off the
 -- index on (symbol, time) instead. The times are timestamps without time zone, in UTC by convention.
