@@ -142,8 +142,7 @@ HARMONICS = np.arange(2.0, 34.0)
 def harmonic_rsi(bars: Panel) -> Values:
     """Mean of RSIs of many periods over the typical price."""
     gains, losses = gains_and_losses(typical_price(bars))
-    alpha = 1 / HARMONICS[:, None]
-    gain, loss = (recursions.ema(values, alpha, bars.first, rows=1)[0] for values in (gains, losses))
+    gain, loss = (recursions.newest_emas(values, 1 / HARMONICS, bars.first) for values in (gains, losses))
     return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
 
 

@@ -5,7 +5,7 @@
 3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
 4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
-   table over the same memory (``pivot_bars``, ``pivot_metrics``).
+   table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
 8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
@@ -37,10 +37,12 @@ from pipeline.urls import redacted
 from pipeline.workfile import WorkFile
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
     from indicators.contract import Indicator
     from pipeline.intervals import Interval
+    from pipeline.panel import Pivot
     from pipeline.settings import Settings
     from pipeline.sqlindicators import SqlIndicators
 
@@ -55,6 +57,21 @@ class Loaded:
     stage: Stage
     candles: pa.Table
     metrics: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """What was read for one interval, ready to compute with.
+
+    Attributes:
+        skipped: rows that were left out, by reason.
+    """
+
+    interval: Interval
+    stage: Stage
+    bars: Pivot
+    metrics: Pivot | None
+    skipped: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,9 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
-        incoming = read_ahead(lambda interval: _read(source, settings, symbols, interval, record), settings.intervals)
+        incoming = read_ahead(
+            lambda interval: arranged(_read(source, settings, symbols, interval, record), settings), settings.intervals
+        )
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
         with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
@@ -108,7 +127,7 @@ def new_record(settings: Settings) -> Record:
 
 def compute(
     settings: Settings,
-    incoming: Iterable[Loaded],
+    incoming: Iterable[Arranged],
     sql: SqlIndicators,
     record: Record,
     progress: Callable[[str], None] = lambda _: None,
@@ -116,13 +135,13 @@ def compute(
     """Compute what comes in, interval by interval."""
     tables: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
     seen: set[str] = set()
-    for loaded in incoming:
-        progress(loaded.interval.name)
-        with timed(loaded.stage, "t_compute"):
-            for indicator, rows in _work(loaded, settings, sql, record, seen).items():
+    for market in incoming:
+        progress(market.interval.name)
+        with timed(market.stage, "t_compute"):
+            for indicator, rows in _work(market, settings, sql, record, seen).items():
                 tables[indicator].append(rows)
-                loaded.stage.rows += rows.num_rows
-        record.stages.append(loaded.stage)
+                market.stage.rows += rows.num_rows
+        record.stages.append(market.stage)
     record.symbols = len(seen)
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
 
@@ -176,30 +195,39 @@ def _read(
     return Loaded(interval, stage, candles, metrics)
 
 
-def _work(
-    loaded: Loaded, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
-) -> dict[Indicator, pa.Table]:
+def arranged(loaded: Loaded, settings: Settings) -> Arranged:
+    """What was read as panels and ranked tables, without what cannot be; the time counts as reading."""
     name = loaded.interval.name
-    candles, impossible = possible_bars(loaded.candles, loaded.interval)
-    record.skipped.update(impossible)
-    bars = pivot_bars(candles, name, settings.as_of, settings.lookback)
-    record.skipped.update(bars.skipped)
+    with timed(loaded.stage, "t_read"):
+        candles, skipped = possible_bars(loaded.candles, loaded.interval)
+        bars = pivot_bars(candles, name, settings.as_of, settings.lookback)
+        skipped.update(bars.skipped)
+        metrics = None
+        if loaded.metrics is not None and bars.panel.series:
+            possible, impossible = possible_metrics(loaded.metrics)
+            metrics = pivot_metrics(possible, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
+            skipped.update(impossible)
+            skipped.update(metrics.skipped)
+    return Arranged(loaded.interval, loaded.stage, bars, metrics, skipped)
+
+
+def _work(
+    market: Arranged, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
+) -> dict[Indicator, pa.Table]:
+    name, bars = market.interval.name, market.bars
+    record.skipped.update(market.skipped)
     seen.update(bars.panel.symbols)
-    loaded.stage.bars, loaded.stage.series = bars.ranked.num_rows, bars.panel.series
+    market.stage.bars, market.stage.series = bars.ranked.num_rows, bars.panel.series
     record.series += bars.panel.series
     if not bars.panel.series:
         log.warning("%s: no candles in the window", name)
         return {}
     sql.load_bars(name, bars)
-    metrics = None
-    if loaded.metrics is not None:
-        possible, impossible = possible_metrics(loaded.metrics)
-        record.skipped.update(impossible)
-        pivot = pivot_metrics(possible, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
-        record.skipped.update(pivot.skipped)
-        sql.load_metrics(name, pivot)
-        metrics = pivot.panel
-    return compute_interval(settings.indicators, bars.panel, metrics, sql, record)
+    if market.metrics is not None:
+        sql.load_metrics(name, market.metrics)
+    return compute_interval(
+        settings.indicators, bars.panel, market.metrics.panel if market.metrics else None, sql, record
+    )
 
 
 def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:

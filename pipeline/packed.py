@@ -61,7 +61,8 @@ def _parsed(lines: pa.StringArray, schema: pa.Schema) -> pa.Table | None:
     begin, end = bounds[0].as_py(), bounds[-1].as_py()
     return csv.read_csv(
         pa.BufferReader(characters.slice(begin, end - begin)),
-        read_options=csv.ReadOptions(column_names=schema.names, use_threads=False),
+        # One block, so that each column is in one piece.
+        read_options=csv.ReadOptions(column_names=schema.names, use_threads=False, block_size=end - begin + 1),
         parse_options=csv.ParseOptions(quote_char=False),
         convert_options=csv.ConvertOptions(
             column_types=schema, null_values=[""], include_columns=schema.names, check_utf8=False

@@ -23,6 +23,8 @@ import pyarrow as pa
 from indicators.registry import INDICATORS
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
+from pipeline.intervals import INTERVALS
+from pipeline.readahead import step_back
 from pipeline.sqlindicators import SqlIndicators
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 
@@ -78,8 +80,10 @@ class WorkFile(SqlIndicators):
             raise
 
     def _lay_out(self) -> None:
-        self._door.execute(render(statement("workfile/candles"), exchange=literal(self._exchange)))
-        for table in ("futures_metrics", "runs", "catalog"):
+        intervals = join([literal(name) for name in sorted(INTERVALS)])
+        self._door.execute(render(statement("workfile/candles"), exchange=literal(self._exchange), intervals=intervals))
+        self._door.execute(render(statement("workfile/futures_metrics"), intervals=intervals))
+        for table in ("runs", "catalog"):
             self._door.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
             self._door.execute(_create(declared))
@@ -90,7 +94,7 @@ class WorkFile(SqlIndicators):
         # connection of its own, because a failing SQL indicator aborts the transaction it runs in.
         self._writer = self._door.cursor()
         self._writer.execute("BEGIN")
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
         self._inserts: list[Future[None]] = []
 
     def __enter__(self) -> WorkFile:

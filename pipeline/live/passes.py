@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import interrupts
 from pipeline.duck import open_duckdb
-from pipeline.engine import Loaded, compute, new_record, report_unseen, write_and_publish
+from pipeline.engine import Arranged, Loaded, arranged, compute, new_record, report_unseen, write_and_publish
 from pipeline.live.feed import Feed
 from pipeline.readahead import read_ahead
 from pipeline.record import Record, timed
@@ -71,7 +71,7 @@ class Passes:
         names, owed = set(record.intervals), set(self._owed)
         self._owed |= names
         looks = self._looks(asked, *self._begun(asked, record), record)
-        results = compute(asked, _changed(looks, owed, record), self._sql, record)
+        results = compute(asked, _changed(looks, owed, asked, record), self._sql, record)
         if results.tables:
             with interrupts.held(), timed(record, "t_write"):
                 self._sink.write(results.tables, asked.keep, record)
@@ -89,7 +89,7 @@ class Passes:
         source, symbols = self._begun(asked, record)
         looks = self._looks(asked, source, symbols, record)
         with WorkFile(asked.duckdb, asked.workers, asked.exchange) as work:
-            results = compute(asked, (loaded for loaded, _ in looks), work, record)
+            results = compute(asked, (arranged(loaded, asked) for loaded, _ in looks), work, record)
             report_unseen(symbols, results.symbols, asked, record)
             published = write_and_publish(asked, results, self._sink, work, record, list(self._unpublished))
         if published:
@@ -112,10 +112,12 @@ class Passes:
         return read_ahead(lambda interval: self.feed.look(source, asked, symbols, interval, record), asked.intervals)
 
 
-def _changed(looks: Iterable[tuple[Loaded, bool]], owed: set[str], record: Record) -> Iterator[Loaded]:
+def _changed(
+    looks: Iterable[tuple[Loaded, bool]], owed: set[str], asked: Settings, record: Record
+) -> Iterator[Arranged]:
     """The looks that found something new, or whose results are owed; of the others the record gets the time."""
     for loaded, new in looks:
         if new or loaded.interval.name in owed:
-            yield loaded
+            yield arranged(loaded, asked)
         else:
             record.stages.append(loaded.stage)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from indicators.registry import INDICATORS
-from pipeline.engine import Loaded, _work
+from pipeline.engine import Loaded, _work, arranged
 from pipeline.intervals import INTERVALS
 from pipeline.record import Record, Stage
 from pipeline.settings import Settings
@@ -72,7 +72,7 @@ class Mill:
             AS_OF,
         )
         loaded = Loaded(INTERVALS["5m"], Stage("5m"), candles, None)
-        return _work(loaded, asked, self._work, record, set()), record
+        return _work(arranged(loaded, asked), asked, self._work, record, set()), record
 
     def stored(self, rows: dict[Indicator, pa.Table], record: Record) -> dict[str, list[tuple[Any, ...]]]:
         """The rows as SQLite holds them in a new database, whose soundness is checked."""
