@@ -28,11 +28,12 @@ from pipeline.errors import NoCandlesError, SourceError
 from pipeline.intervals import bucket_start
 from pipeline.panel import pivot_bars, pivot_metrics
 from pipeline.plausible import possible_bars, possible_metrics
+from pipeline.provenance import Provenance
 from pipeline.readahead import in_thread, read_ahead
-from pipeline.record import Record, Stage, timed
+from pipeline.record import WITHOUT_CANDLES, Record, Stage, timed
 from pipeline.sink import Sink
 from pipeline.source import METRICS_ROWS, Source
-from pipeline.symbols import symbols_to_read
+from pipeline.symbols import every_symbol, symbols_to_read
 from pipeline.urls import redacted
 from pipeline.workfile import WorkFile
 
@@ -166,7 +167,7 @@ def write_and_publish(
         interrupts.leaves("the results were written")
         progress("publish")
         record.close()
-        published = work.publish([*earlier, record])
+        published = work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
     if interrupts.came():
         log.warning("the request to end came when the results were being committed: the run is complete")
     return published
@@ -241,4 +242,4 @@ def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Setti
         )
     if missing:
         log.warning("no candles for %s", ", ".join(missing))
-        record.skipped["symbol without candles"] += len(missing)
+        record.skipped[WITHOUT_CANDLES] += len(missing)

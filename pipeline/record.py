@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+#: Why a symbol that was asked for is counted as skipped where it has no rows at all.
+WITHOUT_CANDLES = "symbol without candles"
+
+
 @dataclass
 class Stage:
     """One interval of a run. All of them are written in one transaction; ``t_write`` is the share of its rows in it."""

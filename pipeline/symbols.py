@@ -20,9 +20,12 @@ log = logging.getLogger(__name__)
 
 def symbols_to_read(settings: Settings, source: Source) -> Sequence[str] | None:
     """The symbols of a run; None: all there are, for which nothing needs to be asked. Raises as ``choose`` does."""
-    if "all" in symbols_of(settings.symbols) and not settings.symbol_rules.exclude:
-        return None
-    return list(choose(settings, source))
+    return None if every_symbol(settings) else list(choose(settings, source))
+
+
+def every_symbol(settings: Settings) -> bool:
+    """Whether all symbols of the source are asked for, without exception."""
+    return "all" in symbols_of(settings.symbols) and not settings.symbol_rules.exclude
 
 
 def choose(settings: Settings, source: Source) -> dict[str, list[str]]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from indicators.contract import Indicator
     from pipeline.panel import Pivot
+    from pipeline.provenance import Provenance
     from pipeline.record import Record
 
 log = logging.getLogger(__name__)
@@ -155,26 +156,27 @@ class WorkFile(SqlIndicators):
 
         self._inserts.append(self._thread.submit(insert))
 
-    def publish(self, records: Sequence[Record]) -> bool:
-        """Add records of runs to those before them, and put the file in the public one's place.
+    def publish(self, records: Sequence[Record], provenance: Provenance) -> bool:
+        """Add records of runs to those before them and what the bars are, and put the file in the public one's place.
 
         The results are committed by now. Where this fails, the newest record says so, and the public file stays as it
         was. Returns whether it went well.
         """
         try:
-            self._publish(records)
+            self._publish(records, provenance)
         except (duckdb.Error, OSError) as error:
             log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
             records[-1].fail("", "", "", f"the work file was not written: {one_line(error)}")
             return False
         return True
 
-    def _publish(self, records: Sequence[Record]) -> None:
+    def _publish(self, records: Sequence[Record], provenance: Provenance) -> None:
         # One at a time: a run that publishes between our reading of the history and our rename would be forgotten.
         with _alone_in(self.path.parent):
             self._keep_runs(RUNS_KEPT - len(records))
             for record in records:
                 self._add_run(record.as_json())
+            self._door.execute(f"COMMENT ON TABLE candles IS {literal(provenance.as_text())}")
             self._door.close()
             self._draft.replace(self.path)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -24,22 +25,24 @@ from pipeline.live import window
 from pipeline.live.feed import Feed
 from pipeline.live.passes import Passes
 from pipeline.live.schedule import Schedule, parse_every
+from pipeline.live.warm import kept_bars
 from pipeline.panel import Pivot, pivot_bars, pivot_metrics
 from pipeline.record import Record
 from pipeline.schema import init_db
 from pipeline.settings import Settings, parse_indicators, parse_intervals
 from pipeline.sink import Sink
-from pipeline.source import METRICS_ROWS, Source
+from pipeline.source import METRICS_ROWS, Newer, Source
 from pipeline.symbols import symbols_to_read
 from tests.conftest import dump_of
 from tests.moving import LOOKBACK, NAMES, START, Coin, Market
 from tests.test_workfile import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from pipeline.intervals import Interval
+    from pipeline.live.warm import Kept
     from tests.conftest import Server
 
 #: Of both languages and both sources.
@@ -327,6 +330,147 @@ def test_a_pass_without_news_writes_nothing_and_one_that_failed_is_made_good(mar
         assert (owed.rows, owed.sqlite_commits) == (2 * 5, 1)
 
 
+# -- a warm start
+
+
+HOUR = timedelta(hours=1)
+
+
+def warm(settings: Settings) -> tuple[Feed, Kept]:
+    kept = kept_bars(settings, settings.as_of, 24 * HOUR)
+    assert kept
+    feed = Feed(overlap=3)
+    feed.begin_with(kept.candles, kept.as_of)
+    return feed, kept
+
+
+@pytest.mark.parametrize(
+    ("symbols", "closed_only", "built"),
+    [("all", False, False), ("AAA,BBB,LAGS,ENDS,GAPS,NEW", True, False), ("auto", False, True)],
+)
+def test_after_a_warm_start_what_is_held_is_what_would_be_read_anew(
+    symbols: str, closed_only: bool, built: bool, market: Market, tmp_path: Path
+) -> None:
+    if built:
+        for name in ("5m", "1h"):
+            market.execute_any(f"ALTER TABLE market_data.candles_{name} RENAME TO hidden_{name}")
+        market.names = ("1m",)
+    base = replace(settings_of(market, tmp_path, symbols, closed_only), indicators=parse_indicators("macd"))
+    engine.run(base)
+    first, _ = warm(base)
+    for happened in replayed(market):
+        settings = replace(base, as_of=market.now)
+        record = Record(market.now, "", [], 0)
+        source = Source.connect(market.url, record)
+        wanted = symbols_to_read(settings, source)
+        # One that began warm long ago, and one that begins now.
+        for feed in (first, warm(settings)[0]):
+            for interval in settings.intervals:
+                loaded, _ = feed.look(source, settings, wanted, interval, record)
+                anew = source.candles(interval, settings.exchange, wanted, market.now, LOOKBACK, closed_only)
+                found, fresh = (_bars(table, settings, interval) for table in (loaded.candles, anew))
+                assert same(found, fresh, built), (happened, interval.name)
+        engine.run(settings)
+
+
+def test_a_warm_start_reads_what_is_newer_than_the_work_file(market: Market, tmp_path: Path) -> None:
+    base = settings_of(market, tmp_path)
+    engine.run(base)
+    market.play(market.now + MINUTE)
+    settings = replace(base, as_of=market.now)
+    read = {}
+    for name, feed in (("warm", warm(settings)[0]), ("cold", Feed(overlap=3))):
+        record = Record(market.now, "", [], 0)
+        feed.look(Source.connect(market.url, record), settings, None, settings.intervals[0], record)
+        read[name] = record.pg_rows
+    assert 0 < read["warm"] * 5 < read["cold"]
+
+
+def test_after_a_warm_start_passes_leave_what_a_fresh_run_would(market: Market, tmp_path: Path) -> None:
+    settings = settings_of(market, tmp_path / "live")
+    engine.run(settings)
+    market.play(market.now + 2 * MINUTE)
+    feed, kept = warm(replace(settings, as_of=market.now))
+    assert kept.as_of == settings.as_of
+    with Sink(settings.sqlite, 1) as sink, closing(Passes(settings, sink, overlap=3)) as passes:
+        passes.feed = feed
+        passes.update(market.now, settings.intervals)
+    anew = settings_of(market, tmp_path / "anew")
+    engine.run(anew)
+    wanted, found = (newest_rows(s.sqlite, tmp_path / "copies") for s in (anew, settings))
+    for table, newest in wanted.items():
+        assert {pair: found[table].get(pair) for pair in newest} == newest, table
+
+
+def _of_an_older_version(settings: Settings) -> None:
+    with duckdb.connect(str(settings.duckdb)) as door:
+        door.execute("COMMENT ON TABLE candles IS NULL")
+
+
+def _damaged(settings: Settings) -> None:
+    settings.duckdb.write_bytes(settings.duckdb.read_bytes()[:5000])
+
+
+def _of_somebody_else(settings: Settings) -> None:
+    settings.duckdb.unlink()
+    with duckdb.connect(str(settings.duckdb)) as door:
+        door.execute("CREATE TABLE candles AS SELECT 1 AS x")
+
+
+@pytest.mark.parametrize(
+    ("changed", "spoiled", "why"),
+    [
+        ({"source": "postgresql://elsewhere/x"}, None, "another source"),
+        ({"exchange": "elsewhere"}, None, "another exchange"),
+        ({"lookback": LOOKBACK + 1}, None, "fewer bars"),
+        ({"closed_only": True}, None, "forming bars"),
+        ({"as_of": START - MINUTE}, None, "from the future"),
+        ({"as_of": START + 24 * HOUR}, None, "older than --reload"),
+        ({"symbols": "all"}, None, "some symbols only"),
+        ({}, _of_an_older_version, "does not say what its bars are"),
+        ({}, _damaged, "not a work file"),
+        ({}, _of_somebody_else, "not a work file"),
+    ],
+)
+def test_another_work_file_is_not_taken(
+    changed: dict[str, Any],
+    spoiled: Callable[[Settings], None] | None,
+    why: str,
+    market: Market,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = replace(settings_of(market, tmp_path, "AAA,BBB"), indicators=parse_indicators("macd"))
+    engine.run(settings)
+    if spoiled:
+        spoiled(settings)
+    asked = replace(settings, **changed)
+    with caplog.at_level("INFO"):
+        assert kept_bars(asked, asked.as_of, 24 * HOUR) is None
+    assert "a cold start" in caplog.text
+    assert why in caplog.text
+
+
+def test_a_work_file_that_rows_were_left_out_of_is_not_taken(
+    market: Market, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = replace(settings_of(market, tmp_path), indicators=parse_indicators("macd"))
+    market.execute("UPDATE market_data.candles_1m SET low = high + 1 WHERE symbol = 'AAA' AND bucket_ts = %s",
+                   bucket_start(market.now, INTERVALS["1m"]) - 9 * MINUTE)  # fmt: skip
+    engine.run(settings)
+    with caplog.at_level("INFO"):
+        assert kept_bars(settings, settings.as_of, 24 * HOUR) is None
+    assert "were left out" in caplog.text
+
+
+def test_where_no_work_file_is_nothing_is_said(
+    market: Market, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"):
+        assert kept_bars(settings_of(market, tmp_path), market.now, HOUR) is None
+    assert not caplog.text
+
+
 # -- the window, by itself
 
 
@@ -373,6 +517,17 @@ def test_merging_what_is_newer_equals_reading_anew(
     assert dict_of(merged) == now
     assert merged.num_rows == len(now)
     assert window.changed(table_of(held), merged, newer) == (dict_of(table_of(held)) != now)
+
+
+@given(bars_st, bars_st, st.integers(0, 29), st.none() | st.sets(st.sampled_from(SYMBOLS)))
+def test_a_row_has_vanished_that_is_not_among_those_read_in_its_place(
+    held: Bars, fresh: Bars, since: int, chosen: set[str] | None
+) -> None:
+    symbols = sorted(chosen) if chosen is not None else None
+    newer = Newer(START + since * MINUTE, {"A": START})
+    replaced = {key for key in held if (key[1] > since or (key[0] == "A" and key[1] > 0))}
+    gone = {key for key in replaced - set(fresh) if chosen is None or key[0] in chosen}
+    assert window.vanished(table_of(held), table_of(fresh), newer, symbols) == bool(gone)
 
 
 @given(bars_st, st.integers(0, 29), st.integers(0, 29), st.integers(1, 5))

@@ -141,6 +141,18 @@ def test_it_recomputes_what_has_changed_and_ends_by_itself(
     assert left_in(tmp_path) == ["log", "result.db", "work.duckdb", "work.health.json"]
 
 
+def test_a_watch_that_begins_again_begins_with_the_bars_of_its_work_file(market: Market, tmp_path: Path) -> None:
+    with watching(market.url, tmp_path) as watch:
+        watch.until_passed()
+        watch.child.kill()
+    market.play(datetime.now(UTC))
+    with watching(market.url, tmp_path, "--runs", "2") as watch:
+        assert watch.child.wait(timeout=30) == 0
+    assert re.search(r" INFO    a warm start: 1\d\d bars from the work file ", watch.log), watch.log
+    bars = rows(tmp_path / "work.duckdb", "SELECT list(pg_rows ORDER BY started_at) FROM runs")[0][0]
+    assert bars[-1] < bars[0] / 2
+
+
 def test_passes_between_two_work_files_are_in_the_history(market: Market, tmp_path: Path) -> None:
     with watching(market.url, tmp_path, "--publish", "3") as watch:
         watch.until_passed()
@@ -215,7 +227,7 @@ def test_a_full_disk_costs_only_the_passes_it_is_full_for(market: Market, tmp_pa
         # Small enough for no work file, large enough for the log and the health file.
         resource.prlimit(watch.child.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
         watch.until_told("ERROR .*at the next pass")
-        assert watch.health["errors"]
+        watch.until("the error in the health file", lambda: watch.health["errors"])
         # The result database is kept up to date all the same.
         first = newest(tmp_path)
         grow(market)

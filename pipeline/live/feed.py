@@ -20,7 +20,7 @@ from pipeline.record import Record, Stage, timed
 from pipeline.source import METRICS_ROWS, METRICS_WINDOW, Newer, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -32,11 +32,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Held:
-    """Rows in memory, the moment they were looked at from, and whether that look found anything new."""
+    """Rows in memory, the moment they were looked at from, and whether that look found anything new.
+
+    Attributes:
+        thin: they came from a work file, which has no bar more than a pass sees.
+    """
 
     rows: pa.Table
     as_of: datetime
     changed: bool = True
+    thin: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,10 @@ class Feed:
         """Read everything anew at the next look."""
         self._candles.clear()
         self._metrics.clear()
+
+    def begin_with(self, candles: Mapping[str, pa.Table], as_of: datetime) -> None:
+        """Hold the bars of a pass that looked from a moment, as far as it had an interval, in the place of a look."""
+        self._candles = {interval: Held(rows, as_of, thin=True) for interval, rows in candles.items()}
 
     def newest(self, interval: str) -> datetime | None:
         """Start of an interval's newest bar."""
@@ -100,31 +109,31 @@ class Feed:
         held = self._candles.get(interval.name)
         lookback = settings.lookback + self._again
         asked = (interval, settings.exchange, symbols, settings.as_of)
-        if held is None:
-            held = Held(source.candles(*asked, lookback, settings.closed_only), settings.as_of)
-        else:
+        if held is not None:
             bounds = self._bounds(settings, interval, lookback)
             held = self._refreshed(
                 held, settings.as_of, interval, bounds, symbols,
                 lambda newer: source.newer_candles(*asked, newer, settings.closed_only),
             )  # fmt: skip
+        if held is None:
+            held = Held(source.candles(*asked, lookback, settings.closed_only), settings.as_of)
         self._candles[interval.name] = held
         return held
 
     def _look_at_metrics(self, source: Source, settings: Settings, interval: Interval) -> Held | None:
         held = self._metrics.get(interval.name)
         as_of = settings.as_of
-        if held is None:
-            rows = source.metrics(interval, as_of)
-            if rows is None:
-                return None
-            held = Held(rows, as_of)
-        else:
+        if held is not None:
             bounds = _Bounds(
                 before(as_of, METRICS_WINDOW, 1), before(as_of, interval.length, METRICS_ROWS), METRICS_ROWS
             )
             read = _metrics_reader(source, interval, as_of)
             held = self._refreshed(held, as_of, interval, bounds, None, read)
+        if held is None:
+            rows = source.metrics(interval, as_of)
+            if rows is None:
+                return None
+            held = Held(rows, as_of)
         self._metrics[interval.name] = held
         return held
 
@@ -136,15 +145,19 @@ class Feed:
         bounds: _Bounds,
         symbols: Sequence[str] | None,
         read: Callable[[Newer], pa.Table],
-    ) -> Held:
+    ) -> Held | None:
+        """The rows brought up to date; None where that is not possible, and all must be read."""
         since = max(bounds.after, before(min(held.as_of, as_of), interval.length, self._again))
         newer = window.newer_than(held.rows, symbols, since, bounds.after, self._again * interval.length)
         fresh = read(newer)
         if found := window.strangers(held.rows, fresh, newer):
             newer = replace(newer, late={**newer.late, **dict.fromkeys(found, bounds.after)})
             fresh = read(newer)
+        if held.thin and window.vanished(held.rows, fresh, newer, symbols):
+            # An older bar takes the place of each, and it is not held.
+            return None
         rows = bounds.cut(window.merged(held.rows, fresh, newer, symbols))
-        return Held(rows, as_of, window.changed(held.rows, rows, newer))
+        return Held(rows, as_of, window.changed(held.rows, rows, newer), held.thin)
 
     def _bounds(self, settings: Settings, interval: Interval, lookback: int) -> _Bounds:
         until = before(settings.as_of, interval.length, 1) if settings.closed_only else settings.as_of

@@ -20,6 +20,7 @@ from pipeline.live.health import GRACE, Health, Watched, health_file, stale_afte
 from pipeline.live.listen import Listener
 from pipeline.live.passes import Passes
 from pipeline.live.schedule import Schedule
+from pipeline.live.warm import kept_bars
 from pipeline.sink import Sink
 from pipeline.urls import redacted
 
@@ -101,6 +102,7 @@ class _Watch:
         )
 
     def run(self) -> None:
+        self._begin_warm()
         listener = Listener(self._settings.source, self._settings.exchange, self._wake.set)
         with listener if self._plan.listen else nullcontext():
             while not self._over():
@@ -110,6 +112,13 @@ class _Watch:
                     self._pass(due, now)
                 else:
                     self._sleep((self._schedule.next(now) - now).total_seconds())
+
+    def _begin_warm(self) -> None:
+        """Begin with the bars of the last work file; what is wrong in them lasts as long as in a watch that went on."""
+        kept = kept_bars(self._settings, _now(), timedelta(seconds=self._plan.reload))
+        if kept:
+            self._passes.feed.begin_with(kept.candles, kept.as_of)
+            self._reloaded = kept.as_of
 
     def _over(self) -> bool:
         done = self._plan.runs is not None and self._health.passes >= self._plan.runs

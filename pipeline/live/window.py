@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
+_KEY = ["symbol", "bucket_ts"]
 _MOMENT = pa.timestamp("us", "UTC")
 
 
@@ -57,6 +58,14 @@ def merged(held: pa.Table, fresh: pa.Table, newer: Newer, symbols: Sequence[str]
     if symbols is not None:
         kept = kept.filter(_is_in(kept, symbols))
     return pa.concat_tables([kept, fresh.filter(_beyond(fresh, newer))]).combine_chunks()
+
+
+def vanished(held: pa.Table, fresh: pa.Table, newer: Newer, symbols: Sequence[str] | None) -> bool:
+    """Whether a row that is held, of the symbols wanted, is not among those that were read in its place."""
+    replaced = held.filter(_beyond(held, newer)).select(_KEY)
+    if symbols is not None:
+        replaced = replaced.filter(_is_in(replaced, symbols))
+    return bool(replaced.join(fresh.select(_KEY), keys=_KEY, join_type="left anti").num_rows)
 
 
 def changed(before: pa.Table, after: pa.Table, newer: Newer) -> bool:
