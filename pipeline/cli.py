@@ -40,18 +40,19 @@ def _common(
 ) -> None: ...
 
 
+# Short enough that the list of commands shows each whole.
 app.command()(run.run)
-app.command()(run.demo)
-app.command()(watch.watch)
-app.command()(query.query)
-app.command()(plot.plot)
-app.command()(runs.runs)
-app.command("indicators")(catalogue.indicators)
-app.command()(symbols.symbols)
+app.command(short_help="A run over a sample market on an embedded server.")(run.demo)
+app.command(short_help="Stay up, and recompute what has changed.")(watch.watch)
+app.command(short_help="Run SQL over the work file.")(query.query)
+app.command(short_help="Draw candles and indicators, or a run.")(plot.plot)
+app.command(short_help="List the runs so far.")(runs.runs)
+app.command("indicators", short_help="List the indicators and their columns.")(catalogue.indicators)
+app.command(short_help="Show the chosen symbols, and why each.")(symbols.symbols)
 app.add_typer(ingest.app, name="ingest")
-app.command("init-db")(setup.init_db)
-app.command()(parity.parity)
-app.command()(setup.doctor)
+app.command("init-db", short_help="Create the source schema.")(setup.init_db)
+app.command(short_help="Compare two result databases.")(parity.parity)
+app.command(short_help="Check all that a run needs, and say how to mend it.")(setup.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:
