@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 
 from pipeline import interrupts
 
 
 def main() -> None:
-    """Run the command line. It is imported here because that takes a while, in which an interrupt is told as later."""
+    """Run the command line, and end with its exit code."""
+    try:
+        _run()
+    except SystemExit as end:
+        if isinstance(end.code, int) and any(thread.daemon for thread in threading.enumerate()):
+            # A thread that reads cannot be interrupted. Where the interpreter ends under one that is in a library of
+            # C++, that aborts the process, and the exit code says so instead.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
+def _run() -> None:
+    # The command line is imported here because that takes a while, in which an interrupt is told as later.
     interrupts.listen()
     try:
         from pipeline import cli, heaps

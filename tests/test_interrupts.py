@@ -86,3 +86,34 @@ except interrupts.Interrupted:
 def test_an_interrupt_that_is_held_back_is_told_when_somebody_asks() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["held", "after True", "the first one counts True", "told", "at the end"]
+
+
+BUSY = """
+import sys
+from io import BytesIO
+from pyarrow import csv
+from pipeline import __main__, cli
+from pipeline.readahead import in_thread
+
+lines = b"1,2.5,3\\n" * 20_000
+
+def read():
+    while True:
+        csv.read_csv(BytesIO(lines), read_options=csv.ReadOptions(column_names=["a", "b", "c"], use_threads=False))
+
+def end_while_reading():
+    for _ in range(4):
+        in_thread(read)
+    csv.read_csv(BytesIO(lines))
+    print("told")
+    sys.exit(3)
+
+cli.main = end_while_reading
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_the_exit_code_stands_while_threads_are_reading(_: int) -> None:
+    done = subprocess.run([sys.executable, "-c", BUSY], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "told\n", "")
