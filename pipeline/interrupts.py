@@ -3,24 +3,35 @@
 The first of them counts, and is noted as well as raised: whoever asks for signals inside a library may get another
 exception for it (DuckDB makes a RuntimeError of it, an import an ImportError), and whoever catches every exception must
 not take it for a failure of his own. Later ones change nothing: the end is under way already.
+
+It is raised a moment later where raising does harm: Python's import system takes its lock in steps that an exception
+comes between, and nobody would ever get that lock again. It is raised once more where it was raised for nobody, in a
+finalizer or the callback of a weak reference.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from sys import UnraisableHookArgs
     from types import FrameType
 
 #: What a program's end by each of these signals looks like to a shell.
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
-
 #: What an interrupt leaves where nobody says otherwise.
 NOTHING = "nothing was written"
+
+#: How the files of Python's import system begin in a traceback.
+_IMPORT_SYSTEM = "<frozen importlib."
+
+#: Seconds until an interrupt that could not be raised is tried again.
+_LATER = 0.01
 
 
 class Interrupted(BaseException):
@@ -37,21 +48,46 @@ class _State:
 
 def listen() -> None:
     """Raise Interrupted in the main thread when one of the signals comes."""
+    sys.unraisablehook = _on_unraisable
+    signal.signal(signal.SIGALRM, _on_alarm)
     for number in CODES:
         signal.signal(number, _on_signal)
 
 
 def ignore() -> None:
     """Let signals change nothing any more: all is done, and the interpreter, which would give in to one, is ending."""
-    for number in CODES:
+    for number in (*CODES, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def _on_signal(number: int, _: FrameType | None) -> None:
-    first = _State.came is None
-    _State.came = _State.came or signal.Signals(number)
-    if first and not _State.holders:
-        raise Interrupted
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    if _State.came is None:
+        _State.came = signal.Signals(number)
+        _raise_in(frame)
+
+
+def _on_alarm(_: int, frame: FrameType | None) -> None:
+    _raise_in(frame)
+
+
+def _on_unraisable(lost: UnraisableHookArgs) -> None:
+    if issubclass(lost.exc_type, Interrupted):
+        _raise_later()
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _raise_in(frame: FrameType | None) -> None:
+    if _State.holders:
+        return
+    if frame is not None and frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+        _raise_later()
+        return
+    raise Interrupted
+
+
+def _raise_later() -> None:
+    signal.setitimer(signal.ITIMER_REAL, _LATER)
 
 
 def came() -> signal.Signals | None:

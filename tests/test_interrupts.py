@@ -88,6 +88,74 @@ def test_an_interrupt_that_is_held_back_is_told_when_somebody_asks() -> None:
     assert done.stdout.splitlines() == ["held", "after True", "the first one counts True", "told", "at the end"]
 
 
+LOCKED = """
+import _imp, signal, sys, threading, time
+from pipeline import interrupts
+interrupts.listen()
+locked = threading.Event()
+
+def import_slowly():
+    _imp.acquire_lock()
+    locked.set()
+    time.sleep(0.2)
+    # The main thread now waits for the lock, and hears of the signal as soon as it has it.
+    signal.raise_signal(signal.SIGINT)
+    _imp.release_lock()
+
+def import_another():
+    import wave
+
+threading.Thread(target=import_slowly).start()
+try:
+    locked.wait()
+    import colorsys
+    print("imported", flush=True)
+    time.sleep(10)
+except interrupts.Interrupted:
+    print("told", flush=True)
+another = threading.Thread(target=import_another, daemon=True)
+another.start()
+another.join(5)
+print("others import" if "wave" in sys.modules else "nobody can import any more")
+"""
+
+
+def test_an_interrupt_of_an_import_leaves_its_lock_to_others() -> None:
+    done = subprocess.run([sys.executable, "-c", LOCKED], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout.splitlines(), done.stderr) == (["imported", "told", "others import"], "")
+
+
+LOST = """
+import signal, time
+from pipeline import interrupts
+interrupts.listen()
+
+class Closing:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+class Broken:
+    def __del__(self):
+        raise ValueError("broken")
+
+try:
+    Broken()
+    Closing()
+    print("nobody was told")
+    time.sleep(10)
+except interrupts.Interrupted:
+    print("told")
+"""
+
+
+def test_an_interrupt_that_a_finalizer_swallows_is_told_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["nobody was told", "told"]
+    # What else a finalizer says is still said.
+    assert done.stderr.count("Exception ignored") == 1
+    assert "ValueError: broken" in done.stderr
+
+
 BUSY = """
 import sys
 from io import BytesIO
