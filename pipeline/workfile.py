@@ -7,11 +7,13 @@ new run; a run that fails leaves nothing.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import shutil
 import tempfile
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 
 _TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
 _PREFIX = ".candlemill-"
+#: Seconds to wait for another run that begins or publishes in the same folder.
+_PATIENCE = 30.0
 #: Runs that the history has at most: a day of passes, at one every ten seconds.
 RUNS_KEPT = 10_000
 SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
@@ -286,13 +290,30 @@ def _claimed(folder: Path) -> int:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs that begin or publish in a folder waiting; the lock ends with the block, or with the process."""
+    """Keep other runs that begin or publish in a folder waiting; the lock ends with the block, or with the process.
+
+    Raises TimeoutError where another run keeps it too long: it takes milliseconds, unless that run was stopped.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        patience = time.monotonic() + _PATIENCE
+        while not _locked(handle):
+            if time.monotonic() > patience:
+                why = f"for {_PATIENCE:g} s a run that is stopped or hangs has kept its folder: end that run"
+                raise TimeoutError(errno.ETIMEDOUT, why)
+            time.sleep(0.01)
         yield
     finally:
         os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Take the lock of a folder if nobody else has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _create(declared: Indicator) -> Sql:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import re
 import sqlite3
 import subprocess
 from contextlib import closing, contextmanager
@@ -16,6 +19,10 @@ import pytest
 
 from indicators.contract import BAR_FIELDS
 from indicators.registry import INDICATORS
+from pipeline import workfile
+from pipeline.errors import SinkError
+from pipeline.provenance import Provenance
+from pipeline.record import Record
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, rows_of
 
@@ -261,3 +268,23 @@ def test_runs_at_the_same_time_both_leave_their_record(url: str, tmp_path: Path)
     found = {run_id for (run_id,) in rows(tmp_path / "work.duckdb", "SELECT run_id FROM runs")}
     assert len(ids) == 2
     assert found == ids
+
+
+def test_a_run_that_is_stopped_keeps_others_waiting_for_a_while_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workfile, "_PATIENCE", 0.1)
+    begun = workfile.WorkFile(tmp_path / "work.duckdb", workers=1, exchange="binance")
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    why = r"for 0\.1 s a run that is stopped or hangs has kept its folder: end that run"
+    with pytest.raises(SinkError, match=why):
+        workfile.WorkFile(tmp_path / "work.duckdb", workers=1, exchange="binance")
+    with begun:
+        begun.settle().result()
+        as_of = datetime(2026, 1, 22, tzinfo=UTC)
+        record = Record(as_of, source="", intervals=["5m"], indicators=1)
+        assert not begun.publish([record], Provenance("", "binance", as_of, 500, False, True, 0))
+    assert re.search(why, caplog.text)
+    os.close(handle)
+    assert list(tmp_path.iterdir()) == []
