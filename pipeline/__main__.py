@@ -14,13 +14,20 @@ def main() -> None:
     try:
         _run()
     except SystemExit as end:
-        if isinstance(end.code, int) and any(thread.daemon for thread in threading.enumerate()):
-            # A thread that reads cannot be interrupted. Where the interpreter ends under one that is in a library of
-            # C++, that aborts the process, and the exit code says so instead.
+        if isinstance(end.code, int) and not _ends_well():
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code)
         raise
+
+
+def _ends_well() -> bool:
+    """Whether the interpreter can take itself apart; where it cannot, that kills the process, whose code is then lost.
+
+    It cannot under a thread that reads, as that is not to be interrupted and goes on in a library of C++, nor with a
+    library whose import was interrupted half-way.
+    """
+    return interrupts.came() is None and not any(thread.daemon for thread in threading.enumerate())
 
 
 def _run() -> None:

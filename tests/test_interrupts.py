@@ -185,3 +185,22 @@ __main__.main()
 def test_the_exit_code_stands_while_threads_are_reading(_: int) -> None:
     done = subprocess.run([sys.executable, "-c", BUSY], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (3, "told\n", "")
+
+
+HALF_WAY = """
+import atexit, os, signal
+from pipeline import __main__, cli
+
+def import_half():
+    # What a library of C++ does at the end when it was not all set up.
+    atexit.register(os.abort)
+    signal.raise_signal(signal.SIGINT)
+
+cli.main = import_half
+__main__.main()
+"""
+
+
+def test_the_exit_code_stands_where_a_library_cannot_end() -> None:
+    done = subprocess.run([sys.executable, "-c", HALF_WAY], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == SAYS[signal.SIGINT]
