@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import tempfile
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+import tenacity
 
 from indicators.registry import INDICATORS
 from pipeline.duck import open_duckdb
@@ -294,26 +294,21 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
     Raises TimeoutError where another run keeps it too long: it takes milliseconds, unless that run was stopped.
     """
-    handle = os.open(folder, os.O_RDONLY)
+    patient = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(BlockingIOError),
+        stop=tenacity.stop_after_delay(_PATIENCE),
+        wait=tenacity.wait_fixed(0.01),
+        reraise=True,
+    )
     try:
-        patience = time.monotonic() + _PATIENCE
-        while not _locked(handle):
-            if time.monotonic() > patience:
-                why = f"for {_PATIENCE:g} s a run that is stopped or hangs has kept its folder: end that run"
-                raise TimeoutError(errno.ETIMEDOUT, why)
-            time.sleep(0.01)
+        handle = patient(_claimed, folder)
+    except BlockingIOError as error:
+        why = f"for {_PATIENCE:g} s a run that is stopped or hangs has kept its folder: end that run"
+        raise TimeoutError(errno.ETIMEDOUT, why) from error
+    try:
         yield
     finally:
         os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    """Take the lock of a folder if nobody else has it."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _create(declared: Indicator) -> Sql:
