@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: How to open a database that is to use write-ahead logging from now on: DuckDB sets the mode while it opens the file,
+#: the one moment at which no transaction is open. The switch is one write of a few bytes in the first sector and needs
+#: no rollback journal. With one, a run that is killed here would leave it for the next writer to roll back, and until
+#: then SQLite would refuse everybody who opens the file read-only.
+_SWITCH_TO_WAL = Sql("JOURNAL_MODE 'OFF; PRAGMA journal_mode = WAL'")
+
 
 class LockedError(Exception):
     """Another process holds the lock of the result database."""
@@ -182,7 +188,7 @@ class Sink:
             with self._attached(door):
                 if native(door, Sql("PRAGMA journal_mode"))[0][0] == "wal":
                     return
-        with self._attached(door, Sql("JOURNAL_MODE 'WAL'")):
+        with self._attached(door, _SWITCH_TO_WAL):
             mode = native(door, Sql("PRAGMA journal_mode"))[0][0]
         if mode != "wal":
             raise SinkError(

@@ -74,6 +74,17 @@ def test_a_file_in_rollback_mode_is_switched_before_anything_is_written(old: Pla
     assert set(shown(old.database).values()) == {newest_of(1)}
 
 
+def test_the_switch_leaves_nothing_that_a_reader_would_have_to_roll_back(old: Place) -> None:
+    """Killed between the two writes of a rollback journal, a run would shut out everybody who may only read."""
+    journal, seen = old.folder / "result.db-journal", old.folder / "seen"
+    journal.touch()
+    # SQLite writes into an empty journal that it finds, and removes it in the end: only by this name is it still there.
+    seen.hardlink_to(journal)
+    assert old.run(1).code == 0
+    assert old.database.read_bytes()[18:20] == b"\x02\x02"
+    assert seen.read_bytes() == b""
+
+
 def test_a_reader_that_keeps_a_file_in_rollback_mode_is_waited_for_and_shuts_nobody_out(old: Place) -> None:
     """A commit that such a reader makes fail would leave a lock, which keeps every new reader away."""
     count = "SELECT count(*) FROM sqlite_master"
