@@ -42,13 +42,15 @@ def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = N
     """
     if rows is not None and rows < len(values):
         return _newest_ema(values, alpha, first, rows)
-    averages = np.empty((len(values), *np.broadcast_shapes(values.shape[1:], np.shape(alpha))))
+    weights = _row_of(alpha, values)
+    averages = np.empty((len(values), *weights.shape))
     averages[...] = _seeds(values, first)
     for start, stop, (begun,) in stretches(len(values), first + 1):
         results, before = averages[start:stop, ..., :begun], averages[start - 1 : stop - 1, ..., :begun]
+        weight = weights[..., :begun]
         for new, old, result in zip(values[start:stop, ..., :begun], before, results, strict=True):
             np.subtract(new, old, out=result)
-            result *= alpha
+            result *= weight
             result += old
     _blank_before(averages, first)
     return averages
@@ -56,22 +58,29 @@ def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = N
 
 def _newest_ema(values: Floats, alpha: float | Floats, first: Ints, rows: int) -> Floats:
     """The newest rows of ``ema``, without a history in memory: one row is carried along, and kept at the end."""
-    shape = np.broadcast_shapes(values.shape[1:], np.shape(alpha))
-    average, step = np.empty(shape), np.empty(shape)
+    weights = _row_of(alpha, values)
+    average, step = np.empty_like(weights), np.empty_like(weights)
     average[...] = _seeds(values, first)
-    averages = np.empty((rows, *shape))
+    averages = np.empty((rows, *weights.shape))
     averages[...] = average
     skipped = len(values) - rows
     for start, stop, (begun,) in stretches(len(values), first + 1):
-        old, change = average[..., :begun], step[..., :begun]
+        old, change, weight = average[..., :begun], step[..., :begun], weights[..., :begun]
         for row, new in enumerate(values[start:stop, ..., :begun], start - skipped):
             np.subtract(new, old, out=change)
-            change *= alpha
+            change *= weight
             old += change
             if row >= 0:
                 averages[row, ..., :begun] = old
     _blank_before(averages, first - skipped)
     return averages
+
+
+def _row_of(alpha: float | Floats, values: Floats) -> Floats:
+    """Alpha for each value of a row: to broadcast it anew at every step costs a quarter of the recursion's time."""
+    row = np.empty(np.broadcast_shapes(values.shape[1:], np.shape(alpha)))
+    row[...] = alpha
+    return row
 
 
 def newest_emas(values: Floats, alphas: Floats, first: Ints) -> Floats:
