@@ -17,6 +17,7 @@ A step that fails ends the run before anything is committed, and leaves both fil
 from __future__ import annotations
 
 import logging
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from indicators.contract import Indicator
     from pipeline.intervals import Interval
     from pipeline.panel import Pivot
+    from pipeline.readahead import Awaited
     from pipeline.settings import Settings
     from pipeline.sqlindicators import SqlIndicators
 
@@ -105,7 +107,8 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
         incoming = read_ahead(
-            lambda interval: arranged(_read(source, settings, symbols, interval, record), settings), settings.intervals
+            lambda interval, awaited: arranged(_read(source, settings, symbols, interval, record, awaited), settings),
+            settings.intervals,
         )
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
@@ -174,25 +177,34 @@ def write_and_publish(
 
 
 def _read(
-    source: Source, settings: Settings, symbols: Sequence[str] | None, interval: Interval, record: Record
+    source: Source,
+    settings: Settings,
+    symbols: Sequence[str] | None,
+    interval: Interval,
+    record: Record,
+    awaited: Awaited,
 ) -> Loaded:
     stage = Stage(interval.name)
     with timed(stage, "t_read"):
-        # Side by side: neither alone keeps both the server and this side busy.
-        coming = None
-        if any(indicator.source == "metrics" for indicator in settings.indicators):
-            coming = in_thread(lambda: source.metrics(interval, settings.as_of))
-        candles = source.candles(
-            interval, settings.exchange, symbols, settings.as_of, settings.lookback, settings.closed_only
+        coming = in_thread(
+            lambda: source.candles(
+                interval, settings.exchange, symbols, settings.as_of, settings.lookback, settings.closed_only
+            )
         )
         metrics = None
-        if coming:
+        if any(indicator.source == "metrics" for indicator in settings.indicators):
+            # Side by side with the candles, because neither alone keeps both the server and this side busy; but not
+            # while an interval is computed, because three at work take the processors from one another.
+            wait([coming, awaited], return_when=FIRST_COMPLETED)
+            if coming.done():
+                coming.result()  # Where the candles failed, nobody needs metrics.
             try:
-                metrics = coming.result()
+                metrics = source.metrics(interval, settings.as_of)
             except SourceError as error:
                 # Futures tables then get no rows for this interval; the candles are worth the run all the same.
                 log.error("%s: no futures metrics: %s", interval.name, error)
                 record.fail("", "", interval.name, str(error))
+        candles = coming.result()
     return Loaded(interval, stage, candles, metrics)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -15,28 +15,40 @@ Key = TypeVar("Key")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+#: Done from the moment on at which somebody waits for an item that is being read.
+Awaited: TypeAlias = "Future[None]"
 #: Of threads that work beside the computation: they get a tenth of what it gets of a contested processor.
 _NICENESS = 10
 
 
-def read_ahead(read: Callable[[Key], Item], keys: Iterable[Key]) -> Iterator[Item]:
+def read_ahead(read: Callable[[Key, Awaited], Item], keys: Iterable[Key]) -> Iterator[Item]:
     """The items of the keys in order; each is read while the one before it is used, and no other at the same time.
 
-    The first one is begun at once. An error, of a key or while reading, surfaces where its item would.
+    The first one is begun at once. ``read`` is told when somebody waits for its item: until then what it does is in no
+    hurry. An error, of a key or while reading, surfaces where its item would.
     """
     remaining = iter(keys)
 
-    def read_next() -> tuple[Item] | None:
-        for key in remaining:
-            return (read(key),)
-        return None
+    def begin() -> tuple[Awaited, Future[tuple[Item] | None]]:
+        awaited: Awaited = Future()
 
-    def items(coming: Future[tuple[Item] | None]) -> Iterator[Item]:
-        while (item := coming.result()) is not None:
-            coming = in_thread(read_next)
+        def read_next() -> tuple[Item] | None:
+            for key in remaining:
+                return (read(key, awaited),)
+            return None
+
+        return awaited, in_thread(read_next)
+
+    def items(awaited: Awaited, coming: Future[tuple[Item] | None]) -> Iterator[Item]:
+        while True:
+            awaited.set_result(None)
+            item = coming.result()
+            if item is None:
+                return
+            awaited, coming = begin()
             yield item[0]
 
-    return items(in_thread(read_next))
+    return items(*begin())
 
 
 def in_thread(work: Callable[[], Result], name: str = "reader") -> Future[Result]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,6 @@ from indicators.contract import NO_MOMENT, Indicator, Panel, Values, integer, mo
 from indicators.registry import INDICATORS
 from pipeline.compute import compute_interval
 from pipeline.panel import pivot_bars, pivot_metrics
-from pipeline.readahead import read_ahead
 from pipeline.record import Record
 from pipeline.source import METRICS_ROWS
 from pipeline.workfile import WorkFile
@@ -407,155 +404,3 @@ def test_noise_of_a_division_by_zero_is_no_warning() -> None:
 def test_an_indicator_in_sql_has_no_function() -> None:
     with pytest.raises(ValueError, match="indicator donchian is written in SQL"):
         evaluate.compute(INDICATORS["donchian"], panels.panel_of(SERIES))
-
-
-# --- reading ahead
-
-
-def reader_threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "reader"}
-
-
-def ended(threads: set[threading.Thread], seconds: float = 3.0) -> bool:
-    for thread in threads:
-        thread.join(seconds)
-    return not any(thread.is_alive() for thread in threads)
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 7, 50])
-def test_items_come_in_the_order_of_their_keys(count: int) -> None:
-    before = reader_threads()
-    assert list(read_ahead(lambda key: f"item {key}", range(count))) == [f"item {key}" for key in range(count)]
-    assert ended(reader_threads() - before)
-
-
-def test_the_order_does_not_depend_on_which_side_is_slow() -> None:
-    def slow_read(key: int) -> int:
-        time.sleep(0.02 * (key % 2))
-        return key
-
-    assert list(read_ahead(slow_read, range(6))) == list(range(6))
-    found = []
-    for item in read_ahead(lambda key: key, range(6)):
-        time.sleep(0.02 * (item % 2))
-        found.append(item)
-    assert found == list(range(6))
-
-
-def test_the_next_item_is_read_while_one_is_used() -> None:
-    reached = threading.Event()
-
-    def read(key: int) -> int:
-        if key == 1:
-            reached.set()
-        return key
-
-    items = read_ahead(read, range(3))
-    assert next(items) == 0
-    assert reached.wait(3)
-    assert list(items) == [1, 2]
-
-
-def test_one_item_is_read_ahead_and_no_more() -> None:
-    begun: list[int] = []
-
-    def read(key: int) -> int:
-        begun.append(key)
-        return key
-
-    items = read_ahead(read, range(5))
-    assert next(items) == 0
-    time.sleep(0.3)
-    assert begun == [0, 1]
-    assert next(items) == 1
-    time.sleep(0.3)
-    assert begun == [0, 1, 2]
-    assert list(items) == [2, 3, 4]
-
-
-def test_the_first_item_is_begun_at_once_and_nothing_else() -> None:
-    begun: list[int] = []
-    items = read_ahead(begun.append, range(3))
-    time.sleep(0.3)
-    assert begun == [0]
-    items.close()  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt(), SystemExit(3)])
-def test_an_error_surfaces_where_its_item_would(error: BaseException) -> None:
-    def read(key: int) -> int:
-        if key == 2:
-            raise error
-        return key
-
-    before = reader_threads()
-    items = read_ahead(read, range(5))
-    assert [next(items), next(items)] == [0, 1]
-    with pytest.raises(type(error)) as raised:
-        next(items)
-    assert raised.value is error
-    assert list(items) == []
-    assert ended(reader_threads() - before)
-
-
-def test_an_error_of_the_first_item_surfaces_at_once() -> None:
-    def read(_: int) -> int:
-        raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        next(read_ahead(read, range(5)))
-
-
-def test_an_error_of_the_keys_surfaces_and_nobody_waits_for_ever() -> None:
-    def keys() -> Iterator[int]:
-        yield 1
-        raise ValueError("no more keys")
-
-    found: list[object] = []
-
-    def consume() -> None:
-        try:
-            found.extend(read_ahead(lambda key: key, keys()))
-        except ValueError as error:
-            found.append(str(error))
-
-    consumer = threading.Thread(target=consume, daemon=True)
-    consumer.start()
-    consumer.join(3)
-    assert not consumer.is_alive()
-    assert found == [1, "no more keys"]
-
-
-def test_an_item_that_is_nothing_is_an_item() -> None:
-    assert list(read_ahead(lambda key: key or None, [1, 0, 2])) == [1, None, 2]
-
-
-def test_a_reader_that_is_left_alone_stops() -> None:
-    before = reader_threads()
-    read: list[int] = []
-
-    def note(key: int) -> int:
-        read.append(key)
-        return key
-
-    items = read_ahead(note, range(1000))
-    assert next(items) == 0
-    started = reader_threads() - before
-    assert len(started) <= 1
-    assert all(thread.daemon for thread in started)
-    items.close()  # type: ignore[attr-defined]
-    assert ended(started)
-    assert len(read) < 10
-
-
-def test_a_reader_stops_where_its_user_fails() -> None:
-    before = reader_threads()
-
-    def use() -> None:
-        for item in read_ahead(lambda key: key, range(1000)):
-            if item == 3:
-                raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        use()
-    assert ended(reader_threads() - before)

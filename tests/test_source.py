@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import subprocess
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,10 +17,13 @@ import pytest
 
 from indicators.contract import BAR_FIELDS
 from indicators.registry import INDICATORS
+from pipeline.engine import _read
 from pipeline.errors import SourceError
 from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
+from pipeline.readahead import in_thread
 from pipeline.record import Record
 from pipeline.schema import init_db
+from pipeline.settings import Settings
 from pipeline.source import Source
 from pipeline.statements import Sql
 from tests import goldens
@@ -25,8 +31,9 @@ from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from pipeline.engine import Loaded
+    from pipeline.readahead import Awaited
     from tests.conftest import Server
 
 LENGTHS, CORE = goldens.HERE / "synth_lengths", goldens.HERE / "synth_core"
@@ -130,6 +137,76 @@ def test_the_server_refuses_to_let_a_session_write(golden_url: Callable[[Path], 
     writing = Sql("DELETE FROM market_data.candles_5m RETURNING symbol")
     with pytest.raises(SourceError, match=r"cannot execute DELETE in a read-only transaction"):
         source._connectorx(writing, "candles_5m", return_type="arrow")
+
+
+# -- candles and metrics side by side
+
+
+def five_minutes(source: Source, record: Record, url: str, awaited: Awaited) -> Loaded:
+    """What the engine reads of an interval for all indicators."""
+    settings = Settings(
+        url,
+        Path("r.db"),
+        Path("w.duckdb"),
+        "all",
+        (INTERVALS["5m"],),
+        tuple(INDICATORS.values()),
+        AS_OF,
+        exchange=EXCHANGE,
+    )
+    return _read(source, settings, None, INTERVALS["5m"], record, awaited)
+
+
+def eventually(held: Callable[[], bool], seconds: float = 10) -> bool:
+    end = monotonic() + seconds
+    while not held() and monotonic() < end:
+        sleep(0.01)
+    return held()
+
+
+@pytest.fixture
+def own(server: Server) -> str:
+    """A database of a test's own."""
+    url = server.database("own")
+    goldens.load(CORE, url)
+    return url
+
+
+def test_metrics_wait_while_an_interval_is_computed_and_candles_do_not(own: str) -> None:
+    source, record = connected(own)
+    awaited: Awaited = Future()
+    before = record.pg_queries
+    with psycopg.connect(own) as door:
+        # The candles do not come before this is let go.
+        door.execute("LOCK market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
+        reading = in_thread(lambda: five_minutes(source, record, own, awaited))
+        assert eventually(lambda: record.pg_queries == before + 1)
+        sleep(0.3)
+        assert record.pg_queries == before + 1
+        awaited.set_result(None)
+        assert eventually(lambda: record.pg_queries == before + 2)
+        assert not reading.done()
+    loaded = reading.result(10)
+    assert loaded.candles.num_rows
+    assert loaded.metrics
+    assert loaded.metrics.num_rows
+
+
+def test_metrics_follow_the_candles_when_nobody_waits_yet(own: str) -> None:
+    source, record = connected(own)
+    loaded = five_minutes(source, record, own, Future())
+    assert loaded.candles.num_rows
+    assert loaded.metrics
+    assert loaded.metrics.num_rows
+
+
+def test_no_metrics_are_asked_for_once_the_candles_have_failed(own: str) -> None:
+    source, record = connected(own)
+    before = record.pg_queries
+    execute(own, "ALTER TABLE market_data.candles_5m RENAME TO gone")
+    with pytest.raises(SourceError, match=r"reading market_data\.candles_5m failed"):
+        five_minutes(source, record, own, Future())
+    assert record.pg_queries == before + 1
 
 
 # -- candles

@@ -109,7 +109,7 @@ class Passes:
     def _looks(
         self, asked: Settings, source: Source, symbols: Sequence[str] | None, record: Record
     ) -> Iterator[tuple[Loaded, bool]]:
-        return read_ahead(lambda interval: self.feed.look(source, asked, symbols, interval, record), asked.intervals)
+        return read_ahead(lambda interval, _: self.feed.look(source, asked, symbols, interval, record), asked.intervals)
 
 
 def _changed(
