@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -86,21 +87,21 @@ def test_the_next_item_is_read_while_one_is_used() -> None:
 
 
 def test_a_read_is_told_when_its_item_is_waited_for() -> None:
-    waited: dict[int, Awaited] = {}
+    begun: queue.SimpleQueue[Awaited] = queue.SimpleQueue()
 
     def read(key: int, awaited: Awaited) -> int:
-        waited[key] = awaited
+        begun.put(awaited)
         if key == 2:
             # Ends only because the item is asked for.
-            awaited.result(3)
+            awaited.result(10)
         return key
 
     items = read_ahead(read, range(3))
-    time.sleep(0.1)
-    assert not waited[0].done()
+    first = begun.get(timeout=10)
+    assert not first.done()
     assert next(items) == 0
-    time.sleep(0.1)
-    assert (waited[0].done(), waited[1].done()) == (True, False)
+    assert first.done()
+    assert not begun.get(timeout=10).done()
     assert list(items) == [1, 2]
 
 
