@@ -109,9 +109,7 @@ class Sink:
         keep: Callable[[str], int],
     ) -> dict[str, ByTime]:
         """Open the transaction, and read in it what each table holds in intervals where something may fall out."""
-        self._ensure_wal(door)
-        self._attach(door)
-        door.execute("BEGIN")
+        self._begin(door)
         found: dict[str, ByTime] = {}
         for name, table in existing_tables(door, [indicator.table for indicator in indicators]).items():
             if table and table.indexed:
@@ -155,9 +153,7 @@ class Sink:
         written = pruned = 0
         known = self._begun()
         if known is None:
-            self._ensure_wal(door)
-            self._attach(door)
-            door.execute("BEGIN")
+            self._begin(door)
         existing = existing_tables(door, [indicator.table for indicator in results])
         _refuse_foreign(self.path, existing)
         for indicator, batch in results.items():
@@ -182,19 +178,30 @@ class Sink:
         with self._attached(door, Sql("READ_ONLY")):
             _refuse_foreign(self.path, existing_tables(door, [indicator.table for indicator in indicators]))
 
-    def _ensure_wal(self, door: duckdb.DuckDBPyConnection) -> None:
-        """Switch the database to write-ahead logging, so that readers never wait. Not part of the transaction."""
+    def _begin(self, door: duckdb.DuckDBPyConnection) -> None:
+        """Open the transaction, on a database that is in write-ahead logging, so that readers never wait."""
         if self.path.exists():
-            with self._attached(door):
-                if native(door, Sql("PRAGMA journal_mode"))[0][0] == "wal":
-                    return
+            self._attach(door)
+            door.execute("BEGIN")
+            # Looked at in the transaction, and not before it: for whoever closes the file last, SQLite locks everybody
+            # out while it tidies up.
+            if self._journal_mode(door) == "wal":
+                return
+            door.execute("ROLLBACK")
+            self._detach(door)
         with self._attached(door, _SWITCH_TO_WAL):
-            mode = native(door, Sql("PRAGMA journal_mode"))[0][0]
+            mode = self._journal_mode(door)
         if mode != "wal":
             raise SinkError(
                 f"the result database {self.path} stays in journal mode {mode!r}: readers would block; "
                 "put it on a local disk, where SQLite can use WAL"
             )
+        self._attach(door)
+        door.execute("BEGIN")
+
+    @staticmethod
+    def _journal_mode(door: duckdb.DuckDBPyConnection) -> str:
+        return str(native(door, Sql("PRAGMA journal_mode"))[0][0])
 
     @contextmanager
     def _attached(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> Iterator[None]:

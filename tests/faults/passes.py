@@ -16,6 +16,7 @@ from tests.goldens import HERE, KEY
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from types import TracebackType
 
 CASE = HERE / "synth_core"
 SYMBOLS = ("AAAUSDT", "BTCUSDT", "DOWNUSDT")
@@ -34,6 +35,17 @@ def moment(step: int) -> datetime:
 def newest_of(step: int) -> str:
     """数据时间 of the newest rows of a run."""
     return (moment(step) - timedelta(minutes=AGE)).isoformat()
+
+
+class Child(subprocess.Popen[str]):
+    """A run that ends with its block where a test fails in it: one that is stopped would be waited for for ever."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
 
 
 @dataclass(frozen=True)
@@ -57,12 +69,10 @@ class Place:
         files = ["--sqlite", "result.db", "--duckdb", "work.duckdb"]
         return [str(CANDLEMILL), "run", "--source", self.url, *asked, *files, *more]
 
-    def begin(self, step: int, *more: str, **how: Any) -> subprocess.Popen[str]:
+    def begin(self, step: int, *more: str, **how: Any) -> Child:
         """A run that goes on; its log is to be read from its standard error."""
         words = self.words(step, *more)
-        return subprocess.Popen(
-            words, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how
-        )
+        return Child(words, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
 
     def run(self, step: int, *more: str, **how: Any) -> Ran:
         """A whole run."""
