@@ -151,7 +151,7 @@ class Sink:
         before_commit: Callable[[], None],
     ) -> None:
         written = pruned = 0
-        known = self._begun()
+        known = self._taken()
         if known is None:
             self._begin(door)
         existing = existing_tables(door, [indicator.table for indicator in results])
@@ -169,7 +169,7 @@ class Sink:
         record.sqlite_rows_written += written
         record.sqlite_rows_pruned += pruned
 
-    def _begun(self) -> dict[str, ByTime] | None:
+    def _taken(self) -> dict[str, ByTime] | None:
         """What was read in the transaction that ``prepare`` opened; None: no transaction is open."""
         prepared, self._prepared = self._prepared, None
         return prepared.result() if prepared else None
