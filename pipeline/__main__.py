@@ -47,7 +47,9 @@ def _run() -> None:
         interrupts.ignore()
     signal = interrupts.came()
     if signal is not None:
-        sys.stderr.write(f"candlemill: {interrupts.last_words()}\n")
+        from pipeline import logs
+
+        logs.say_last(interrupts.last_words())
         sys.exit(interrupts.CODES[signal])
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from dotenv import load_dotenv
 
-from pipeline import __version__, interrupts
+from pipeline import __version__, interrupts, logs
 from pipeline.commands import catalogue, ingest, parity, plot, query, run, runs, setup, symbols, watch
 from pipeline.errors import CandlemillError, Exit, one_line
 
@@ -78,9 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
     debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
-    # The error is the last that is said, even if a thread is still reading.
-    logging.disable()
-    sys.stderr.write(f"candlemill: {one_line(message)}\n")
+    logs.say_last(one_line(message))
     if error is not None and debugging:
         sys.stderr.write("".join(traceback.format_exception(error)))
     sys.exit(code)

