@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -149,6 +150,17 @@ def candlemill(tmp_path: Path) -> Callable[..., Ran]:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return command
+
+
+def listening(child: subprocess.Popen[str]) -> None:
+    """Wait until a process hears what tells it to end; before that it is Python that starts, and ends wordless."""
+    status = Path(f"/proc/{child.pid}/status")
+    while True:
+        [caught] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigCgt:")]
+        if int(caught, 16) & 1 << signal.SIGTERM - 1:
+            return
+        assert child.poll() is None
+        time.sleep(0.001)
 
 
 def rows_of(database: Path, query: str, *parameters: object) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ class Watching:
 
     def ended(self, by: signal.Signals) -> int:
         self.child.send_signal(by)
-        return self.child.wait(timeout=10)
+        return self.child.wait(timeout=60)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def test_it_recomputes_what_has_changed_and_ends_by_itself(
         watch.until("another value", lambda: newest(tmp_path) != first)
         status = candlemill("watch", "--status", "--duckdb", "work.duckdb")
         told = candlemill("watch", "--status", "--json", "--duckdb", "work.duckdb")
-        assert watch.child.wait(timeout=20) == 0
+        assert watch.child.wait(timeout=60) == 0
     assert status.code == told.code == 0, status.out
     assert status.out.rstrip().endswith("fresh")
     assert re.search(r"^ 1m +\d{4}-", status.out, re.MULTILINE)
@@ -147,7 +147,7 @@ def test_a_watch_that_begins_again_begins_with_the_bars_of_its_work_file(market:
         watch.child.kill()
     market.play(datetime.now(UTC))
     with watching(market.url, tmp_path, "--runs", "2") as watch:
-        assert watch.child.wait(timeout=30) == 0
+        assert watch.child.wait(timeout=60) == 0
     assert re.search(r" INFO    a warm start: 1\d\d bars from the work file ", watch.log), watch.log
     bars = rows(tmp_path / "work.duckdb", "SELECT list(pg_rows ORDER BY started_at) FROM runs")[0][0]
     assert bars[-1] < bars[0] / 2

@@ -264,7 +264,7 @@ def test_runs_at_the_same_time_both_leave_their_record(url: str, tmp_path: Path)
             assert child.stderr is not None
             assert next((line for line in child.stderr if "locked by another process" in line), None)
         lock.execute("ROLLBACK")
-        ids = {json.loads(child.communicate(timeout=30)[0])["run_id"] for child in children}
+        ids = {json.loads(child.communicate(timeout=60)[0])["run_id"] for child in children}
     found = {run_id for (run_id,) in rows(tmp_path / "work.duckdb", "SELECT run_id FROM runs")}
     assert len(ids) == 2
     assert found == ids

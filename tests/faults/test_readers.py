@@ -31,7 +31,7 @@ def reading(place: Place) -> Iterator[dict[str, Any]]:
         assert child.stdout is not None
         assert child.stdout.readline() == "reading\n"
         yield seen
-        out, _ = child.communicate(timeout=30)
+        out, _ = child.communicate(timeout=60)
         seen.update(json.loads(out.splitlines()[-1]))
 
 
