@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy import strings
 
 from indicators.contract import Panel, Values, indicator, number, price, text
 from indicators.kernels import recursions, rolling
@@ -47,10 +48,10 @@ def macd(bars: Panel) -> Values:
         ["零轴上穿", "零轴下破"],
         "",
     )
-    suffix = np.where(zero == "", "", np.strings.add("/", zero))
+    suffix = np.where(zero == "", "", strings.add("/", zero))
     signal = np.select(
         [(dif[-2] <= dea[-2]) & (dif[-1] > dea[-1]), (dif[-2] >= dea[-2]) & (dif[-1] < dea[-1]), zero != ""],
-        [np.strings.add("金叉", suffix), np.strings.add("死叉", suffix), zero],
+        [strings.add("金叉", suffix), strings.add("死叉", suffix), zero],
         "延续",
     )
     return Values(signal, dif[-1], dea[-1], histogram[1], dif[-1], dea[-1], turnover(bars), bars.close[-1])

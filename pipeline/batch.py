@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy import strings
 
 from indicators.rounding import rounded
 
@@ -129,4 +130,4 @@ def _iso(moments: Ints) -> Array:
     times = moments.astype("datetime64[us]")
     seconds = times.astype("datetime64[s]")
     texts = np.where(times == seconds, np.datetime_as_string(seconds), np.datetime_as_string(times))
-    return np.strings.add(texts, "+00:00")
+    return strings.add(texts, "+00:00")

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
+# Before any thread begins, as PyArrow looks at it in each: two that make NumPy import it on demand recurse for ever.
+from numpy import ma
+
 from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
 from indicators.registry import INDICATORS
 from pipeline.statements import statement
@@ -60,13 +63,13 @@ def _spread(found: Array, series: Array, width: int, kind: str) -> Array:
     """A result column in the panel's order: NaN (None, NO_MOMENT) where the statement had no row or NULL."""
     if kind == "text":
         texts = np.full(width, None, dtype=np.object_)
-        texts[series] = np.ma.filled(np.ma.asarray(found, dtype=np.object_), None)
+        texts[series] = ma.filled(ma.asarray(found, dtype=np.object_), None)
         return texts
     if kind == "time":
         moments = np.full(width, NO_MOMENT)
-        known = np.ma.asarray(found).astype("datetime64[us]").astype(np.int64)
-        moments[series] = np.ma.filled(known, NO_MOMENT)
+        known = ma.asarray(found).astype("datetime64[us]").astype(np.int64)
+        moments[series] = ma.filled(known, NO_MOMENT)
         return moments
     numbers = np.full(width, np.nan)
-    numbers[series] = np.ma.filled(np.ma.asarray(found).astype(np.float64), np.nan)
+    numbers[series] = ma.filled(ma.asarray(found).astype(np.float64), np.nan)
     return numbers

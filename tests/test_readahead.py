@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.readahead import in_thread, read_ahead
+from tests import goldens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pipeline.readahead import Awaited
 
@@ -40,6 +42,33 @@ def test_a_process_that_steps_back_further_stays_there() -> None:
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
     assert int(done.stdout) >= 15
+
+
+ON_DEMAND = """
+import sys, threading
+import numpy
+from pipeline import cli
+
+known = numpy.__getattr__
+
+def told(name):
+    if threading.current_thread() is not threading.main_thread() and name in numpy.__numpy_submodules__:
+        print(name)
+    return known(name)
+
+numpy.__getattr__ = told
+cli.main(sys.argv[1:])
+"""
+
+
+def test_no_thread_makes_numpy_import_a_part_of_itself(golden_url: Callable[[Path], str], tmp_path: Path) -> None:
+    """NumPy does so in a function that calls itself until another thread has finished the same import."""
+    case = goldens.HERE / "synth_core"
+    words = ["run", "--source", golden_url(case), "--as-of", goldens.description(case)["as_of"], "--symbols", "all"]
+    program = [sys.executable, "-c", ON_DEMAND, *words, "--sqlite", "result.db", "--duckdb", "work.duckdb"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "run complete" in done.stderr
 
 
 def reader_threads() -> set[threading.Thread]:
