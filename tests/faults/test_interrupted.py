@@ -59,7 +59,7 @@ def test_an_interrupt_at_any_moment_ends_the_run_before_it_writes_or_after_it_is
             listening(child)
             time.sleep(moments[number])
             code, lines, seconds = told(child, how)
-        what = f"{how.name} after {moments[number]:.2f} s: {lines[-3:]}"
+        what = f"{how.name} after {moments[number]:.2f} s: {lines[-40:]}"
         assert place.strays() == [], what
         if code == 0 or lines[-1].endswith(", the results were written"):
             # It came when everything was being committed, or later.
