@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-# Before any thread begins, as PyArrow looks at it in each: two that make NumPy import it on demand recurse for ever.
+# Before any thread begins, as PyArrow looks at it in each: where one imports it on demand, another may recurse into
+# NumPy meanwhile (python/cpython#149728).
 from numpy import ma
 
 from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
