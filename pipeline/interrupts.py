@@ -4,9 +4,9 @@ The first of them counts, and is noted as well as raised: whoever asks for signa
 exception for it (DuckDB makes a RuntimeError of it, an import an ImportError), and whoever catches every exception must
 not take it for a failure of his own. Later ones change nothing: the end is under way already.
 
-It is raised a moment later where raising does harm: Python's import system takes its lock in steps that an exception
-comes between, and nobody would ever get that lock again. It is raised once more where it was raised for nobody, in a
-finalizer or the callback of a weak reference.
+It is raised a moment later where raising does harm: in Python's import system, which takes its lock in steps that an
+exception comes between, and nobody would ever get that lock again; and in functions that say so. It is raised once more
+where it was raised for nobody, in a finalizer or the callback of a weak reference.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from sys import UnraisableHookArgs
-    from types import FrameType
+    from types import CodeType, FrameType
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: What a program's end by each of these signals looks like to a shell.
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -29,6 +32,9 @@ NOTHING = "nothing was written"
 
 #: How the files of Python's import system begin in a traceback.
 _IMPORT_SYSTEM = "<frozen importlib."
+
+#: What runs whole.
+_UNDIVIDED: set[CodeType] = set()
 
 #: Seconds until an interrupt that could not be raised is tried again.
 _LATER = 0.01
@@ -80,10 +86,20 @@ def _on_unraisable(lost: UnraisableHookArgs) -> None:
 def _raise_in(frame: FrameType | None) -> None:
     if _State.holders:
         return
-    if frame is not None and frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+    if _harmful(frame):
         _raise_later()
         return
     raise Interrupted
+
+
+def _harmful(frame: FrameType | None) -> bool:
+    if frame is not None and frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+        return True
+    while frame is not None:
+        if frame.f_code in _UNDIVIDED:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _raise_later() -> None:
@@ -110,6 +126,16 @@ def last_words() -> str:
     """The line that tells of the interrupt that came."""
     word = "interrupted" if _State.came == signal.SIGINT else "terminated"
     return f"{word}, {_State.left}"
+
+
+def undivided(work: Callable[P, T]) -> Callable[P, T]:
+    """Have a function run whole: an interrupt that comes from its call to its return is raised after it.
+
+    For whatever takes something and notes that it has it, or gives it back: a folder, a thread that uses a connection.
+    A block inside the function would come too late, as an interrupt can be raised before its first line.
+    """
+    _UNDIVIDED.add(work.__code__)
+    return work
 
 
 @contextmanager

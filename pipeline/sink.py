@@ -73,6 +73,7 @@ class Sink:
     def __enter__(self) -> Sink:
         return self
 
+    @interrupts.undivided
     def __exit__(self, *_: object) -> None:
         self._close()
 
@@ -84,6 +85,7 @@ class Sink:
             self._retried(lambda door: self._inspect(door, indicators))
         _probe_folder(self.path)
 
+    @interrupts.undivided
     def prepare(
         self, indicators: Sequence[Indicator], expected: Mapping[str, datetime], keep: Callable[[str], int]
     ) -> None:
@@ -171,8 +173,9 @@ class Sink:
 
     def _taken(self) -> dict[str, ByTime] | None:
         """What was read in the transaction that ``prepare`` opened; None: no transaction is open."""
-        prepared, self._prepared = self._prepared, None
-        return prepared.result() if prepared else None
+        found = self._prepared.result() if self._prepared else None
+        self._prepared = None
+        return found
 
     def _inspect(self, door: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
         with self._attached(door, Sql("READ_ONLY")):
@@ -223,15 +226,15 @@ class Sink:
             load_sqlite(self._door)
         return self._door
 
+    @interrupts.undivided
     def _close(self) -> None:
-        prepared, self._prepared = self._prepared, None
         if self._door is not None:
-            if prepared:
+            if self._prepared:
                 # Nobody may close a connection under the thread that uses it.
                 self._door.interrupt()
-                wait([prepared])
+                wait([self._prepared])
             self._door.close()
-            self._door = None
+        self._door = self._prepared = None
 
     def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         def attempt() -> None:

@@ -23,6 +23,7 @@ import pyarrow as pa
 import tenacity
 
 from indicators.registry import INDICATORS
+from pipeline import interrupts
 from pipeline.duck import open_duckdb
 from pipeline.errors import SinkError, one_line
 from pipeline.intervals import INTERVALS
@@ -31,7 +32,7 @@ from pipeline.sqlindicators import SqlIndicators
 from pipeline.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from indicators.contract import Indicator
     from pipeline.panel import Pivot
@@ -53,16 +54,23 @@ class WorkFile(SqlIndicators):
     """The work file of one run; a context manager that removes everything unpublished."""
 
     def __init__(self, path: Path, workers: int, exchange: str) -> None:
-        """Begin a work file that is to stand at ``path``. Raises SinkError where that cannot be.
+        """What is to become a work file.
 
         Args:
             path: where it is to stand in the end.
             workers: threads of the whole run.
             exchange: exchange of all bars.
         """
-        self._exchange = exchange
         # The file itself: a link to it stays a link.
-        self.path = path = path.resolve()
+        self.path = path.resolve()
+        # One of the workers is the computation in NumPy, which goes on at the same time.
+        self._threads = max(1, workers - 1)
+        self._exchange = exchange
+
+    @interrupts.undivided
+    def __enter__(self) -> WorkFile:
+        """Begin it. Raises SinkError where that cannot be."""
+        path = self.path
         if path.is_dir():
             raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
         try:
@@ -74,8 +82,7 @@ class WorkFile(SqlIndicators):
             ) from error
         self._draft = self._folder / "work.duckdb"
         try:
-            # One of the workers is the computation in NumPy, which goes on at the same time.
-            super().__init__(open_duckdb(self._draft, max(1, workers - 1), self._folder / "spill"))
+            self._door = open_duckdb(self._draft, self._threads, self._folder / "spill")
             self._refuse_foreign()
             self._lay_out()
         except BaseException as error:
@@ -83,6 +90,7 @@ class WorkFile(SqlIndicators):
             if isinstance(error, duckdb.Error):
                 raise self._unwritable(error) from error
             raise
+        return self
 
     def _lay_out(self) -> None:
         intervals = join([literal(name) for name in sorted(INTERVALS)])
@@ -102,9 +110,7 @@ class WorkFile(SqlIndicators):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
         self._inserts: list[Future[None]] = []
 
-    def __enter__(self) -> WorkFile:
-        return self
-
+    @interrupts.undivided
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
         self._writer.close()
@@ -135,6 +141,7 @@ class WorkFile(SqlIndicators):
         for declared, rows in results.items():
             self._keep(declared.id, Sql("*"), rows)
 
+    @interrupts.undivided
     def settle(self) -> Future[None]:
         """Begin to bring everything to disk; the result is there when it is done, and raises where it cannot be."""
 
@@ -150,6 +157,7 @@ class WorkFile(SqlIndicators):
 
         return self._thread.submit(finish)
 
+    @interrupts.undivided
     def _keep(self, table: str, columns: Sql, rows: pa.Table) -> None:
         """Insert rows into a table of the draft, behind the back of the computation; ``settle`` waits for it."""
 
@@ -268,7 +276,8 @@ def _own_folder(parent: Path) -> tuple[Path, int]:
 
     The folders of runs that were killed, which nobody claims any more, are removed.
     """
-    with _alone_in(parent):
+    # Whoever is to end need not wait for another run first: nothing is there yet that would stay behind.
+    with _alone_in(parent, meanwhile=interrupts.check):
         for left in parent.glob(f"{_PREFIX}*"):
             with suppress(OSError):
                 os.close(_claimed(left))
@@ -289,8 +298,10 @@ def _claimed(folder: Path) -> int:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _alone_in(folder: Path, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Keep other runs that begin or publish in a folder waiting; the lock ends with the block, or with the process.
+
+    While it has to wait itself, it calls ``meanwhile`` again and again.
 
     Raises TimeoutError where another run keeps it too long: it takes milliseconds, unless that run was stopped.
     """
@@ -298,6 +309,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         retry=tenacity.retry_if_exception_type(BlockingIOError),
         stop=tenacity.stop_after_delay(_PATIENCE),
         wait=tenacity.wait_fixed(0.01),
+        before_sleep=lambda _: meanwhile(),
         reraise=True,
     )
     try:

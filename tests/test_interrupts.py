@@ -89,6 +89,69 @@ def test_an_interrupt_that_is_held_back_is_told_when_somebody_asks() -> None:
     assert done.stdout.splitlines() == ["held", "after True", "the first one counts True", "told", "at the end"]
 
 
+UNDIVIDED = """
+import signal, time
+from pipeline import interrupts
+
+def step():
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(0.05)
+    print("a step of it")
+
+@interrupts.undivided
+def take():
+    step()
+    print("the whole of it")
+
+interrupts.listen()
+try:
+    take()
+    time.sleep(10)
+except interrupts.Interrupted:
+    print("told")
+"""
+
+
+def test_an_interrupt_of_what_must_run_whole_is_told_after_it() -> None:
+    done = subprocess.run([sys.executable, "-c", UNDIVIDED], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["a step of it", "the whole of it", "told"]
+
+
+PREPARED = """
+import signal, sys, threading, time
+from pathlib import Path
+from pipeline import interrupts
+from pipeline.sink import Sink
+
+def read_slowly(*_):
+    time.sleep(0.5)
+    print("read", flush=True)
+
+def start_and_interrupt(thread):
+    start(thread)
+    signal.raise_signal(signal.SIGINT)
+
+Sink._read_ahead = read_slowly
+start, threading.Thread.start = threading.Thread.start, start_and_interrupt
+interrupts.listen()
+try:
+    with Sink(Path(sys.argv[1]), lock_timeout=1) as sink:
+        sink.prepare([], {}, lambda _: 1)
+    interrupts.check()
+except interrupts.Interrupted:
+    interrupts.ignore()
+    print("closed")
+"""
+
+
+def test_a_thread_that_has_just_begun_is_waited_for_before_its_connection_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "result.db"
+    file.write_bytes(b"of somebody")
+    words = [sys.executable, "-c", PREPARED, str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["read", "closed"]
+
+
 LOCKED = """
 import _imp, signal, sys, threading, time
 from pipeline import interrupts

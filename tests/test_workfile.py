@@ -274,13 +274,13 @@ def test_a_run_that_is_stopped_keeps_others_waiting_for_a_while_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(workfile, "_PATIENCE", 0.1)
-    begun = workfile.WorkFile(tmp_path / "work.duckdb", workers=1, exchange="binance")
-    handle = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
     why = r"for 0\.1 s a run that is stopped or hangs has kept its folder: end that run"
-    with pytest.raises(SinkError, match=why):
-        workfile.WorkFile(tmp_path / "work.duckdb", workers=1, exchange="binance")
-    with begun:
+    with workfile.WorkFile(tmp_path / "work.duckdb", workers=1, exchange="binance") as begun:
+        handle = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        other = workfile.WorkFile(tmp_path / "work.duckdb", workers=1, exchange="binance")
+        with pytest.raises(SinkError, match=why), other:
+            pass
         begun.settle().result()
         as_of = datetime(2026, 1, 22, tzinfo=UTC)
         record = Record(as_of, source="", intervals=["5m"], indicators=1)

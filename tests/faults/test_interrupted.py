@@ -8,6 +8,7 @@ import random
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -59,7 +60,7 @@ def test_an_interrupt_at_any_moment_ends_the_run_before_it_writes_or_after_it_is
             listening(child)
             time.sleep(moments[number])
             code, lines, seconds = told(child, how)
-        what = f"{how.name} after {moments[number]:.2f} s: {lines[-40:]}"
+        what = f"{how.name} after {moments[number]:.2f} s: {code}, {lines[-40:]}"
         assert place.strays() == [], what
         if code == 0 or lines[-1].endswith(", the results were written"):
             # It came when everything was being committed, or later.
@@ -99,6 +100,68 @@ def test_an_interrupt_while_a_table_is_read(how: signal.Signals, place: Place, u
     assert (code, lines[-1]) == SAYS[how]
     assert seconds < SECONDS
     assert dump_of(place.database) == before
+    assert place.strays() == []
+
+
+#: Makes an interrupt come just before or after one call of a function in the main thread, and runs the command line.
+AT = """
+import pkgutil, signal, sys, threading
+from pipeline import __main__
+
+when, place, asked = sys.argv[1:4]
+module, _, name = place.rpartition(":")
+*within, name = name.split(".")
+owner = pkgutil.resolve_name(":".join([module, ".".join(within)]))
+known = getattr(owner, name)
+main = threading.main_thread()
+
+def known_and_interrupt(*given, **named):
+    meant = threading.current_thread() is main and asked in repr((given, named))
+    if meant and when == "before":
+        signal.raise_signal(signal.SIGINT)
+    try:
+        return known(*given, **named)
+    finally:
+        if meant and when == "after":
+            signal.raise_signal(signal.SIGINT)
+
+setattr(owner, name, known_and_interrupt)
+sys.argv[1:4] = []
+__main__.main()
+"""
+
+
+def interrupted_at(place: Place, when: str, call: str, asked: str = "") -> tuple[int, list[str]]:
+    """Exit code and log of a run that is interrupted at a call; ``asked``: a part of what is to be given to it."""
+    words = [sys.executable, "-c", AT, when, call, asked, *place.words(1)[1:]]
+    done = subprocess.run(words, cwd=place.folder, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("call", "asked"),
+    [
+        # A thread has begun to work with a connection, and nobody knows of it yet.
+        ("threading:Thread.start", "(sink"),
+        ("threading:Thread.start", "(workfile"),
+        ("threading:Thread.start", "(reader"),
+        ("pipeline.workfile:tempfile.mkdtemp", ""),
+        ("pipeline.workfile:open_duckdb", ""),
+    ],
+)
+def test_an_interrupt_while_something_is_taken_leaves_nothing_of_it(call: str, asked: str, place: Place) -> None:
+    before = dump_of(place.database)
+    code, lines = interrupted_at(place, "after", call, asked)
+    assert (code, lines[-1:]) == (130, [SAYS[signal.SIGINT][1]]), lines
+    assert dump_of(place.database) == before
+    assert place.strays() == []
+
+
+@pytest.mark.parametrize("call", ["ThreadPoolExecutor.shutdown", "shutil.rmtree"])
+def test_an_interrupt_while_the_rest_is_given_back_leaves_nothing_of_it(call: str, place: Place) -> None:
+    code, lines = interrupted_at(place, "before", f"pipeline.workfile:{call}")
+    assert code == 0 or (code, lines[-1]) == (130, "candlemill: interrupted, the results were written"), lines
+    assert set(shown(place.database).values()) == {newest_of(1)}
     assert place.strays() == []
 
 
