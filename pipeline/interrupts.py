@@ -4,9 +4,10 @@ The first of them counts, and is noted as well as raised: whoever asks for signa
 exception for it (DuckDB makes a RuntimeError of it, an import an ImportError), and whoever catches every exception must
 not take it for a failure of his own. Later ones change nothing: the end is under way already.
 
-It is raised a moment later where raising does harm: in Python's import system, which takes its lock in steps that an
-exception comes between, and nobody would ever get that lock again; and in functions that say so. It is raised once more
-where it was raised for nobody, in a finalizer or the callback of a weak reference.
+It is raised a moment later where raising does harm: in functions that say so, and in those parts of Python that take
+something in steps which an exception comes between, and would never give it back: the import system, of which nobody
+would ever get the lock again, and the blocks of contextlib. It is raised once more where it was raised for nobody, in a
+finalizer or the callback of a weak reference.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 #: What an interrupt leaves where nobody says otherwise.
 NOTHING = "nothing was written"
 
-#: How the files of Python's import system begin in a traceback.
-_IMPORT_SYSTEM = "<frozen importlib."
+#: How the files of Python's import system and of contextlib begin in a traceback.
+_IN_STEPS = ("<frozen importlib.", contextmanager.__code__.co_filename)
 
 #: What runs whole.
 _UNDIVIDED: set[CodeType] = set()
@@ -93,7 +94,7 @@ def _raise_in(frame: FrameType | None) -> None:
 
 
 def _harmful(frame: FrameType | None) -> bool:
-    if frame is not None and frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+    if frame is not None and frame.f_code.co_filename.startswith(_IN_STEPS):
         return True
     while frame is not None:
         if frame.f_code in _UNDIVIDED:

@@ -117,6 +117,39 @@ def test_an_interrupt_of_what_must_run_whole_is_told_after_it() -> None:
     assert done.stdout.splitlines() == ["a step of it", "the whole of it", "told"]
 
 
+BLOCK = """
+import contextlib, signal, time
+from pipeline import interrupts
+
+@contextlib.contextmanager
+@interrupts.undivided
+def block():
+    print("taken")
+    try:
+        yield
+    finally:
+        print("given back")
+
+# As if it came as soon as the block is there, where nobody but contextlib knows of it.
+enter = contextlib._GeneratorContextManager.__enter__
+ENTER = "def enter_and_interrupt(self): taken = enter(self); signal.raise_signal(signal.SIGINT); return taken"
+exec(compile(ENTER, contextlib.__file__, "exec"))
+contextlib._GeneratorContextManager.__enter__ = enter_and_interrupt
+
+interrupts.listen()
+try:
+    with block():
+        time.sleep(10)
+except interrupts.Interrupted:
+    print("told")
+"""
+
+
+def test_an_interrupt_at_the_edge_of_a_block_is_told_within_it() -> None:
+    done = subprocess.run([sys.executable, "-c", BLOCK], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["taken", "given back", "told"]
+
+
 PREPARED = """
 import signal, sys, threading, time
 from pathlib import Path
