@@ -79,18 +79,18 @@ def _on_alarm(_: int, frame: FrameType | None) -> None:
 
 def _on_unraisable(lost: UnraisableHookArgs) -> None:
     if issubclass(lost.exc_type, Interrupted):
-        _raise_later()
+        _try_again(after=_LATER)
     else:
         sys.__unraisablehook__(lost)
 
 
 def _raise_in(frame: FrameType | None) -> None:
     if _State.holders:
-        return
-    if _harmful(frame):
-        _raise_later()
-        return
-    raise Interrupted
+        _try_again(after=0)
+    elif _harmful(frame):
+        _try_again(after=_LATER)
+    else:
+        check()
 
 
 def _harmful(frame: FrameType | None) -> bool:
@@ -103,8 +103,12 @@ def _harmful(frame: FrameType | None) -> bool:
     return False
 
 
-def _raise_later() -> None:
-    signal.setitimer(signal.ITIMER_REAL, _LATER)
+def _try_again(after: float) -> None:
+    """Have the alarm come after so many seconds, and again and again; 0: no more.
+
+    Once is not enough: if the kernel gives it to another thread, ours does not hear of it while it waits.
+    """
+    signal.setitimer(signal.ITIMER_REAL, after, after)
 
 
 def came() -> signal.Signals | None:
@@ -115,6 +119,7 @@ def came() -> signal.Signals | None:
 def check() -> None:
     """Raise Interrupted if a signal came, however it was told and whether or not it is held back."""
     if _State.came is not None:
+        _try_again(after=0)
         raise Interrupted
 
 
