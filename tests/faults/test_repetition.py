@@ -37,9 +37,10 @@ def test_two_hundred_runs_hold_no_more_than_twenty(url: str, tmp_path: Path) -> 
         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
         held = again(url, tmp_path, 200, "base_data,data_monitor,macd,candle_patterns,futures_sentiment")
     early, late = held[20:40], held[-20:]
-    # One that is just ending is still counted now and then; what stays is there each time.
-    for what in ("files", "threads"):
-        assert min(one[what] for one in late) <= min(one[what] for one in early), what
+    # What stays is there each time, unlike a thread that is just ending. The libraries' pools begin another thread of
+    # the few they may have when they have to wait for the others; one in thirty runs would be too many already.
+    for what, more in {"files": 0, "threads": 4}.items():
+        assert min(one[what] for one in late) <= min(one[what] for one in early) + more, what
     assert median(one["memory"] for one in late) <= 1.1 * median(one["memory"] for one in early) + 8
     names = {"result.db", "result.db-wal", "result.db-shm", "work.duckdb"}
     assert all(set(one["folder"]) <= names for one in held)
