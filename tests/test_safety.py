@@ -111,7 +111,7 @@ class Statements(ast.NodeVisitor):
 #: What the check cannot see, with the reason why it is no value from outside.
 KNOWN = {
     "Sql(f'${name}')": "the fields of the run record",
-    "pipeline/query.py door.execute(sql)": "the user's own statement, over a file that is read-only",
+    "pipeline/query.py aside.door.execute(sql)": "the user's own statement, over a file that is read-only",
     "pipeline/query.py door.execute(setting)": "settings that stand in the program",
     "Sql(f'{cell} AS c{position}')": "a rendered statement, and a number",
     "Sql(f'params = row(${side})')": "one of two names that stand in the program",
