@@ -8,10 +8,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from bench.market import sql
-from pipeline.batch import KEY
-from pipeline.intervals import INTERVALS
+from pipeline.base.intervals import INTERVALS
+from pipeline.base.statements import Sql, identifier, join, render
+from pipeline.results.rows import KEY
 from pipeline.settings import OTHER_RETENTION, RETENTION
-from pipeline.statements import Sql, identifier, join, render
 
 if TYPE_CHECKING:
     from pathlib import Path

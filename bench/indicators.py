@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from bench.market import NOW
-from pipeline.compute import compute_interval
+from pipeline.compute.rows import compute_interval
 from pipeline.engine import run
 from pipeline.settings import Settings, parse_indicators, parse_intervals
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.market import Scale
     from indicators.contract import Indicator, Panel
     from pipeline.record import Record
-    from pipeline.workfile import WorkFile
+    from pipeline.workfile.writer import WorkFile
 
 
 def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -> dict[str, float]:

@@ -11,10 +11,10 @@ import psycopg
 
 from bench.market import NOW, make_market, new_database
 from bench.measure import spread
+from pipeline.base.statements import identifier
 from pipeline.live.passes import Passes
+from pipeline.results.sink import Sink
 from pipeline.settings import Settings, parse_indicators, parse_intervals
-from pipeline.sink import Sink
-from pipeline.statements import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

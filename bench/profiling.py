@@ -26,18 +26,18 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import engine
-from pipeline.cli import main as candlemill
-from pipeline.embedded import embedded_postgres
-from pipeline.market import current_minute, load_market
-from pipeline.schema import init_db
-from pipeline.sink import Sink
-from pipeline.source import Source
-from pipeline.workfile import WorkFile
+from pipeline.commands.app import main as candlemill
+from pipeline.demo.market import current_minute, load_market
+from pipeline.demo.server import embedded_postgres
+from pipeline.results.sink import Sink
+from pipeline.source.reader import Source
+from pipeline.source.schema import init_db
+from pipeline.workfile.writer import WorkFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pipeline.readahead import Awaited
+    from pipeline.base.threads import Awaited
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")

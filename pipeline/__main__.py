@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from pipeline import interrupts
+from pipeline.base import interrupts
 
 
 def main() -> None:
@@ -34,10 +34,11 @@ def _run() -> None:
     # The command line is imported here because that takes a while, in which an interrupt is told as later.
     interrupts.listen()
     try:
-        from pipeline import cli, heaps
+        from pipeline.base import heaps
+        from pipeline.commands import app
 
         heaps.keep_few()
-        cli.main()
+        app.main()
     except Exception:
         if interrupts.came() is None:
             raise
@@ -47,7 +48,7 @@ def _run() -> None:
         interrupts.ignore()
     signal = interrupts.came()
     if signal is not None:
-        from pipeline import logs
+        from pipeline.base import logs
 
         logs.say_last(interrupts.last_words())
         sys.exit(interrupts.CODES[signal])

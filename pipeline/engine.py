@@ -23,31 +23,31 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline import interrupts
-from pipeline.compute import compute_interval
-from pipeline.errors import NoCandlesError, SourceError
-from pipeline.intervals import bucket_start
-from pipeline.panel import pivot_bars, pivot_metrics
-from pipeline.plausible import possible_bars, possible_metrics
-from pipeline.provenance import Provenance
-from pipeline.readahead import in_thread, read_ahead
+from pipeline.base import interrupts
+from pipeline.base.errors import NoCandlesError, SourceError
+from pipeline.base.intervals import bucket_start
+from pipeline.base.threads import in_thread, read_ahead
+from pipeline.compute.checks import possible_bars, possible_metrics
+from pipeline.compute.pivot import pivot_bars, pivot_metrics
+from pipeline.compute.rows import compute_interval
 from pipeline.record import WITHOUT_CANDLES, Record, Stage, timed
-from pipeline.sink import Sink
-from pipeline.source import METRICS_ROWS, Source
-from pipeline.symbols import every_symbol, symbols_to_read
-from pipeline.urls import redacted
-from pipeline.workfile import WorkFile
+from pipeline.results.sink import Sink
+from pipeline.source.reader import METRICS_ROWS, Source
+from pipeline.source.symbols import every_symbol, symbols_to_read
+from pipeline.source.urls import redacted
+from pipeline.workfile.provenance import Provenance
+from pipeline.workfile.writer import WorkFile
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
     from indicators.contract import Indicator
-    from pipeline.intervals import Interval
-    from pipeline.panel import Pivot
-    from pipeline.readahead import Awaited
+    from pipeline.base.intervals import Interval
+    from pipeline.base.threads import Awaited
+    from pipeline.compute.pivot import Pivot
+    from pipeline.compute.sql import SqlIndicators
     from pipeline.settings import Settings
-    from pipeline.sqlindicators import SqlIndicators
 
 log = logging.getLogger(__name__)
 

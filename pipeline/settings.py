@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indicators.registry import INDICATORS
-from pipeline.errors import UsageError
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from pipeline.base.errors import UsageError
+from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Panel
-from pipeline.intervals import INTERVALS
+from pipeline.base.intervals import INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from bench.market import Scale
 from bench.measure import STATES, Bench, exponent
 from bench.report import shown
 from indicators.registry import INDICATORS
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
+from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
 from pipeline.settings import DEFAULT_LOOKBACK, RETENTION
 from tests.conftest import rows_of
 

@@ -10,8 +10,8 @@ import pytest
 from indicators import evaluate
 from indicators.patterns import CANDLES
 from indicators.registry import INDICATORS
-from pipeline.duck import open_duckdb
-from pipeline.statements import statement
+from pipeline.base.duck import open_duckdb
+from pipeline.base.statements import statement
 from tests import markets
 
 #: Texts by (indicator, column), for the indicators computed in NumPy.

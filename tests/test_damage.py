@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from indicators.registry import INDICATORS
-from pipeline.plausible import ASTRAY, IMPOSSIBLE, NEGATIVE
+from pipeline.compute.checks import ASTRAY, IMPOSSIBLE, NEGATIVE
 from tests import goldens
 from tests.conftest import CANDLEMILL, dump_of
 

@@ -6,17 +6,18 @@ import re
 from pathlib import Path
 
 from indicators.registry import INDICATORS
-from pipeline import catalogue, plausible
+from pipeline.compute import checks
+from pipeline.documents import indicators as document
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_the_catalogue_of_indicators_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "indicators.md").read_text(encoding="utf-8") == catalogue.render(), "run `make docs`"
+    assert (ROOT / "docs" / "indicators.md").read_text(encoding="utf-8") == document.render(), "run `make docs`"
 
 
 def test_the_catalogue_names_every_indicator_and_column() -> None:
-    text = catalogue.render()
+    text = document.render()
     for declared in INDICATORS.values():
         assert f"### {declared.id}\n" in text
         assert f"`{declared.table}`" in text
@@ -36,7 +37,7 @@ def test_the_reliability_page_names_every_test_of_faults_and_every_reason_to_lea
     for file in (ROOT / "tests" / "faults").glob("test_*.py"):
         for test in re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
             assert f"`faults/{file.name}::{test}`" in text
-    for reason in (plausible.IMPOSSIBLE, plausible.ASTRAY, plausible.NEGATIVE):
+    for reason in (checks.IMPOSSIBLE, checks.ASTRAY, checks.NEGATIVE):
         assert f"| `{reason}` |" in text
 
 

@@ -15,12 +15,12 @@ import duckdb
 import psycopg
 import pytest
 
+from pipeline.base.intervals import DEFAULT_INTERVALS
+from pipeline.demo.market import current_minute, load_market
 from pipeline.doctor import examine
 from pipeline.doctor.files import disks
 from pipeline.doctor.source import clock, source
-from pipeline.intervals import DEFAULT_INTERVALS
-from pipeline.market import current_minute, load_market
-from pipeline.schema import init_db
+from pipeline.source.schema import init_db
 from tests.conftest import Ran, rows_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indicators.kernels import bars, pivots, recursions, rolling, under_way
+from indicators.kernels import bars, pivots, recursions, rolling, stretches
 from tests import panels, slow
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def test_span_names_the_alpha(period: float) -> None:
 def test_stretches_name_the_series_under_way(begins: list[tuple[int, int]], rows: int) -> None:
     first, later = (np.sort(np.array(column)) for column in ([a for a, _ in begins], [a + b for a, b in begins]))
     seen: dict[int, tuple[int, ...]] = {}
-    for start, stop, begun in under_way.stretches(rows, first, later):
+    for start, stop, begun in stretches.stretches(rows, first, later):
         assert start < stop
         seen |= dict.fromkeys(range(start, stop), begun)
     expected = {row: (int((first <= row).sum()), int((later <= row).sum())) for row in range(rows)}

@@ -19,20 +19,20 @@ from hypothesis import strategies as st
 
 from indicators.registry import INDICATORS
 from pipeline import engine
-from pipeline.errors import UsageError
-from pipeline.intervals import INTERVALS, bucket_start
+from pipeline.base.errors import UsageError
+from pipeline.base.intervals import INTERVALS, bucket_start
+from pipeline.compute.pivot import Pivot, pivot_bars, pivot_metrics
 from pipeline.live import window
 from pipeline.live.feed import Feed
 from pipeline.live.passes import Passes
 from pipeline.live.schedule import Schedule, parse_every
 from pipeline.live.warm import kept_bars
-from pipeline.panel import Pivot, pivot_bars, pivot_metrics
 from pipeline.record import Record
-from pipeline.schema import init_db
+from pipeline.results.sink import Sink
 from pipeline.settings import Settings, parse_indicators, parse_intervals
-from pipeline.sink import Sink
-from pipeline.source import METRICS_ROWS, Newer, Source
-from pipeline.symbols import symbols_to_read
+from pipeline.source.reader import METRICS_ROWS, Newer, Source
+from pipeline.source.schema import init_db
+from pipeline.source.symbols import symbols_to_read
 from tests.conftest import dump_of
 from tests.moving import LOOKBACK, NAMES, START, Coin, Market
 from tests.test_workfile import rows
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from pipeline.intervals import Interval
+    from pipeline.base.intervals import Interval
     from pipeline.live.warm import Kept
     from tests.conftest import Server
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.packed import packed, unpacked
-from pipeline.statements import Sql
+from pipeline.base.statements import Sql
+from pipeline.source.packed import packed, unpacked
 
 FIELDS = ("open", "note")
 NAN, INF = float("nan"), float("inf")

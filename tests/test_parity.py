@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indicators.registry import INDICATORS
-from pipeline.allowances import Allowance
-from pipeline.errors import UsageError
-from pipeline.parity import Question
+from pipeline.base.errors import UsageError
+from pipeline.parity.compare import Question
+from pipeline.parity.exceptions import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

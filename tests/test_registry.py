@@ -19,13 +19,13 @@ from pyarrow import csv
 from indicators import evaluate
 from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Values, number
 from indicators.registry import INDICATORS
-from pipeline.compute import compute_interval
-from pipeline.intervals import INTERVALS
-from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.base.intervals import INTERVALS
+from pipeline.base.statements import statement
+from pipeline.compute.pivot import pivot_bars, pivot_metrics
+from pipeline.compute.rows import compute_interval
 from pipeline.record import Record
-from pipeline.source import METRICS_ROWS, Source
-from pipeline.statements import statement
-from pipeline.workfile import WorkFile
+from pipeline.source.reader import METRICS_ROWS, Source
+from pipeline.workfile.writer import WorkFile
 from tests import panels
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from pipeline.extension import extension_path
+from pipeline.results.extension import extension_path
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran
 from tests.faults.proxy import proxy
@@ -111,8 +111,8 @@ class Statements(ast.NodeVisitor):
 #: What the check cannot see, with the reason why it is no value from outside.
 KNOWN = {
     "Sql(f'${name}')": "the fields of the run record",
-    "pipeline/query.py aside.door.execute(sql)": "the user's own statement, over a file that is read-only",
-    "pipeline/query.py door.execute(setting)": "settings that stand in the program",
+    "pipeline/workfile/query.py aside.door.execute(sql)": "the user's own statement, over a file that is read-only",
+    "pipeline/workfile/query.py door.execute(setting)": "settings that stand in the program",
     "Sql(f'{cell} AS c{position}')": "a rendered statement, and a number",
     "Sql(f'params = row(${side})')": "one of two names that stand in the program",
     """Sql(f"{{'position': {p}, 'a': l.c{p}, 'b': r.c{p}}}")""": "numbers",

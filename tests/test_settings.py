@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indicators.registry import INDICATORS
-from pipeline.errors import Exit, UsageError
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
+from pipeline.base.errors import Exit, UsageError
+from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
 from pipeline.settings import (
     OTHER_RETENTION,
     RETENTION,

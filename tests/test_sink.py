@@ -20,8 +20,8 @@ import pytest
 
 from indicators.registry import INDICATORS
 from pipeline.record import Record
+from pipeline.results.sink import Sink
 from pipeline.settings import parse_retention
-from pipeline.sink import Sink
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 from tests.goldens import KEY

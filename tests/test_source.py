@@ -17,23 +17,23 @@ import pytest
 
 from indicators.contract import BAR_FIELDS
 from indicators.registry import INDICATORS
+from pipeline.base.errors import SourceError
+from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
+from pipeline.base.statements import Sql
+from pipeline.base.threads import in_thread
 from pipeline.engine import _read
-from pipeline.errors import SourceError
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.readahead import in_thread
 from pipeline.record import Record
-from pipeline.schema import init_db
 from pipeline.settings import Settings
-from pipeline.source import Source
-from pipeline.statements import Sql
+from pipeline.source.reader import Source
+from pipeline.source.schema import init_db
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pipeline.base.threads import Awaited
     from pipeline.engine import Loaded
-    from pipeline.readahead import Awaited
     from tests.conftest import Server
 
 LENGTHS, CORE = goldens.HERE / "synth_lengths", goldens.HERE / "synth_core"

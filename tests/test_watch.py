@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from indicators.registry import INDICATORS
-from pipeline.embedded import embedded_postgres
+from pipeline.demo.server import embedded_postgres
 from pipeline.live.health import Health, Watched
-from pipeline.schema import init_db
+from pipeline.source.schema import init_db
 from tests.conftest import CANDLEMILL, rows_of
 from tests.moving import Coin, Market
 from tests.test_workfile import rows

@@ -19,10 +19,10 @@ import pytest
 
 from indicators.contract import BAR_FIELDS
 from indicators.registry import INDICATORS
-from pipeline import workfile
-from pipeline.errors import SinkError
-from pipeline.provenance import Provenance
+from pipeline.base.errors import SinkError
 from pipeline.record import Record
+from pipeline.workfile import writer as workfile
+from pipeline.workfile.provenance import Provenance
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, rows_of
 

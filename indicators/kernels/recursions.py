@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from indicators.kernels.rolling import moving_mean
-from indicators.kernels.under_way import stretches
+from indicators.kernels.stretches import stretches
 
 if TYPE_CHECKING:
     from indicators.contract import Bools, Floats, Ints

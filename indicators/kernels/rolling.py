@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.kernels.under_way import stretches
+from indicators.kernels.stretches import stretches
 
 if TYPE_CHECKING:
     from indicators.contract import Floats, Ints

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import interrupts
+from pipeline.base import interrupts
+from pipeline.base.errors import Exit, NoCandlesError, UsageError
 from pipeline.commands import options
-from pipeline.errors import Exit, NoCandlesError, UsageError
 from pipeline.settings import DEFAULT_EXCHANGE
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def binance_vision(
 
     Example: candlemill ingest binance-vision ~/downloads
     """
+    from pipeline.commands.progress import count_bar
     from pipeline.ingest.archives import find
     from pipeline.ingest.load import ingest
-    from pipeline.progress import count_bar
 
     interrupts.leaves("the files before stay loaded")
     options.set_up_log(log_level, log_json, quiet)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.errors import UsageError
+from pipeline.base.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.settings import SymbolRules
@@ -76,7 +76,7 @@ DEFAULT_DUCKDB = Path("data/candlemill.duckdb")
 
 def set_up_log(level: str, as_json: bool, quiet: bool) -> None:
     """Send the log to standard error. Raises UsageError for an unknown level."""
-    from pipeline import logs
+    from pipeline.base import logs
 
     if level not in logs.LEVELS:
         raise UsageError(f"--log-level {level!r} is not one of {', '.join(logs.LEVELS)}")

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.base.errors import Exit, UsageError
 from pipeline.commands import options
-from pipeline.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
-    from pipeline.parity import Finding, Question, Report, Rows
+    from pipeline.parity.compare import Finding, Question, Report, Rows
 
 #: Findings that are shown, and symbols that are named in each; ``--json`` has more.
 SHOWN, NAMED = 30, 3
@@ -58,8 +58,8 @@ def parity(
 
     Example: candlemill parity old.db new.db --sample 5% --allow '*:市场占比' --allow base_data@1w
     """
-    from pipeline.allowances import Allowance
-    from pipeline.parity import Question, compare
+    from pipeline.parity.compare import Question, compare
+    from pipeline.parity.exceptions import Allowance
     from pipeline.settings import items, parse_intervals
 
     question = Question(

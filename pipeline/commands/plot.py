@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.base.errors import UsageError
 from pipeline.commands import options
-from pipeline.errors import UsageError
 
 _FOLDER = Path("data/plots")
 
@@ -49,8 +49,8 @@ def _draw_market(
     from pipeline.plotting.candles import Chart
     from pipeline.plotting.canvas import draw
     from pipeline.plotting.history import read_series, tracks
-    from pipeline.published import published
     from pipeline.settings import parse_indicators, parse_interval
+    from pipeline.workfile.reader import published
 
     chosen = parse_indicators(indicators)
     with published(duckdb) as door:
@@ -69,7 +69,7 @@ def _draw_market(
 def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None) -> None:
     from pipeline.plotting.canvas import draw
     from pipeline.plotting.run import stages
-    from pipeline.published import published, run_records
+    from pipeline.workfile.reader import published, run_records
 
     with published(duckdb) as door:
         records = run_records(door)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.base.errors import UsageError
 from pipeline.commands import options
-from pipeline.errors import UsageError
 from pipeline.settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
@@ -24,7 +24,7 @@ from pipeline.settings import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.memory import Capture
+    from pipeline.commands.memory import Capture
     from pipeline.record import Record
 
 log = logging.getLogger("candlemill")
@@ -101,9 +101,9 @@ def demo(
 
     Example: candlemill demo --intervals 1h,1d
     """
-    from pipeline.embedded import embedded_postgres
-    from pipeline.market import COINS, current_minute, load_market
-    from pipeline.schema import init_db
+    from pipeline.demo.market import COINS, current_minute, load_market
+    from pipeline.demo.server import embedded_postgres
+    from pipeline.source.schema import init_db
 
     options.set_up_log(log_level, log_json, quiet)
     asked, rules = options.symbol_choice(symbols)
@@ -129,8 +129,8 @@ def demo(
 
 
 def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
+    from pipeline.commands.progress import stage_bar
     from pipeline.engine import run as run_engine
-    from pipeline.progress import stage_bar
 
     stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
     capture = _capture(memray)
@@ -149,6 +149,6 @@ def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool
 def _capture(file: Path | None) -> Capture | None:
     if file is None:
         return None
-    from pipeline.memory import Capture
+    from pipeline.commands.memory import Capture
 
     return Capture(file)

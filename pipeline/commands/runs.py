@@ -29,7 +29,7 @@ def runs(
 
     Example: candlemill runs --last 20 --plot data/runs.svg
     """
-    from pipeline.published import published, run_records
+    from pipeline.workfile.reader import published, run_records
 
     with published(duckdb) as door:
         records = run_records(door, last)

@@ -6,8 +6,8 @@ import json
 
 import typer
 
+from pipeline.base.errors import Exit, UsageError
 from pipeline.commands import options
-from pipeline.errors import Exit, UsageError
 
 
 def init_db(
@@ -20,7 +20,8 @@ def init_db(
 
     Example: candlemill init-db --source postgresql://me@localhost/market
     """
-    from pipeline import interrupts, schema
+    from pipeline.base import interrupts
+    from pipeline.source import schema
 
     interrupts.leaves("what was created stays: run it again")
     options.set_up_log(log_level, log_json, quiet)

@@ -6,8 +6,8 @@ import json
 
 import typer
 
+from pipeline.base.errors import UsageError
 from pipeline.commands import options
-from pipeline.errors import UsageError
 from pipeline.settings import DEFAULT_EXCHANGE, Settings, parse_as_of, parse_intervals
 
 
@@ -28,9 +28,9 @@ def symbols(
     Example: candlemill symbols --symbols auto
     """
     from pipeline.record import Record
-    from pipeline.source import Source
-    from pipeline.symbols import choose
-    from pipeline.urls import redacted
+    from pipeline.source.reader import Source
+    from pipeline.source.symbols import choose
+    from pipeline.source.urls import redacted
 
     options.set_up_log(log_level, False, False)
     if not source:

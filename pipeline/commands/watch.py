@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.base.errors import UsageError
 from pipeline.commands import options
-from pipeline.errors import UsageError
 from pipeline.settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from indicators.registry import INDICATORS
+from pipeline.base.duck import open_duckdb
+from pipeline.base.errors import SinkError, one_line
+from pipeline.base.statements import Sql, literal, statement
 from pipeline.doctor.check import Check, attempt
-from pipeline.duck import open_duckdb
-from pipeline.errors import SinkError, one_line
-from pipeline.extension import load_sqlite
-from pipeline.sink import Sink
-from pipeline.standing import ATTACHED, native
-from pipeline.statements import Sql, literal, statement
+from pipeline.results.extension import load_sqlite
+from pipeline.results.retention import ATTACHED, native
+from pipeline.results.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from importlib.metadata import version
 import duckdb
 
 from pipeline import __version__
+from pipeline.base.duck import open_duckdb
 from pipeline.doctor.check import Check, attempt
-from pipeline.duck import open_duckdb
-from pipeline.extension import PACKAGE, load_sqlite
+from pipeline.results.extension import PACKAGE, load_sqlite
 
 _PARTS = ("duckdb", "connectorx", "psycopg", "pyarrow", "numpy", "ta-lib")
 #: Variables that a run takes settings from; those of libpq reach the source as well.

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from indicators.contract import BAR_FIELDS
+from pipeline.base.errors import CandlemillError, one_line
+from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from pipeline.base.statements import Sql, identifier, literal, render, statement
 from pipeline.doctor.check import Check
-from pipeline.errors import CandlemillError, one_line
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from pipeline.record import Record
-from pipeline.source import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
-from pipeline.statements import Sql, identifier, literal, render, statement
-from pipeline.urls import redacted
+from pipeline.source.reader import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
+from pipeline.source.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pipeline.sourcesql import Relation
+    from pipeline.source.clauses import Relation
 
 #: A statement of a check that takes longer is given up.
 _SECONDS = 20

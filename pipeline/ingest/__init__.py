@@ -1,1 +1,4 @@
-"""Archives of other places into the source database: finding, parsing, loading, reporting."""
+"""Downloaded archives into the source database. Others use ``find`` (archives) and ``ingest`` (load).
+
+Imports ``base`` and ``source``.
+"""

@@ -11,9 +11,9 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
-from pipeline.source import METRICS_5M
-from pipeline.statements import Sql, identifier, literal, render, statement
+from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from pipeline.base.statements import Sql, identifier, literal, render, statement
+from pipeline.source.reader import METRICS_5M
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

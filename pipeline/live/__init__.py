@@ -1,1 +1,4 @@
-"""Live operation: bars kept in memory, brought up to date again and again, and computed when they have changed."""
+"""Live operation: bars kept in memory, brought up to date again and again, and computed when they have changed.
+
+Others use ``watch`` and ``Plan`` (watch), ``Health`` (health). Imports ``engine`` and what it is made of.
+"""

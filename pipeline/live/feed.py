@@ -12,12 +12,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeline.base.errors import SourceError
+from pipeline.base.intervals import Interval, before
 from pipeline.engine import Loaded
-from pipeline.errors import SourceError
-from pipeline.intervals import Interval, before
 from pipeline.live import window
 from pipeline.record import Record, Stage, timed
-from pipeline.source import METRICS_ROWS, METRICS_WINDOW, Newer, Source
+from pipeline.source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import UsageError
+from pipeline.base.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.intervals import Interval
+    from pipeline.base.intervals import Interval
 
 #: Errors that the file tells, the newest ones.
 _ERRORS = 10

@@ -8,24 +8,24 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pipeline import interrupts
-from pipeline.duck import open_duckdb
+from pipeline.base import interrupts
+from pipeline.base.duck import open_duckdb
+from pipeline.base.threads import read_ahead
+from pipeline.compute.sql import SqlIndicators
 from pipeline.engine import Arranged, Loaded, arranged, compute, new_record, report_unseen, write_and_publish
 from pipeline.live.feed import Feed
-from pipeline.readahead import read_ahead
 from pipeline.record import Record, timed
-from pipeline.source import Source
-from pipeline.sqlindicators import SqlIndicators
-from pipeline.symbols import symbols_to_read
-from pipeline.workfile import WorkFile
+from pipeline.source.reader import Source
+from pipeline.source.symbols import symbols_to_read
+from pipeline.workfile.writer import WorkFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from pipeline.intervals import Interval
+    from pipeline.base.intervals import Interval
+    from pipeline.results.sink import Sink
     from pipeline.settings import Settings
-    from pipeline.sink import Sink
 
 log = logging.getLogger(__name__)
 

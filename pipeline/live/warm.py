@@ -14,12 +14,12 @@ import duckdb
 import pyarrow as pa
 
 from indicators.contract import BAR_FIELDS
-from pipeline.errors import UsageError, one_line
-from pipeline.provenance import Provenance
-from pipeline.published import published
-from pipeline.statements import Sql, identifier, join, render, statement
-from pipeline.symbols import every_symbol
-from pipeline.urls import redacted
+from pipeline.base.errors import UsageError, one_line
+from pipeline.base.statements import Sql, identifier, join, render, statement
+from pipeline.source.symbols import every_symbol
+from pipeline.source.urls import redacted
+from pipeline.workfile.provenance import Provenance
+from pipeline.workfile.reader import published
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

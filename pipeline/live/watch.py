@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline import __version__, interrupts
-from pipeline.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
+from pipeline import __version__
+from pipeline.base import interrupts
+from pipeline.base.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
 from pipeline.live.health import GRACE, Health, Watched, health_file, stale_after
 from pipeline.live.listen import Listener
 from pipeline.live.passes import Passes
 from pipeline.live.schedule import Schedule
 from pipeline.live.warm import kept_bars
-from pipeline.sink import Sink
-from pipeline.urls import redacted
+from pipeline.results.sink import Sink
+from pipeline.source.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.intervals import Interval
+    from pipeline.base.intervals import Interval
     from pipeline.record import Record
     from pipeline.settings import Settings
 

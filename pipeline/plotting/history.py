@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pipeline.compute import compute_interval
-from pipeline.errors import NoCandlesError
-from pipeline.intervals import INTERVALS, Interval
-from pipeline.panel import pivot_bars, pivot_metrics
+from pipeline.base.errors import NoCandlesError
+from pipeline.base.intervals import INTERVALS, Interval
+from pipeline.base.statements import statement
+from pipeline.compute.pivot import pivot_bars, pivot_metrics
+from pipeline.compute.rows import compute_interval
 from pipeline.record import Record
 from pipeline.settings import unknown
-from pipeline.statements import statement
-from pipeline.workfile import WorkFile
+from pipeline.workfile.writer import WorkFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,10 +74,10 @@ def read_series(door: duckdb.DuckDBPyConnection, symbol: str, interval: Interval
     Raises UsageError for a symbol that the file does not have, NoCandlesError where it has no bars at the interval.
     """
     named = {"symbol": symbol, "interval": interval.name}
-    candles = door.execute(statement("history/bars"), named).to_arrow_table()
+    candles = door.execute(statement("workfile/bars"), named).to_arrow_table()
     if not candles.num_rows:
         raise _missing(door, symbol, interval)
-    metrics = door.execute(statement("history/metrics"), named).to_arrow_table()
+    metrics = door.execute(statement("workfile/metrics"), named).to_arrow_table()
     as_of = door.execute("SELECT max_by(as_of, started_at) AS as_of FROM runs").to_arrow_table()["as_of"][0].as_py()
     times = _times(candles)
     begin = times[-1] - bars * interval.length.total_seconds() * 1e6

@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.base.intervals import INTERVALS
 from pipeline.engine import run
-from pipeline.intervals import INTERVALS
 from pipeline.settings import Settings, parse_indicators, parse_retention
 from tests.faults.passes import RETENTION, SYMBOLS, moment
 

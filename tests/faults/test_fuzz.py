@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from indicators.registry import INDICATORS
+from pipeline.base.intervals import INTERVALS
 from pipeline.engine import Loaded, _work, arranged
-from pipeline.intervals import INTERVALS
 from pipeline.record import Record, Stage
+from pipeline.results.sink import Sink
 from pipeline.settings import Settings
-from pipeline.sink import Sink
-from pipeline.workfile import WorkFile
+from pipeline.workfile.writer import WorkFile
 from tests.faults.damages import DAMAGES, OTHERS, VICTIMS, Damage, as_table, market, shuffled
 from tests.goldens import KEY
 

@@ -1,0 +1,87 @@
+"""The memory of a run: a capture by memray, and what it says as a page, as a text and as a picture."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from memray import FileDestination, FileReader, Tracker
+
+from pipeline.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+#: Allocators that the text lists.
+_LARGEST = "20"
+
+
+class Capture:
+    """A context manager that captures every allocation of its block into a file; ``report`` says what was found."""
+
+    def __init__(self, file: Path) -> None:
+        """Prepare the capture. Raises UsageError where the file cannot be written."""
+        self.file = file
+        self._marks: list[tuple[str, datetime]] = []
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._tracker = Tracker(destination=FileDestination(file, overwrite=True))
+        except OSError as error:
+            raise UsageError(f"--memray {file} cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> Capture:
+        self._tracker.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._tracker.__exit__(*error)
+
+    def marking(self, progress: Callable[[str], None]) -> Callable[[str], None]:
+        """The function that is told which stage begins, with the moment noted for the picture."""
+
+        def begin(stage: str) -> None:
+            self._marks.append((stage, datetime.now(UTC)))
+            progress(stage)
+
+        return begin
+
+    def report(self) -> Iterator[tuple[str, Path]]:
+        """Write the reports beside the capture: each, what it is and its file. One that fails is told in the log."""
+        page, text, picture = (self.file.with_name(f"{self.file.name}.{form}") for form in ("html", "txt", "png"))
+        if self._memray("flamegraph", "--no-web", "--force", "--output", str(page)) is not None:
+            yield "what holds memory at the peak", page
+        listing = self._memray("stats", "--num-largest", _LARGEST)
+        if listing is not None:
+            text.write_text(listing, encoding="utf-8")
+            yield "who allocates most", text
+        if self._draw(picture):
+            yield "memory over the run", picture
+
+    def _memray(self, *words: str) -> str | None:
+        """What one of memray's own reporters prints; None where it fails. In a process of its own, with its memory."""
+        command = [sys.executable, "-m", "memray", *words, str(self.file)]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)  # noqa: S603
+        if done.returncode:
+            log.warning(
+                "memray %s says nothing about %s: %s", words[0], self.file, (done.stderr or done.stdout).strip()
+            )
+            return None
+        return done.stdout
+
+    def _draw(self, picture: Path) -> bool:
+        try:
+            from pipeline.plotting.canvas import draw
+            from pipeline.plotting.memory import memory
+        except UsageError as error:
+            log.warning("no picture of the memory: %s", error)
+            return False
+        with FileReader(self.file) as reader:
+            samples = list(reader.get_memory_snapshots())
+        draw(picture, None, "Memory of a run", lambda palette: memory(samples, self._marks, palette))
+        return True

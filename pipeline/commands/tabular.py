@@ -1,0 +1,177 @@
+"""Rows as CSV, as JSON, as Parquet, and as a table for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import tempfile
+from datetime import date, datetime, time
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from pipeline.workfile.query import Answer
+
+#: Significant digits of a number in a table for people. The other forms have all of them.
+_DIGITS = 12
+_ANY_WIDTH = 1_000_000
+
+
+def write_csv(answer: Answer, stream: TextIO) -> None:
+    """A line of names, then a line for each row; NULL is empty, lists, structs and maps are JSON."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(answer.schema.names)
+    for row in _rows(answer):
+        writer.writerow(["" if value is None else _text(value) for value in row])
+
+
+def write_json(answer: Answer, stream: TextIO) -> None:
+    """An array of objects, one on a line. What JSON has no number for (NaN, infinity) is null."""
+    stream.write("[")
+    names = answer.schema.names
+    for number, row in enumerate(_rows(answer)):
+        fields = {name: _plain(value) for name, value in zip(names, row, strict=True)}
+        stream.write(f"{',' if number else ''}\n{json.dumps(fields, ensure_ascii=False)}")
+    stream.write("\n]\n")
+
+
+def write_parquet(answer: Answer, path: Path) -> int:
+    """A Parquet file with the types of the query; it is there whole or not at all. Returns the rows written.
+
+    Raises UsageError where the file cannot be written or Parquet cannot hold a column.
+    """
+    rows = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    except OSError as error:
+        raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream, pq.ParquetWriter(stream, answer.schema) as writer:
+            for batch in answer:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        draft.chmod(0o644)
+        draft.replace(path)
+    except OSError as error:
+        raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
+    except pa.ArrowNotImplementedError as error:
+        raise UsageError(f"--parquet cannot hold a column of the query ({error}): cast it to VARCHAR") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return rows
+
+
+def print_table(answer: Answer, stream: TextIO, limit: int) -> int:
+    """A table for people, of at most ``limit`` rows; a block for each row where a terminal is too narrow for it.
+
+    Returns the rows that were not printed.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _ANY_WIDTH)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    kept: list[list[Text]] = []
+    hidden = 0
+    for field in answer.schema:
+        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
+        table.add_column(Text(field.name), justify="right" if number else "left", no_wrap=True)
+    for row in _rows(answer):
+        if len(kept) < limit:
+            kept.append([_cell(value) for value in row])
+            table.add_row(*kept[-1])
+        else:
+            hidden += 1
+    if console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum > console.width:
+        _print_blocks(answer.schema.names, kept, console)
+    else:
+        console.print(table)
+    return hidden
+
+
+def _print_blocks(names: list[str], rows: list[list[Any]], console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    for number, row in enumerate(rows, 1):
+        console.rule(f"row {number}", align="left", style="dim")
+        block = Table(box=None, show_header=False, pad_edge=False)
+        block.add_column(no_wrap=True, style="bold")
+        block.add_column(overflow="fold")
+        for name, cell in zip(names, row, strict=True):
+            block.add_row(Text(name), cell)
+        console.print(block)
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text
+
+    if value is None:
+        return Text("NULL", style="dim")
+    return Text(f"{value:.{_DIGITS}g}" if isinstance(value, float) else _text(value))
+
+
+def _rows(answer: Answer) -> Iterator[tuple[Any, ...]]:
+    return chain.from_iterable(zip(*_columns(batch), strict=True) for batch in answer)
+
+
+def _columns(batch: pa.RecordBatch) -> list[list[Any]]:
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            columns.append(column.to_pylist(maps_as_pydicts="lossy"))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UsageError(f"the column {name} ({column.type}) has no text: cast it to VARCHAR ({error})") from error
+    return columns
+
+
+def _text(value: Any) -> str:
+    plain = _plain(value) if not isinstance(value, float | Decimal) else value
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else str(plain)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: times in ISO 8601, intervals as DuckDB writes them, bytes in hexadecimal digits."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case pa.MonthDayNano():
+            return _interval(value)
+        case dict():
+            return {str(_plain(key)): _plain(inner) for key, inner in value.items()}
+        case list():
+            return [_plain(inner) for inner in value]
+    return value
+
+
+def _interval(value: pa.MonthDayNano) -> str:
+    sign = "-" if value.nanoseconds < 0 else ""
+    seconds, nanoseconds = divmod(abs(value.nanoseconds), 10**9)
+    clock = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    fraction = f".{nanoseconds // 1000:06}" if nanoseconds else ""
+    parts = [f"{count} {unit}" for count, unit in ((value.months, "months"), (value.days, "days")) if count]
+    return " ".join([*parts, clock + fraction] if value.nanoseconds or not parts else parts)

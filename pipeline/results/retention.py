@@ -1,0 +1,136 @@
+"""What a result table holds that matters to the rows about to be written: looked up once, then judged here."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pipeline.base.intervals import INTERVALS
+from pipeline.base.statements import Sql, join, literal, render, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import duckdb
+
+    from pipeline.results.rows import Batch
+
+#: The result database's name in DuckDB.
+ATTACHED = Sql("results")
+
+
+#: By interval and time, a JSON list of the symbols that have a row.
+ByTime: TypeAlias = "Mapping[str, Mapping[str, str]]"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a table has before a batch is written.
+
+    Attributes:
+        present: rows not older than those to write: (rowid, symbol, interval, time).
+        by_time: of the intervals in which something can fall out of the retention, a JSON list of the symbols that have
+            a row, by interval and time.
+    """
+
+    present: Sequence[tuple[int, str, str, str]]
+    by_time: ByTime
+
+    def replaced(self, batch: Batch) -> dict[int, int]:
+        """Rowids of the rows that the batch has anew, each with the row's place in the batch's key order."""
+        rows = batch.keys.rows
+        return {place: rows[key] for place, *parts in self.present if (key := tuple(parts)) in rows}
+
+    def newer(self, batch: Batch) -> list[int]:
+        """Rowids of the rows that are newer than the batch's of their pair, oldest first."""
+        newest = batch.keys.newest
+        found = (
+            (time, place)
+            for place, symbol, interval, time in self.present
+            if time > newest.get((symbol, interval), time)
+        )
+        return [place for _, place in sorted(found)]
+
+    def beyond(
+        self, batch: Batch, keep: Callable[[str], int]
+    ) -> tuple[list[tuple[str, str]], list[tuple[str, str, str]]]:
+        """What falls out of the retention of the batch's pairs once the batch is written.
+
+        Returns:
+            Times (interval, time) of which every row falls out, and keys (symbol, interval, time) of other rows.
+        """
+        added: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for symbol, interval, time in batch.keys.rows.keys() - {tuple(parts) for _, *parts in self.present}:
+            added[interval][time].append(symbol)
+        whole, some = [], []
+        for interval, lists in self.by_time.items():
+            new, kept = added[interval], keep(interval)
+            times = sorted({*lists, *new}, reverse=True)
+            counts: Counter[str] = Counter()
+            # No symbol falls out within as many times. Nearly all of them have the same list of symbols, so whole lists
+            # are counted before they are taken apart.
+            for symbols, count in Counter(lists[time] for time in times[:kept] if time in lists).items():
+                for symbol in json.loads(symbols):
+                    counts[symbol] += count
+            for time in times[:kept]:
+                counts.update(new.get(time, ()))
+            for time in times[kept:]:
+                there = [*json.loads(lists.get(time, "[]")), *new.get(time, ())]
+                counts.update(there)
+                out = [s for s in there if counts[s] > kept and (s, interval) in batch.keys.newest]
+                if len(out) == len(there):
+                    whole.append((interval, time))
+                else:
+                    some += [(symbol, interval, time) for symbol in out]
+        return whole, some
+
+
+def look(
+    door: duckdb.DuckDBPyConnection, table: Sql, batch: Batch, keep: Callable[[str], int], known: ByTime
+) -> Standing:
+    """What a table, which has an index, holds now; ``known`` was read before in the same transaction."""
+    present = native(door, render(statement("results/present"), table=table), batch.keys.oldest)
+    newest = dict(batch.keys.latest)
+    for _, _, interval, time in present:
+        newest[interval] = max(time, newest[interval])
+    crowded = crowded_intervals(door, table, newest, keep)
+    missing = [interval for interval in crowded if interval not in known]
+    return Standing(present, {name: known[name] for name in crowded if name in known} | by_time(door, table, missing))
+
+
+def crowded_intervals(
+    door: duckdb.DuckDBPyConnection, table: Sql, newest: Mapping[str, str], keep: Callable[[str], int]
+) -> list[str]:
+    """Those of some intervals, given with their newest time, in which something may fall out of the retention."""
+    asked = [[name, _before(time, keep(name) * INTERVALS[name].length)] for name, time in newest.items()]
+    return [name for (name,) in native(door, render(statement("results/crowded"), table=table), json.dumps(asked))]
+
+
+def by_time(door: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The symbols that have a row, by interval and time."""
+    found: dict[str, dict[str, str]] = {interval: {} for interval in intervals}
+    # Nearly all times have the same list, which is kept once.
+    lists: dict[str, str] = {}
+    if intervals:
+        parts = [render(statement("results/by_time"), table=table, interval=literal(name)) for name in intervals]
+        for interval, time, symbols in native(door, join(parts, " UNION ALL ")):
+            found[interval][time] = lists.setdefault(symbols, symbols)
+    return found
+
+
+def _before(time: str, length: timedelta) -> str:
+    """The time that much earlier: as bars lie on a grid, no more of them fit behind it than make up the length."""
+    try:
+        return (datetime.fromisoformat(time) - length).isoformat()
+    except OverflowError:
+        return ""
+
+
+def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
+    """Rows of a statement that SQLite itself runs, in the open transaction."""
+    bound = f", params = row({join([Sql('?')] * len(parameters))})" if parameters else ""
+    rows = Sql(f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})")
+    return door.execute(rows, list(parameters) or None).fetchall()

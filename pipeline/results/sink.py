@@ -1,0 +1,312 @@
+"""The SQLite result database: the one module that opens it, and the one transaction that writes it.
+
+Everything goes through DuckDB's sqlite extension. Python's own sqlite3 must never open the file in this process: two
+SQLite libraries in one process do not see each other's locks, and corrupt it.
+
+A writer that meets another process's lock cannot wait inside a transaction: DuckDB begins it for reading, and SQLite
+refuses the upgrade at once. So the whole transaction is tried again, on a new connection, until the time is up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+import tenacity
+
+from pipeline.base import interrupts
+from pipeline.base.duck import open_duckdb
+from pipeline.base.errors import SinkError, one_line
+from pipeline.base.statements import Sql, identifier, join, literal
+from pipeline.base.threads import in_thread
+from pipeline.results.extension import load_sqlite
+from pipeline.results.retention import ATTACHED, by_time, crowded_intervals, native
+from pipeline.results.rows import KEY, batches
+from pipeline.results.table import ResultTable, existing_tables, replace_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from indicators.contract import Indicator
+    from pipeline.record import Record
+    from pipeline.results.retention import ByTime
+    from pipeline.results.rows import Batch
+
+log = logging.getLogger(__name__)
+
+#: How to open a database that is to use write-ahead logging from now on: DuckDB sets the mode while it opens the file,
+#: the one moment at which no transaction is open. The switch is one write of a few bytes in the first sector and needs
+#: no rollback journal. With one, a run that is killed here would leave it for the next writer to roll back, and until
+#: then SQLite would refuse everybody who opens the file read-only.
+_SWITCH_TO_WAL = Sql("JOURNAL_MODE 'OFF; PRAGMA journal_mode = WAL'")
+
+
+class LockedError(Exception):
+    """Another process holds the lock of the result database."""
+
+
+class Sink:
+    """One result database; a context manager that closes what it opened.
+
+    One DuckDB instance serves the check and the write. After an error it is thrown away: after a failed commit it may
+    keep a lock that shuts out every reader.
+
+    In a database that is filled to its retention, most of the work of a write is to find what falls out. ``prepare``
+    does it ahead of time, while the source is read: it opens the transaction and reads in it. SQLite refuses to write
+    in a transaction that others have overtaken; then, as whenever the database is locked, everything is done anew.
+    """
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.path = path
+        self.lock_timeout = lock_timeout
+        self._door: duckdb.DuckDBPyConnection | None = None
+        self._prepared: Future[dict[str, ByTime]] | None = None
+
+    def __enter__(self) -> Sink:
+        return self
+
+    @interrupts.undivided
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def check(self, indicators: Sequence[Indicator]) -> None:
+        """Look, without writing, whether the results of these indicators can be written. Raises SinkError."""
+        if self.path.is_dir():
+            raise SinkError(f"the result database {self.path} is a directory: give a file with --sqlite")
+        if self.path.exists() and self.path.stat().st_size:
+            self._retried(lambda door: self._inspect(door, indicators))
+        _probe_folder(self.path)
+
+    @interrupts.undivided
+    def prepare(
+        self, indicators: Sequence[Indicator], expected: Mapping[str, datetime], keep: Callable[[str], int]
+    ) -> None:
+        """Load what writing needs, and begin to read of the tables what falls out of the retention.
+
+        Args:
+            indicators: what is going to be written.
+            expected: the newest time that each interval can have then.
+            keep: rows to keep for an interval's name.
+
+        Raises SinkError where the extension is missing or damaged.
+        """
+        door = self._connected()
+        if self.path.exists() and self.path.stat().st_size:
+            newest = {interval: time.isoformat() for interval, time in expected.items()}
+            self._prepared = in_thread(lambda: self._read_ahead(door, indicators, newest, keep), "sink")
+
+    def _read_ahead(
+        self,
+        door: duckdb.DuckDBPyConnection,
+        indicators: Sequence[Indicator],
+        newest: Mapping[str, str],
+        keep: Callable[[str], int],
+    ) -> dict[str, ByTime]:
+        """Open the transaction, and read in it what each table holds in intervals where something may fall out."""
+        self._begin(door)
+        found: dict[str, ByTime] = {}
+        for name, table in existing_tables(door, [indicator.table for indicator in indicators]).items():
+            if table and table.indexed:
+                crowded = crowded_intervals(door, identifier(name), newest, keep)
+                found[name] = by_time(door, identifier(name), crowded)
+        return found
+
+    def write(
+        self,
+        results: Mapping[Indicator, pa.Table],
+        keep: Callable[[str], int],
+        record: Record,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write the newest rows of all indicators in one transaction.
+
+        Rows of the same key are replaced, save by a row without values; of each (symbol, interval) the newest
+        ``keep(interval)`` rows stay. Raises SinkError, and then nothing is written.
+
+        Args:
+            results: finished rows by indicator, with symbol, interval, bucket_ts and the indicator's columns.
+            keep: rows to keep for an interval's name.
+            record: counts the commit, and the rows written and pruned.
+            before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
+        ready = batches(results)
+        self._retried(lambda door: self._transaction(door, ready, keep, record, before_commit))
+
+    def _transaction(
+        self,
+        door: duckdb.DuckDBPyConnection,
+        results: Mapping[Indicator, Batch],
+        keep: Callable[[str], int],
+        record: Record,
+        before_commit: Callable[[], None],
+    ) -> None:
+        written = pruned = 0
+        known = self._taken()
+        if known is None:
+            self._begin(door)
+        existing = existing_tables(door, [indicator.table for indicator in results])
+        _refuse_foreign(self.path, existing)
+        for indicator, batch in results.items():
+            interrupts.check()
+            name = indicator.table
+            added, removed = replace_rows(door, indicator, batch, existing.get(name), keep, (known or {}).get(name, {}))
+            written, pruned = written + added, pruned + removed
+        before_commit()
+        interrupts.check()
+        door.execute("COMMIT")
+        record.sqlite_commits += 1
+        self._detach(door)
+        record.sqlite_rows_written += written
+        record.sqlite_rows_pruned += pruned
+
+    def _taken(self) -> dict[str, ByTime] | None:
+        """What was read in the transaction that ``prepare`` opened; None: no transaction is open."""
+        found = self._prepared.result() if self._prepared else None
+        self._prepared = None
+        return found
+
+    def _inspect(self, door: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
+        with self._attached(door, Sql("READ_ONLY")):
+            _refuse_foreign(self.path, existing_tables(door, [indicator.table for indicator in indicators]))
+
+    def _begin(self, door: duckdb.DuckDBPyConnection) -> None:
+        """Open the transaction, on a database that is in write-ahead logging, so that readers never wait."""
+        if self.path.exists():
+            self._attach(door)
+            door.execute("BEGIN")
+            # Looked at in the transaction, and not before it: for whoever closes the file last, SQLite locks everybody
+            # out while it tidies up.
+            if self._journal_mode(door) == "wal":
+                return
+            door.execute("ROLLBACK")
+            self._detach(door)
+        with self._attached(door, _SWITCH_TO_WAL):
+            mode = self._journal_mode(door)
+        if mode != "wal":
+            raise SinkError(
+                f"the result database {self.path} stays in journal mode {mode!r}: readers would block; "
+                "put it on a local disk, where SQLite can use WAL"
+            )
+        self._attach(door)
+        door.execute("BEGIN")
+
+    @staticmethod
+    def _journal_mode(door: duckdb.DuckDBPyConnection) -> str:
+        return str(native(door, Sql("PRAGMA journal_mode"))[0][0])
+
+    @contextmanager
+    def _attached(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> Iterator[None]:
+        """The database under its alias while the block lasts; after an error the whole connection is thrown away."""
+        self._attach(door, option)
+        yield
+        self._detach(door)
+
+    def _attach(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> None:
+        options = join([Sql("TYPE sqlite"), *([option] if option else [])])
+        door.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
+
+    def _detach(self, door: duckdb.DuckDBPyConnection) -> None:
+        door.execute(f"DETACH {ATTACHED}")
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        if self._door is None:
+            self._door = open_duckdb()
+            load_sqlite(self._door)
+        return self._door
+
+    @interrupts.undivided
+    def _close(self) -> None:
+        if self._door is not None:
+            if self._prepared:
+                # Nobody may close a connection under the thread that uses it.
+                self._door.interrupt()
+                wait([self._prepared])
+            self._door.close()
+        self._door = self._prepared = None
+
+    def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+        def attempt() -> None:
+            interrupts.check()
+            try:
+                work(self._connected())
+            except duckdb.Error as error:
+                self._close()
+                raise self._explained(error) from error
+            except BaseException:
+                self._close()
+                raise
+
+        def say(state: tenacity.RetryCallState) -> None:
+            if state.attempt_number == 1:
+                log.warning("the result database %s is locked by another process, trying again", self.path)
+
+        patient = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(LockedError),
+            stop=tenacity.stop_after_delay(self.lock_timeout),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=0.5),
+            before_sleep=say,
+            reraise=True,
+        )
+        try:
+            patient(attempt)
+        except LockedError as error:
+            raise SinkError(
+                f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "
+                "end the process that holds it, or give a longer --lock-timeout"
+            ) from error
+
+    def _explained(self, error: duckdb.Error) -> Exception:
+        """What an error of the extension means; its class tells nothing, only its text does."""
+        text = one_line(error)
+        for sign in ("database is locked", "database table is locked", "database schema is locked"):
+            if sign in text:
+                return LockedError(text)
+        for sign, meaning in (
+            (
+                "file is not a database",
+                "is not an SQLite database: give another file with --sqlite, or move this one away",
+            ),
+            ("malformed", "is damaged: restore it, or move it away and run again"),
+            ("disk is full", "cannot be written, the disk is full: free some space and run again"),
+            ("readonly database", "is read-only: make it and its folder writable"),
+            ("unable to open database", "cannot be opened: check that its folder exists and is writable"),
+            ("disk I/O error", "cannot be written (disk I/O error): check the disk, its space and its limits"),
+        ):
+            if sign in text:
+                return SinkError(f"the result database {self.path} {meaning}")
+        return SinkError(f"the result database {self.path} cannot be written: {text}")
+
+
+def _refuse_foreign(path: Path, tables: Mapping[str, ResultTable | None]) -> None:
+    for name, table in tables.items():
+        missing = [key for key in KEY if table is not None and key not in table.columns]
+        if table is None or missing:
+            why = f"it lacks {', '.join(missing)}" if missing else "it is a view"
+            raise SinkError(
+                f"the table {name} in {path} belongs to something else ({why}): give another file with --sqlite"
+            )
+
+
+def _probe_folder(path: Path) -> None:
+    """Raise SinkError unless the file, or a first one in its folder, can be written; creates nothing."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    writable = os.access(path, os.W_OK) if path.exists() else True
+    if read_only or not writable or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise SinkError(
+            f"the result database {path} cannot be written: make it and its folder writable, or use another --sqlite"
+        )

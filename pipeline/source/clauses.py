@@ -1,0 +1,64 @@
+"""Parts of the source's statements: relations, values, symbols and moments as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pipeline.base.statements import Sql, identifier, join, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view of the source; ``exact`` are its NUMERIC columns."""
+
+    name: str
+    stored: bool
+    readable: bool
+    columns: frozenset[str]
+    exact: frozenset[str]
+
+
+def values_of(
+    relation: Relation, fields: Mapping[str, str | None], table: str | None = None, exact: bool = True
+) -> Sql:
+    """What to select for some fields, each from the column of that name or of the one given; NULL where there is none.
+
+    A NUMERIC stays one where ``exact``: as text it is packed, and becomes a double here. It is the same double, but the
+    server takes twice as long to make it. All else is a double at once.
+    """
+    prefix = f"{identifier(table)}." if table else ""
+    selected = []
+    for field, column in fields.items():
+        name = column or field
+        value = f"{prefix}{identifier(name)}" if name in relation.columns else "NULL"
+        kept = exact and name in relation.exact
+        selected.append(Sql(f"{value if kept else value + '::double precision'} AS {identifier(field)}"))
+    return join(selected)
+
+
+def chosen(symbols: Sequence[str] | None) -> Sql:
+    """Condition that a row is of one of the symbols; None: of any."""
+    if symbols is None:
+        return Sql("TRUE")
+    return Sql(f"symbol IN ({join([literal(symbol) for symbol in symbols])})")
+
+
+def late_rows(moments: Mapping[str, datetime], written: Callable[[datetime], Sql] = literal) -> Sql:
+    """Symbols with a moment each, as rows of VALUES; a row that joins with nothing where there are none."""
+    rows = [Sql(f"({literal(symbol)}, {written(since)})") for symbol, since in moments.items()]
+    return join(rows or [Sql("(NULL, NULL)")])
+
+
+def moment(at: datetime) -> Sql:
+    """A moment as a timestamp with time zone."""
+    return Sql(f"timestamptz {literal(at)}")
+
+
+def plain_moment(at: datetime) -> Sql:
+    """A moment to compare with a timestamp without time zone, which is in UTC by convention."""
+    return literal(at.astimezone(UTC).replace(tzinfo=None).isoformat(" "))

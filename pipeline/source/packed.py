@@ -1,0 +1,70 @@
+"""Rows that come as one text per symbol: the statement that packs them, and Arrow's reader of CSV, which unpacks them.
+
+PostgreSQL sends, and ConnectorX receives, a message per row. Packed, 80,000 bars come in 200 messages, and reading them
+costs a third of the processor time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.base.statements import Sql, identifier, join, literal, render, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+_TIME = "bucket_ts"
+
+
+def packed(rows: Sql, fields: Sequence[str]) -> Sql:
+    """The statement that packs rows: those of a query with symbol, bucket_ts and some numeric fields."""
+    return render(
+        statement("source/packed"),
+        rows=rows,
+        form=literal(",".join(["%s"] * (1 + len(fields))) + "\n"),
+        fields=join([identifier(field) for field in fields]),
+    )
+
+
+def unpacked(table: pa.Table, fields: Sequence[str]) -> pa.Table:
+    """The rows in a packed table: symbol, bucket_ts (UTC) and the fields as doubles, those of a symbol together."""
+    import numpy as np
+    import pyarrow as pa
+
+    moment = pa.timestamp("us", "UTC")
+    schema = pa.schema([(_TIME, pa.int64()), *((field, pa.float64()) for field in fields)])
+    parts = [_parsed(lines, schema) for lines in table["lines"].chunks]
+    values = pa.concat_tables([part for part in parts if part is not None] or [schema.empty_table()])
+    symbols = table["symbol"].combine_chunks()
+    place = np.repeat(np.arange(len(symbols)), table["found"].to_numpy())
+    return pa.table(
+        {
+            "symbol": symbols.take(pa.array(place)),
+            _TIME: values[_TIME].cast(moment),
+            **{field: values[field] for field in fields},
+        }
+    )
+
+
+def _parsed(lines: pa.StringArray, schema: pa.Schema) -> pa.Table | None:
+    """The numbers in the lines of all symbols, read where they lie; None where there are none."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if not len(lines):
+        return None
+    _, offsets, characters = lines.buffers()
+    # Of the offsets only those of the slice count; the texts stand one behind the other.
+    bounds = pa.Array.from_buffers(pa.int32(), len(lines) + 1, [None, offsets], offset=lines.offset)
+    begin, end = bounds[0].as_py(), bounds[-1].as_py()
+    return csv.read_csv(
+        pa.BufferReader(characters.slice(begin, end - begin)),
+        # One block, so that each column is in one piece.
+        read_options=csv.ReadOptions(column_names=schema.names, use_threads=False, block_size=end - begin + 1),
+        parse_options=csv.ParseOptions(quote_char=False),
+        convert_options=csv.ConvertOptions(
+            column_types=schema, null_values=[""], include_columns=schema.names, check_utf8=False
+        ),
+    )

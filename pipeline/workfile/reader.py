@@ -1,0 +1,49 @@
+"""Reading the public work file."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from pipeline.base.duck import open_duckdb
+from pipeline.base.errors import UsageError, one_line
+from pipeline.base.statements import literal, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def published(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose tables are those of the work file, for reading; a run that goes on is not disturbed.
+
+    Raises UsageError where there is no file, where it is something else than a work file, or where it is locked.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no work file {path}: run `candlemill run` first, or give another with --duckdb")
+    with open_duckdb() as door:
+        try:
+            door.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
+            door.execute("USE work")
+            tables = {name for (name,) in door.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        except duckdb.Error as error:
+            if "lock" in str(error):
+                raise UsageError(f"{path} is open for writing in another program: close it there") from error
+            raise UsageError(f"{path} is not a work file of candlemill: {one_line(error)}") from error
+        if not {"candles", "runs", "catalog"} <= tables:
+            raise UsageError(f"{path} is not a work file of candlemill: give the file of a run with --duckdb")
+        yield door
+
+
+def run_records(door: duckdb.DuckDBPyConnection, last: int | None = None) -> list[dict[str, Any]]:
+    """Records of the newest runs (None: of all), oldest first, as ``Record.as_json`` gave them to the file."""
+    rows = door.execute(statement("workfile/newest_runs"), {"last": last}).to_arrow_table().to_pylist()
+    return [_as_json(row) for row in rows]
+
+
+def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+    moments = {name: row[name].isoformat() for name in ("started_at", "finished_at", "as_of")}
+    return row | moments | {"skipped": dict(row["skipped"])}

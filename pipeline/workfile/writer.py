@@ -1,0 +1,332 @@
+"""The DuckDB work file: where SQL indicators are computed, and what analysts read afterwards.
+
+A run works on a file of its own in a temporary folder beside the public one, and puts it in the public one's place by a
+rename at its very end. An analyst who has the public file open keeps what he opened; whoever opens it later sees the
+new run; a run that fails leaves nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import tenacity
+
+from indicators.registry import INDICATORS
+from pipeline.base import interrupts
+from pipeline.base.duck import open_duckdb
+from pipeline.base.errors import SinkError, one_line
+from pipeline.base.intervals import INTERVALS
+from pipeline.base.statements import Sql, identifier, join, literal, render, statement
+from pipeline.base.threads import step_back
+from pipeline.compute.sql import SqlIndicators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from indicators.contract import Indicator
+    from pipeline.compute.pivot import Pivot
+    from pipeline.record import Record
+    from pipeline.workfile.provenance import Provenance
+
+log = logging.getLogger(__name__)
+
+_TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
+_PREFIX = ".candlemill-"
+#: Seconds to wait for another run that begins or publishes in the same folder.
+_PATIENCE = 30.0
+#: Runs that the history has at most: a day of passes, at one every ten seconds.
+RUNS_KEPT = 10_000
+SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
+
+
+class WorkFile(SqlIndicators):
+    """The work file of one run; a context manager that removes everything unpublished."""
+
+    def __init__(self, path: Path, workers: int, exchange: str) -> None:
+        """What is to become a work file.
+
+        Args:
+            path: where it is to stand in the end.
+            workers: threads of the whole run.
+            exchange: exchange of all bars.
+        """
+        # The file itself: a link to it stays a link.
+        self.path = path.resolve()
+        # One of the workers is the computation in NumPy, which goes on at the same time.
+        self._threads = max(1, workers - 1)
+        self._exchange = exchange
+
+    @interrupts.undivided
+    def __enter__(self) -> WorkFile:
+        """Begin it. Raises SinkError where that cannot be."""
+        path = self.path
+        if path.is_dir():
+            raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder, self._claim = _own_folder(path.parent)
+        except OSError as error:
+            raise SinkError(
+                f"the work file {path} cannot be written ({error.strerror}): make its folder writable, or use --duckdb"
+            ) from error
+        self._draft = self._folder / "work.duckdb"
+        try:
+            self._door = open_duckdb(self._draft, self._threads, self._folder / "spill")
+            self._refuse_foreign()
+            self._lay_out()
+        except BaseException as error:
+            self._clear()
+            if isinstance(error, duckdb.Error):
+                raise self._unwritable(error) from error
+            raise
+        return self
+
+    def _lay_out(self) -> None:
+        intervals = join([literal(name) for name in sorted(INTERVALS)])
+        self._door.execute(render(statement("workfile/candles"), exchange=literal(self._exchange), intervals=intervals))
+        self._door.execute(render(statement("workfile/futures_metrics"), intervals=intervals))
+        for table in ("runs", "catalog"):
+            self._door.execute(statement(f"workfile/{table}"))
+        for declared in INDICATORS.values():
+            self._door.execute(_create(declared))
+        for view in ("latest_signals", "overview", "bars_and_metrics"):
+            self._door.execute(statement(f"views/{view}"))
+        self._fill_catalog()
+        # One transaction for all rows of the run: DuckDB then writes them straight into the file, without its log. On a
+        # connection of its own, because a failing SQL indicator aborts the transaction it runs in.
+        self._writer = self._door.cursor()
+        self._writer.execute("BEGIN")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
+        self._inserts: list[Future[None]] = []
+
+    @interrupts.undivided
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        self._writer.close()
+        self._door.close()
+        self._clear()
+
+    def _unwritable(self, error: Exception) -> SinkError:
+        return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
+
+    def _clear(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._claim)
+
+    def load_bars(self, interval: str, pivot: Pivot) -> None:
+        """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
+        super().load_bars(interval, pivot)
+        constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
+        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, n, rn)"), pivot.ranked)
+
+    def load_metrics(self, interval: str, pivot: Pivot) -> None:
+        """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
+        super().load_metrics(interval, pivot)
+        columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, n, rn)')
+        self._keep("futures_metrics", columns, pivot.ranked)
+
+    def store(self, results: Mapping[Indicator, pa.Table]) -> None:
+        """Keep the finished rows of all indicators, at full precision."""
+        for declared, rows in results.items():
+            self._keep(declared.id, Sql("*"), rows)
+
+    @interrupts.undivided
+    def settle(self) -> Future[None]:
+        """Begin to bring everything to disk; the result is there when it is done, and raises where it cannot be."""
+
+        def finish() -> None:
+            try:
+                for insert in self._inserts:
+                    insert.result()
+                self._writer.execute("COMMIT")
+                self._writer.close()
+                self._door.execute("CHECKPOINT")
+            except (duckdb.Error, OSError) as error:
+                raise self._unwritable(error) from error
+
+        return self._thread.submit(finish)
+
+    @interrupts.undivided
+    def _keep(self, table: str, columns: Sql, rows: pa.Table) -> None:
+        """Insert rows into a table of the draft, behind the back of the computation; ``settle`` waits for it."""
+
+        def insert() -> None:
+            self._writer.register("kept", rows)
+            self._writer.execute(f"INSERT INTO {identifier(table)} BY NAME SELECT {columns} FROM kept")
+            self._writer.unregister("kept")
+
+        self._inserts.append(self._thread.submit(insert))
+
+    def publish(self, records: Sequence[Record], provenance: Provenance) -> bool:
+        """Add records of runs to those before them and what the bars are, and put the file in the public one's place.
+
+        The results are committed by now. Where this fails, the newest record says so, and the public file stays as it
+        was. Returns whether it went well.
+        """
+        try:
+            self._publish(records, provenance)
+        except (duckdb.Error, OSError) as error:
+            log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
+            records[-1].fail("", "", "", f"the work file was not written: {one_line(error)}")
+            return False
+        return True
+
+    def _publish(self, records: Sequence[Record], provenance: Provenance) -> None:
+        # One at a time: a run that publishes between our reading of the history and our rename would be forgotten.
+        with _alone_in(self.path.parent):
+            self._keep_runs(RUNS_KEPT - len(records))
+            for record in records:
+                self._add_run(record.as_json())
+            self._door.execute(f"COMMENT ON TABLE candles IS {literal(provenance.as_text())}")
+            self._door.close()
+            self._draft.replace(self.path)
+
+    def _add_run(self, plain: Mapping[str, Any]) -> None:
+        names = join([identifier(name) for name in plain])
+        places = join([Sql(f"${name}") for name in plain])
+        self._door.execute(f"INSERT INTO runs ({names}) VALUES ({places})", plain)
+
+    def _fill_catalog(self) -> None:
+        # As one Arrow table: DuckDB's executemany took 0.3 s for these rows.
+        rows = [
+            {
+                "indicator": declared.id,
+                "title": declared.title,
+                "family": declared.family,
+                "mode": declared.mode,
+                "min_bars": declared.bars_needed(),
+                "position": position,
+                "column_name": column.name,
+                "sqlite_table": declared.table,
+                "sqlite_column": column.label,
+                "sqlite_type": SQLITE_TYPES[column.kind],
+                "unit": column.unit,
+                "rounding": str(column.rounding) if column.rounding else None,
+                "meaning": column.meaning,
+                "formula": declared.formula,
+            }
+            for declared in INDICATORS.values()
+            for position, column in enumerate(declared.columns, 1)
+        ]
+        self._door.register("entries", pa.Table.from_pylist(rows))
+        self._door.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
+        self._door.unregister("entries")
+
+    def _refuse_foreign(self) -> None:
+        """Raise SinkError if something else than a work file stands where this one shall."""
+        if not self._has_previous():
+            return
+        try:
+            with self._previous():
+                ours = self._door.execute(
+                    "SELECT 1 FROM duckdb_tables() WHERE database_name = 'previous' AND table_name = 'catalog'"
+                ).fetchall()
+        except duckdb.Error:
+            ours = []
+        if not ours:
+            raise SinkError(
+                f"{self.path} is not a work file of candlemill: give another file with --duckdb, or move it away"
+            )
+
+    def _keep_runs(self, most: int) -> None:
+        """Carry the newest runs over from the public file. What cannot be read any more is left behind, and said."""
+        if not self._has_previous():
+            return
+        try:
+            with self._previous():
+                self._door.execute(statement("workfile/keep_runs"), {"most": most})
+        except (duckdb.Error, OSError) as error:
+            log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, one_line(error))
+
+    def _has_previous(self) -> bool:
+        return self.path.exists() and self.path.stat().st_size > 0
+
+    @contextmanager
+    def _previous(self) -> Iterator[None]:
+        """The public file under the name ``previous``, for reading."""
+        place = self.path
+        try:
+            self._door.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise
+            # Somebody has it open for writing; a copy of the bytes can be read all the same.
+            place = self._folder / "previous.duckdb"
+            shutil.copyfile(self.path, place)
+            self._door.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
+        try:
+            yield
+        finally:
+            self._door.execute("DETACH previous")
+
+
+def _own_folder(parent: Path) -> tuple[Path, int]:
+    """A temporary folder, and the open handle that claims it: a lock on it ends with the process, however that ends.
+
+    The folders of runs that were killed, which nobody claims any more, are removed.
+    """
+    # Whoever is to end need not wait for another run first: nothing is there yet that would stay behind.
+    with _alone_in(parent, meanwhile=interrupts.check):
+        for left in parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError):
+                os.close(_claimed(left))
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        return folder, _claimed(folder)
+
+
+def _claimed(folder: Path) -> int:
+    """A handle of the folder with its lock. Raises OSError where another process has it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+@contextmanager
+def _alone_in(folder: Path, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keep other runs that begin or publish in a folder waiting; the lock ends with the block, or with the process.
+
+    While it has to wait itself, it calls ``meanwhile`` again and again.
+
+    Raises TimeoutError where another run keeps it too long: it takes milliseconds, unless that run was stopped.
+    """
+    patient = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(BlockingIOError),
+        stop=tenacity.stop_after_delay(_PATIENCE),
+        wait=tenacity.wait_fixed(0.01),
+        before_sleep=lambda _: meanwhile(),
+        reraise=True,
+    )
+    try:
+        handle = patient(_claimed, folder)
+    except BlockingIOError as error:
+        why = f"for {_PATIENCE:g} s a run that is stopped or hangs has kept its folder: end that run"
+        raise TimeoutError(errno.ETIMEDOUT, why) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _create(declared: Indicator) -> Sql:
+    keys = (
+        '"symbol" VARCHAR NOT NULL, "interval" VARCHAR NOT NULL, '
+        '"bucket_ts" TIMESTAMPTZ NOT NULL, "run_id" VARCHAR NOT NULL'
+    )
+    columns = join([Sql(f"{identifier(column.name)} {_TYPES[column.kind]}") for column in declared.columns])
+    return Sql(f"CREATE TABLE {identifier(declared.id)} ({keys}, {columns})")
