@@ -71,7 +71,7 @@ typecheck: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
 docs: $(READY) ## write docs/indicators.md from the declarations
-	@$(BIN)/python -m pipeline.documents.indicators > docs/indicators.md
+	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
 
 clean: ## remove .venv, caches and data/
 	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ from typing import Any
 from bench import document, live, report
 from bench.market import BARS, Scale
 from bench.measure import Bench
-from pipeline.demo.server import embedded_postgres
+from candlemill.pipeline.demo.server import embedded_postgres
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from bench.market import sql
-from pipeline.base.intervals import INTERVALS
-from pipeline.base.statements import Sql, identifier, join, render
-from pipeline.results.rows import KEY
-from pipeline.settings import OTHER_RETENTION, RETENTION
+from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.base.statements import Sql, identifier, join, render
+from candlemill.pipeline.results.rows import KEY
+from candlemill.pipeline.settings import OTHER_RETENTION, RETENTION
 
 if TYPE_CHECKING:
     from pathlib import Path

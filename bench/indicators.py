@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from bench.market import NOW
-from pipeline.compute.rows import compute_interval
-from pipeline.engine import run
-from pipeline.settings import Settings, parse_indicators, parse_intervals
+from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.engine import run
+from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bench.market import Scale
-    from indicators.contract import Indicator, Panel
-    from pipeline.record import Record
-    from pipeline.workfile.writer import WorkFile
+    from candlemill.indicators.contract import Indicator, Panel
+    from candlemill.pipeline.record import Record
+    from candlemill.pipeline.workfile.writer import WorkFile
 
 
 def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -> dict[str, float]:
@@ -57,6 +57,6 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
         indicators=parse_indicators(None),
         as_of=NOW,
     )
-    with patch("pipeline.engine.compute_interval", measured):
+    with patch("candlemill.pipeline.engine.compute_interval", measured):
         run(settings)
     return dict(seconds)

@@ -11,17 +11,17 @@ import psycopg
 
 from bench.market import NOW, make_market, new_database
 from bench.measure import spread
-from pipeline.base.statements import identifier
-from pipeline.live.passes import Passes
-from pipeline.results.sink import Sink
-from pipeline.settings import Settings, parse_indicators, parse_intervals
+from candlemill.pipeline.base.statements import identifier
+from candlemill.pipeline.live.passes import Passes
+from candlemill.pipeline.results.sink import Sink
+from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from bench.market import Scale
-    from pipeline.record import Record
+    from candlemill.pipeline.record import Record
 
 log = logging.getLogger("bench")
 

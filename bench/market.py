@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psycopg
 
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, bucket_start
-from pipeline.base.statements import Sql, identifier, literal, render
-from pipeline.settings import DEFAULT_LOOKBACK
-from pipeline.source.reader import METRICS_ROWS
-from pipeline.source.schema import init_db
+from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, bucket_start
+from candlemill.pipeline.base.statements import Sql, identifier, literal, render
+from candlemill.pipeline.settings import DEFAULT_LOOKBACK
+from candlemill.pipeline.source.reader import METRICS_ROWS
+from candlemill.pipeline.source.schema import init_db
 
 #: When the market's newest bar forms; the runs look from here.
 NOW = datetime(2026, 6, 17, 12, 3, tzinfo=UTC)

@@ -24,7 +24,7 @@ from bench.program import Ran, run_program
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pipeline.base.statements import Sql
+    from candlemill.pipeline.base.statements import Sql
 
 log = logging.getLogger(__name__)
 

@@ -25,19 +25,19 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import engine
-from pipeline.commands.app import main as candlemill
-from pipeline.demo.market import current_minute, load_market
-from pipeline.demo.server import embedded_postgres
-from pipeline.results.sink import Sink
-from pipeline.source.reader import Source
-from pipeline.source.schema import init_db
-from pipeline.workfile.writer import WorkFile
+from candlemill.pipeline import engine
+from candlemill.pipeline.commands.app import main as candlemill
+from candlemill.pipeline.demo.market import current_minute, load_market
+from candlemill.pipeline.demo.server import embedded_postgres
+from candlemill.pipeline.results.sink import Sink
+from candlemill.pipeline.source.reader import Source
+from candlemill.pipeline.source.schema import init_db
+from candlemill.pipeline.workfile.writer import WorkFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pipeline.base.threads import Awaited
+    from candlemill.pipeline.base.threads import Awaited
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")

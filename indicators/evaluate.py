@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.contract import NO_MOMENT, NO_TEXT, Values
+from .contract import NO_MOMENT, NO_TEXT, Values
 
 if TYPE_CHECKING:
-    from indicators.contract import Array, Bools, Column, Indicator, Panel
+    from .contract import Array, Bools, Column, Indicator, Panel
 
 _DTYPES = {"real": np.float64, "integer": np.int64, "time": np.int64, "text": np.object_}
 

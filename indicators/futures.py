@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.contract import Indicator, Panel, Values, indicator, integer, number
-from indicators.kernels import pivots, rolling
+from .contract import Indicator, Panel, Values, indicator, integer, number
+from .kernels import pivots, rolling
 
 if TYPE_CHECKING:
-    from indicators.contract import Bools, Floats, Ints
+    from .contract import Bools, Floats, Ints
 
 futures_sentiment = Indicator(
     id="futures_sentiment",

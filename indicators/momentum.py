@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.contract import Indicator, Panel, Values, indicator, number, price, text
-from indicators.kernels import pivots, recursions, rolling
-from indicators.kernels.bars import changes, close_ema, gains_and_losses, true_range, turnover, typical_price
+from .contract import Indicator, Panel, Values, indicator, number, price, text
+from .kernels import pivots, recursions, rolling
+from .kernels.bars import changes, close_ema, gains_and_losses, true_range, turnover, typical_price
 
 if TYPE_CHECKING:
-    from indicators.contract import Array, Floats
+    from .contract import Array, Floats
 
 
 @indicator(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import talib
 
-from indicators.contract import Panel, Values, indicator, integer, number, price, text
-from indicators.kernels import pivots, rolling
-from indicators.kernels.bars import turnover
+from .contract import Panel, Values, indicator, integer, number, price, text
+from .kernels import pivots, rolling
+from .kernels.bars import turnover
 
 if TYPE_CHECKING:
-    from indicators.contract import Array, Bools, Floats
+    from .contract import Array, Bools, Floats
 
 #: Readers' names of the candlestick functions, in the order of their group in TA-Lib, which is that of their names.
 CANDLES = {

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.contract import Column, Panel, Rounding, Values, indicator, number, price, text
-from indicators.kernels import rolling
-from indicators.kernels.bars import turnover, typical_price
-from indicators.rounding import rounded
+from .contract import Column, Panel, Rounding, Values, indicator, number, price, text
+from .kernels import rolling
+from .kernels.bars import turnover, typical_price
+from .rounding import rounded
 
 if TYPE_CHECKING:
-    from indicators.contract import Array, Bools, Floats
+    from .contract import Array, Bools, Floats
 
 BINS = 48
 _NODE_ROUNDING = Rounding(2, significant=6)

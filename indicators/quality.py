@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indicators.contract import Indicator, integer, moment
+from .contract import Indicator, integer, moment
 
 data_monitor = Indicator(
     id="data_monitor",

@@ -5,8 +5,19 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from indicators import futures, momentum, patterns, profile, quality, structure, trend, trend_states, volatility, volume
-from indicators.contract import Indicator
+from . import (
+    futures,
+    momentum,
+    patterns,
+    profile,
+    quality,
+    structure,
+    trend,
+    trend_states,
+    volatility,
+    volume,
+)
+from .contract import Indicator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

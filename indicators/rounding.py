@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from indicators.contract import Floats, Rounding
+    from .contract import Floats, Rounding
 
 # A double has no power of ten beyond this one; values that small have no digits left to round.
 _MOST_DECIMALS = 300

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import strings
 
-from indicators.contract import Panel, Values, indicator, number, price, text
-from indicators.kernels import recursions, rolling
-from indicators.kernels.bars import RIBBON_PERIODS, average_true_range, changes, close_ema, true_range, turnover
+from .contract import Panel, Values, indicator, number, price, text
+from .kernels import recursions, rolling
+from .kernels.bars import (
+    RIBBON_PERIODS,
+    average_true_range,
+    changes,
+    close_ema,
+    true_range,
+    turnover,
+)
 
 if TYPE_CHECKING:
-    from indicators.contract import Floats
+    from .contract import Floats
 
 
 @indicator(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.contract import Panel, Values, indicator, integer, moment, number, price, text
-from indicators.kernels import pivots, recursions, rolling
-from indicators.kernels.bars import average_true_range, close_ema
+from .contract import Panel, Values, indicator, integer, moment, number, price, text
+from .kernels import pivots, recursions, rolling
+from .kernels.bars import average_true_range, close_ema
 
 if TYPE_CHECKING:
-    from indicators.contract import Bools, Floats, Ints
+    from .contract import Bools, Floats, Ints
 
 _LAG = 34
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from indicators.contract import NO_TEXT, Indicator, Panel, Values, indicator, number, price, text
-from indicators.kernels import rolling
-from indicators.kernels.bars import average_true_range, close_ema, close_mean, turnover, typical_price
+from .contract import NO_TEXT, Indicator, Panel, Values, indicator, number, price, text
+from .kernels import rolling
+from .kernels.bars import average_true_range, close_ema, close_mean, turnover, typical_price
 
 
 @indicator(

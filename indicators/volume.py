@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from indicators.contract import Indicator, Panel, Values, indicator, integer, number, price, text
-from indicators.kernels import rolling
-from indicators.kernels.bars import changes, turnover, typical_price
+from .contract import Indicator, Panel, Values, indicator, integer, number, price, text
+from .kernels import rolling
+from .kernels.bars import changes, turnover, typical_price
 
 base_data = Indicator(
     id="base_data",

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from pipeline.base import interrupts
+from candlemill.pipeline.base import interrupts
 
 
 def main() -> None:
@@ -34,8 +34,8 @@ def _run() -> None:
     # The command line is imported here because that takes a while, in which an interrupt is told as later.
     interrupts.listen()
     try:
-        from pipeline.base import heaps
-        from pipeline.commands import app
+        from candlemill.pipeline.base import heaps
+        from candlemill.pipeline.commands import app
 
         heaps.keep_few()
         app.main()
@@ -48,7 +48,7 @@ def _run() -> None:
         interrupts.ignore()
     signal = interrupts.came()
     if signal is not None:
-        from pipeline.base import logs
+        from candlemill.pipeline.base import logs
 
         logs.say_last(interrupts.last_words())
         sys.exit(interrupts.CODES[signal])

@@ -23,31 +23,31 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline.base import interrupts
-from pipeline.base.errors import NoCandlesError, SourceError
-from pipeline.base.intervals import bucket_start
-from pipeline.base.threads import in_thread, read_ahead
-from pipeline.compute.checks import possible_bars, possible_metrics
-from pipeline.compute.pivot import pivot_bars, pivot_metrics
-from pipeline.compute.rows import compute_interval
-from pipeline.record import WITHOUT_CANDLES, Record, Stage, timed
-from pipeline.results.sink import Sink
-from pipeline.source.reader import METRICS_ROWS, Source
-from pipeline.source.symbols import every_symbol, symbols_to_read
-from pipeline.source.urls import redacted
-from pipeline.workfile.provenance import Provenance
-from pipeline.workfile.writer import WorkFile
+from .base import interrupts
+from .base.errors import NoCandlesError, SourceError
+from .base.intervals import bucket_start
+from .base.threads import in_thread, read_ahead
+from .compute.checks import possible_bars, possible_metrics
+from .compute.pivot import pivot_bars, pivot_metrics
+from .compute.rows import compute_interval
+from .record import WITHOUT_CANDLES, Record, Stage, timed
+from .results.sink import Sink
+from .source.reader import METRICS_ROWS, Source
+from .source.symbols import every_symbol, symbols_to_read
+from .source.urls import redacted
+from .workfile.provenance import Provenance
+from .workfile.writer import WorkFile
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
-    from indicators.contract import Indicator
-    from pipeline.base.intervals import Interval
-    from pipeline.base.threads import Awaited
-    from pipeline.compute.pivot import Pivot
-    from pipeline.compute.sql import SqlIndicators
-    from pipeline.settings import Settings
+    from ..indicators.contract import Indicator
+    from .base.intervals import Interval
+    from .base.threads import Awaited
+    from .compute.pivot import Pivot
+    from .compute.sql import SqlIndicators
+    from .settings import Settings
 
 log = logging.getLogger(__name__)
 

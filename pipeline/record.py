@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from pipeline import __version__
+from . import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

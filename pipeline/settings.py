@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indicators.registry import INDICATORS
-from pipeline.base.errors import UsageError
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from ..indicators.registry import INDICATORS
+from .base.errors import UsageError
+from .base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from indicators.contract import Indicator
+    from ..indicators.contract import Indicator
 
 DEFAULT_EXCHANGE = "binance_futures_um"
 DEFAULT_LOOKBACK = 400

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pipeline.demo.server import embedded_postgres
+from candlemill.pipeline.demo.server import embedded_postgres
 from tests import goldens
 
 if TYPE_CHECKING:

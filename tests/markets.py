@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from indicators.contract import Floats, Ints, Panel
+from candlemill.indicators.contract import Floats, Ints, Panel
 
 BARS = 400
 

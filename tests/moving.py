@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pipeline.base.intervals import INTERVALS, bucket_start
+from candlemill.pipeline.base.intervals import INTERVALS, bucket_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

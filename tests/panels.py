@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Panel
-from pipeline.base.intervals import INTERVALS
+from candlemill.indicators.contract import BAR_FIELDS, METRIC_FIELDS, Panel
+from candlemill.pipeline.base.intervals import INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indicators.contract import Floats, Ints
+    from candlemill.indicators.contract import Floats, Ints
 
 AS_OF = datetime(2026, 1, 18, 14, 2, 30, tzinfo=UTC)
 INTERVAL = "5m"

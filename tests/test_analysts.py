@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from pipeline.workfile.query import answer
+from candlemill.pipeline.workfile.query import answer
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "analysts.md").read_text(encoding="utf-8")

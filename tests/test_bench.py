@@ -19,9 +19,9 @@ from bench.floor import CAST, UNCAST, floor_statements
 from bench.market import Scale
 from bench.measure import STATES, Bench, exponent
 from bench.report import shown
-from indicators.registry import INDICATORS
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.settings import DEFAULT_LOOKBACK, RETENTION
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
+from candlemill.pipeline.settings import DEFAULT_LOOKBACK, RETENTION
 from tests.conftest import rows_of
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from functools import cache
 import pyarrow as pa
 import pytest
 
-from indicators import evaluate
-from indicators.patterns import CANDLES
-from indicators.registry import INDICATORS
-from pipeline.base.duck import open_duckdb
-from pipeline.base.statements import statement
+from candlemill.indicators import evaluate
+from candlemill.indicators.patterns import CANDLES
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.duck import open_duckdb
+from candlemill.pipeline.base.statements import statement
 from tests import markets
 
 #: Texts by (indicator, column), for the indicators computed in NumPy.

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import memray
 import pytest
 
-from indicators.registry import INDICATORS
-from pipeline import __version__
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline import __version__
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 from tests.goldens import KEY

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from indicators import evaluate
-from indicators.contract import NO_MOMENT, Indicator, Panel, Values, integer, moment, number, price, text
-from indicators.registry import INDICATORS
-from pipeline.compute.pivot import pivot_bars, pivot_metrics
-from pipeline.compute.rows import compute_interval
-from pipeline.record import Record
-from pipeline.source.reader import METRICS_ROWS
-from pipeline.workfile.writer import WorkFile
+from candlemill.indicators import evaluate
+from candlemill.indicators.contract import NO_MOMENT, Indicator, Panel, Values, integer, moment, number, price, text
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
+from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.record import Record
+from candlemill.pipeline.source.reader import METRICS_ROWS
+from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def unlike(got: dict[str, Any], want: dict[str, Any]) -> list[str]:
 def test_a_failure_is_logged_with_its_traceback_for_those_who_look(
     work: WorkFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG, logger="pipeline.compute.rows"):
+    with caplog.at_level(logging.DEBUG, logger="candlemill.pipeline.compute.rows"):
         compute(work, [picky(INDICATORS["macd"])])
     error, trace = caplog.records
     assert (error.levelname, error.getMessage()) == ("ERROR", f"macd failed on {BAD} 5m: RuntimeError: cannot stand it")

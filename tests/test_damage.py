@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from indicators.registry import INDICATORS
-from pipeline.compute.checks import ASTRAY, IMPOSSIBLE, NEGATIVE
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.compute.checks import ASTRAY, IMPOSSIBLE, NEGATIVE
 from tests import goldens
 from tests.conftest import CANDLEMILL, dump_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from indicators.registry import INDICATORS
-from pipeline.compute import checks
-from pipeline.documents import indicators as document
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.compute import checks
+from candlemill.pipeline.documents import indicators as document
 
 ROOT = Path(__file__).parent.parent
 

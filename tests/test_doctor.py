@@ -15,19 +15,19 @@ import duckdb
 import psycopg
 import pytest
 
-from pipeline.base.intervals import DEFAULT_INTERVALS
-from pipeline.demo.market import current_minute, load_market
-from pipeline.doctor import examine
-from pipeline.doctor.files import disks
-from pipeline.doctor.source import clock, source
-from pipeline.source.schema import init_db
+from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS
+from candlemill.pipeline.demo.market import current_minute, load_market
+from candlemill.pipeline.doctor import examine
+from candlemill.pipeline.doctor.files import disks
+from candlemill.pipeline.doctor.source import clock, source
+from candlemill.pipeline.source.schema import init_db
 from tests.conftest import Ran, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from pipeline.doctor.check import Check
+    from candlemill.pipeline.doctor.check import Check
     from tests.conftest import Server
 
 FUTURES = [name for name in DEFAULT_INTERVALS if name != "1m"]

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 

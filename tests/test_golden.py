@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS
 from tests import goldens
 
 if TYPE_CHECKING:

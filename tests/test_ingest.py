@@ -13,10 +13,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import psycopg
 import pytest
 
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.ingest.archives import Content
-from pipeline.ingest.layouts import Reject, rows
-from pipeline.source.schema import init_db
+from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
+from candlemill.pipeline.ingest.archives import Content
+from candlemill.pipeline.ingest.layouts import Reject, rows
+from candlemill.pipeline.source.schema import init_db
 from tests.conftest import rows_of
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ def test_a_command_that_works_in_steps_says_what_stays(tmp_path: Path) -> None:
 
 PROGRAM = """
 import signal, sys
-from pipeline.base import interrupts
+from candlemill.pipeline.base import interrupts
 interrupts.listen()
 try:
     with interrupts.held():
@@ -91,7 +91,7 @@ def test_an_interrupt_that_is_held_back_is_told_when_somebody_asks() -> None:
 
 UNDIVIDED = """
 import signal, time
-from pipeline.base import interrupts
+from candlemill.pipeline.base import interrupts
 
 def step():
     signal.raise_signal(signal.SIGINT)
@@ -119,7 +119,7 @@ def test_an_interrupt_of_what_must_run_whole_is_told_after_it() -> None:
 
 BLOCK = """
 import contextlib, signal, time
-from pipeline.base import interrupts
+from candlemill.pipeline.base import interrupts
 
 @contextlib.contextmanager
 @interrupts.undivided
@@ -153,8 +153,8 @@ def test_an_interrupt_at_the_edge_of_a_block_is_told_within_it() -> None:
 PREPARED = """
 import signal, sys, threading, time
 from pathlib import Path
-from pipeline.base import interrupts
-from pipeline.results.sink import Sink
+from candlemill.pipeline.base import interrupts
+from candlemill.pipeline.results.sink import Sink
 
 def read_slowly(*_):
     time.sleep(0.5)
@@ -187,7 +187,7 @@ def test_a_thread_that_has_just_begun_is_waited_for_before_its_connection_is_clo
 
 LOCKED = """
 import _imp, signal, sys, threading, time
-from pipeline.base import interrupts
+from candlemill.pipeline.base import interrupts
 interrupts.listen()
 locked = threading.Event()
 
@@ -224,7 +224,7 @@ def test_an_interrupt_of_an_import_leaves_its_lock_to_others() -> None:
 
 LOST = """
 import signal, time
-from pipeline.base import interrupts
+from candlemill.pipeline.base import interrupts
 interrupts.listen()
 
 class Closing:
@@ -257,9 +257,9 @@ BUSY = """
 import sys
 from io import BytesIO
 from pyarrow import csv
-from pipeline import __main__
-from pipeline.commands import app
-from pipeline.base.threads import in_thread
+from candlemill.pipeline import __main__
+from candlemill.pipeline.commands import app
+from candlemill.pipeline.base.threads import in_thread
 
 lines = b"1,2.5,3\\n" * 20_000
 
@@ -287,8 +287,8 @@ def test_the_exit_code_stands_while_threads_are_reading(_: int) -> None:
 
 HALF_WAY = """
 import atexit, os, signal
-from pipeline import __main__
-from pipeline.commands import app
+from candlemill.pipeline import __main__
+from candlemill.pipeline.commands import app
 
 def import_half():
     # What a library of C++ does at the end when it was not all set up.
@@ -307,9 +307,9 @@ def test_the_exit_code_stands_where_a_library_cannot_end() -> None:
 
 TALKING = """
 import logging, os, signal, sys, threading
-from pipeline import __main__
-from pipeline.base import logs
-from pipeline.commands import app
+from candlemill.pipeline import __main__
+from candlemill.pipeline.base import logs
+from candlemill.pipeline.commands import app
 
 def talk():
     while True:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indicators.kernels import bars, pivots, recursions, rolling, stretches
+from candlemill.indicators.kernels import bars, pivots, recursions, rolling, stretches
 from tests import panels, slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from indicators.contract import Array, Floats, Ints, Panel
+    from candlemill.indicators.contract import Array, Floats, Ints, Panel
     from tests.panels import Series
 
 Columns = list[list[float]]

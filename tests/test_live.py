@@ -17,22 +17,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indicators.registry import INDICATORS
-from pipeline import engine
-from pipeline.base.errors import UsageError
-from pipeline.base.intervals import INTERVALS, bucket_start
-from pipeline.compute.pivot import Pivot, pivot_bars, pivot_metrics
-from pipeline.live import window
-from pipeline.live.feed import Feed
-from pipeline.live.passes import Passes
-from pipeline.live.schedule import Schedule, parse_every
-from pipeline.live.warm import kept_bars
-from pipeline.record import Record
-from pipeline.results.sink import Sink
-from pipeline.settings import Settings, parse_indicators, parse_intervals
-from pipeline.source.reader import METRICS_ROWS, Newer, Source
-from pipeline.source.schema import init_db
-from pipeline.source.symbols import symbols_to_read
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline import engine
+from candlemill.pipeline.base.errors import UsageError
+from candlemill.pipeline.base.intervals import INTERVALS, bucket_start
+from candlemill.pipeline.compute.pivot import Pivot, pivot_bars, pivot_metrics
+from candlemill.pipeline.live import window
+from candlemill.pipeline.live.feed import Feed
+from candlemill.pipeline.live.passes import Passes
+from candlemill.pipeline.live.schedule import Schedule, parse_every
+from candlemill.pipeline.live.warm import kept_bars
+from candlemill.pipeline.record import Record
+from candlemill.pipeline.results.sink import Sink
+from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
+from candlemill.pipeline.source.reader import METRICS_ROWS, Newer, Source
+from candlemill.pipeline.source.schema import init_db
+from candlemill.pipeline.source.symbols import symbols_to_read
 from tests.conftest import dump_of
 from tests.moving import LOOKBACK, NAMES, START, Coin, Market
 from tests.test_workfile import rows
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from pipeline.base.intervals import Interval
-    from pipeline.live.warm import Kept
+    from candlemill.pipeline.base.intervals import Interval
+    from candlemill.pipeline.live.warm import Kept
     from tests.conftest import Server
 
 #: Of both languages and both sources.

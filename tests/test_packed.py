@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.base.statements import Sql
-from pipeline.source.packed import packed, unpacked
+from candlemill.pipeline.base.statements import Sql
+from candlemill.pipeline.source.packed import packed, unpacked
 
 FIELDS = ("open", "note")
 NAN, INF = float("nan"), float("inf")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indicators.registry import INDICATORS
-from pipeline.base.errors import UsageError
-from pipeline.parity.compare import Question
-from pipeline.parity.exceptions import Allowance
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.errors import UsageError
+from candlemill.pipeline.parity.compare import Question
+from candlemill.pipeline.parity.exceptions import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,9 +7,9 @@ import pytest
 import talib
 from talib import abstract
 
-from indicators import evaluate, patterns
-from indicators.contract import Panel
-from indicators.registry import INDICATORS
+from candlemill.indicators import evaluate, patterns
+from candlemill.indicators.contract import Panel
+from candlemill.indicators.registry import INDICATORS
 from tests import markets
 
 #: Bars that a function needs beyond its lookback: a pattern that is confirmed later counts for up to three more bars.

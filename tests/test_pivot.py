@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Panel
-from pipeline.compute.pivot import pivot_bars, pivot_metrics
+from candlemill.indicators.contract import BAR_FIELDS, METRIC_FIELDS, Panel
+from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from tests import panels, slow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indicators.contract import Floats
-    from pipeline.compute.pivot import Pivot
+    from candlemill.indicators.contract import Floats
+    from candlemill.pipeline.compute.pivot import Pivot
 
 AS_OF = panels.AS_OF
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)

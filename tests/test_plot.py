@@ -12,14 +12,14 @@ import duckdb
 import numpy as np
 import pytest
 
-from indicators.registry import INDICATORS
-from pipeline.base.intervals import INTERVALS
-from pipeline.plotting.arrange import arranged
-from pipeline.plotting.candles import Chart
-from pipeline.plotting.canvas import PALETTES, draw, printable
-from pipeline.plotting.history import Series, read_series, tracks
-from pipeline.plotting.numbers import PlainFormatter, price
-from pipeline.workfile.reader import published
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.plotting.arrange import arranged
+from candlemill.pipeline.plotting.candles import Chart
+from candlemill.pipeline.plotting.canvas import PALETTES, draw, printable
+from candlemill.pipeline.plotting.history import Series, read_series, tracks
+from candlemill.pipeline.plotting.numbers import PlainFormatter, price
+from candlemill.pipeline.workfile.reader import published
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran
 from tests.pictures import size_of_png, svgs_of_page, texts_of_svg

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.demo.market import current_minute, load_market
-from pipeline.source.schema import init_db
+from candlemill.pipeline.demo.market import current_minute, load_market
+from candlemill.pipeline.source.schema import init_db
 from tests.pictures import size_of_png
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.base.errors import UsageError
-from pipeline.workfile.query import answer
+from candlemill.pipeline.base.errors import UsageError
+from candlemill.pipeline.workfile.query import answer
 from tests.conftest import CANDLEMILL, Ran
 
 if TYPE_CHECKING:

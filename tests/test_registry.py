@@ -16,22 +16,22 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
-from indicators import evaluate
-from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Values, number
-from indicators.registry import INDICATORS
-from pipeline.base.intervals import INTERVALS
-from pipeline.base.statements import statement
-from pipeline.compute.pivot import pivot_bars, pivot_metrics
-from pipeline.compute.rows import compute_interval
-from pipeline.record import Record
-from pipeline.source.reader import METRICS_ROWS, Source
-from pipeline.workfile.writer import WorkFile
+from candlemill.indicators import evaluate
+from candlemill.indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Values, number
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.base.statements import statement
+from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
+from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.record import Record
+from candlemill.pipeline.source.reader import METRICS_ROWS, Source
+from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from indicators.contract import Panel
+    from candlemill.indicators.contract import Panel
     from tests.conftest import Server
     from tests.panels import Series
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from indicators.contract import Rounding, price
-from indicators.rounding import rounded
+from candlemill.indicators.contract import Rounding, price
+from candlemill.indicators.rounding import rounded
 from tests import slow
 
 MODEST = settings(max_examples=200, deadline=None, derandomize=True, database=None)

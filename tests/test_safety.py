@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from pipeline.results.extension import extension_path
+from candlemill.pipeline.results.extension import extension_path
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran
 from tests.faults.proxy import proxy

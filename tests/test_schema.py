@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.schema import _statements
+from candlemill.pipeline.source.schema import _statements
 
 
 def test_on_timescaledb_every_coarser_table_is_an_aggregate_with_a_policy() -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indicators.registry import INDICATORS
-from pipeline.base.errors import Exit, UsageError
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.settings import (
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.errors import Exit, UsageError
+from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
+from candlemill.pipeline.settings import (
     OTHER_RETENTION,
     RETENTION,
     Settings,

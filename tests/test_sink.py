@@ -18,10 +18,10 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from indicators.registry import INDICATORS
-from pipeline.record import Record
-from pipeline.results.sink import Sink
-from pipeline.settings import parse_retention
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.record import Record
+from candlemill.pipeline.results.sink import Sink
+from candlemill.pipeline.settings import parse_retention
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 from tests.goldens import KEY

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from indicators.contract import BAR_FIELDS
-from indicators.registry import INDICATORS
-from pipeline.base.errors import SourceError
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.base.statements import Sql
-from pipeline.base.threads import in_thread
-from pipeline.engine import _read
-from pipeline.record import Record
-from pipeline.settings import Settings
-from pipeline.source.reader import Source
-from pipeline.source.schema import init_db
+from candlemill.indicators.contract import BAR_FIELDS
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.errors import SourceError
+from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
+from candlemill.pipeline.base.statements import Sql
+from candlemill.pipeline.base.threads import in_thread
+from candlemill.pipeline.engine import _read
+from candlemill.pipeline.record import Record
+from candlemill.pipeline.settings import Settings
+from candlemill.pipeline.source.reader import Source
+from candlemill.pipeline.source.schema import init_db
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeline.base.threads import Awaited
-    from pipeline.engine import Loaded
+    from candlemill.pipeline.base.threads import Awaited
+    from candlemill.pipeline.engine import Loaded
     from tests.conftest import Server
 
 LENGTHS, CORE = goldens.HERE / "synth_lengths", goldens.HERE / "synth_core"

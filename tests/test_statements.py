@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.base.duck import open_duckdb
-from pipeline.base.statements import Sql, identifier, join, literal, render, statement
+from candlemill.pipeline.base.duck import open_duckdb
+from candlemill.pipeline.base.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from pipeline.source.schema import init_db
+from candlemill.pipeline.source.schema import init_db
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.base.threads import in_thread, read_ahead
+from candlemill.pipeline.base.threads import in_thread, read_ahead
 from tests import goldens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pipeline.base.threads import Awaited
+    from candlemill.pipeline.base.threads import Awaited
 
 
 def niceness() -> int:
@@ -37,7 +37,7 @@ def test_a_thread_beside_the_computation_steps_back_and_the_computation_does_not
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives each thread a niceness of its own")
 def test_a_process_that_steps_back_further_stays_there() -> None:
     told = (
-        "import os, threading; from pipeline.base.threads import in_thread; os.nice(15); "
+        "import os, threading; from candlemill.pipeline.base.threads import in_thread; os.nice(15); "
         "print(in_thread(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result())"
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
@@ -47,7 +47,7 @@ def test_a_process_that_steps_back_further_stays_there() -> None:
 ON_DEMAND = """
 import sys, threading
 import numpy
-from pipeline.commands import app
+from candlemill.pipeline.commands import app
 
 known = numpy.__getattr__
 

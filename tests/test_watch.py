@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from indicators.registry import INDICATORS
-from pipeline.demo.server import embedded_postgres
-from pipeline.live.health import Health, Watched
-from pipeline.source.schema import init_db
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.demo.server import embedded_postgres
+from candlemill.pipeline.live.health import Health, Watched
+from candlemill.pipeline.source.schema import init_db
 from tests.conftest import CANDLEMILL, rows_of
 from tests.moving import Coin, Market
 from tests.test_workfile import rows

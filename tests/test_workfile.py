@@ -17,12 +17,12 @@ import duckdb
 import psycopg
 import pytest
 
-from indicators.contract import BAR_FIELDS
-from indicators.registry import INDICATORS
-from pipeline.base.errors import SinkError
-from pipeline.record import Record
-from pipeline.workfile import writer as workfile
-from pipeline.workfile.provenance import Provenance
+from candlemill.indicators.contract import BAR_FIELDS
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.errors import SinkError
+from candlemill.pipeline.record import Record
+from candlemill.pipeline.workfile import writer as workfile
+from candlemill.pipeline.workfile.provenance import Provenance
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, rows_of
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.kernels import recursions, rolling
+from . import recursions, rolling
 
 if TYPE_CHECKING:
-    from indicators.contract import Floats, Panel
+    from ..contract import Floats, Panel
 
 
 #: Periods that some indicator uses. One recursion over all of them costs little more than one over the first.

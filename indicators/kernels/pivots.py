@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.kernels import rolling
+from . import rolling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indicators.contract import Array, Bools, Floats, Ints
+    from ..contract import Array, Bools, Floats, Ints
 
 
 def pivot_highs(values: Floats, half: int) -> Bools:

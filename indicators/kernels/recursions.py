@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from indicators.kernels.rolling import moving_mean
-from indicators.kernels.stretches import stretches
+from .rolling import moving_mean
+from .stretches import stretches
 
 if TYPE_CHECKING:
-    from indicators.contract import Bools, Floats, Ints
+    from ..contract import Bools, Floats, Ints
 
 
 Number = TypeVar("Number", float, "Floats")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.kernels.stretches import stretches
+from .stretches import stretches
 
 if TYPE_CHECKING:
-    from indicators.contract import Floats, Ints
+    from ..contract import Floats, Ints
 
 
 def _extreme(values: Floats, width: int, larger: np.ufunc) -> Floats:

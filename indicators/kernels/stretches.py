@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from indicators.contract import Ints
+    from ..contract import Ints
 
 
 def stretches(rows: int, *begins: Ints) -> Iterator[tuple[int, int, tuple[int, ...]]]:

@@ -22,7 +22,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 @cache
 def statement(path: str) -> Sql:
     """Text of ``sql/<path>.sql``, without its header comment and a closing semicolon."""
-    text = files("sql").joinpath(f"{path}.sql").read_text(encoding="utf-8")
+    text = files("candlemill").joinpath("sql", f"{path}.sql").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
     return Sql("\n".join(lines).strip().removesuffix(";"))
 

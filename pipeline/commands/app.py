@@ -11,10 +11,10 @@ from typing import Annotated, NoReturn
 import typer
 from dotenv import load_dotenv
 
-from pipeline import __version__
-from pipeline.base import interrupts, logs
-from pipeline.base.errors import CandlemillError, Exit, one_line
-from pipeline.commands import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
+from .. import __version__
+from ..base import interrupts, logs
+from ..base.errors import CandlemillError, Exit, one_line
+from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
     name="candlemill",

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from pipeline.commands import options
+from . import options
 
 
 def indicators(as_json: options.AsJson = False) -> None:
@@ -15,7 +15,7 @@ def indicators(as_json: options.AsJson = False) -> None:
 
     Example: candlemill indicators --json
     """
-    from indicators.registry import INDICATORS
+    from ...indicators.registry import INDICATORS
 
     if as_json:
         catalogue = [

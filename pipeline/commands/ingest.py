@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.base import interrupts
-from pipeline.base.errors import Exit, NoCandlesError, UsageError
-from pipeline.commands import options
-from pipeline.settings import DEFAULT_EXCHANGE
+from ..base import interrupts
+from ..base.errors import Exit, NoCandlesError, UsageError
+from ..settings import DEFAULT_EXCHANGE
+from . import options
 
 if TYPE_CHECKING:
-    from pipeline.ingest.report import FileReport, Report, SeriesReport
+    from ..ingest.report import FileReport, Report, SeriesReport
 
 app = typer.Typer(help="Load downloaded archives into the source database.")
 
@@ -40,9 +40,9 @@ def binance_vision(
 
     Example: candlemill ingest binance-vision ~/downloads
     """
-    from pipeline.commands.progress import count_bar
-    from pipeline.ingest.archives import find
-    from pipeline.ingest.load import ingest
+    from ..ingest.archives import find
+    from ..ingest.load import ingest
+    from .progress import count_bar
 
     interrupts.leaves("the files before stay loaded")
     options.set_up_log(log_level, log_json, quiet)
@@ -65,7 +65,7 @@ def _show(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.ingest.report import COUNTS
+    from ..ingest.report import COUNTS
 
     if report.series:
         table = Table("symbol", "what", "files", "first", "last", box=None, header_style="bold")
@@ -90,7 +90,7 @@ def _remarks(report: Report) -> list[str]:
 
 
 def _gap_lines(series: SeriesReport) -> list[str]:
-    from pipeline.ingest.report import EXAMPLES
+    from ..ingest.report import EXAMPLES
 
     told = [
         f"missing {series.symbol} {series.what}: {gap.missing} from {gap.first:%Y-%m-%d %H:%M} "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from memray import FileDestination, FileReader, Tracker
 
-from pipeline.base.errors import UsageError
+from ..base.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,8 +76,8 @@ class Capture:
 
     def _draw(self, picture: Path) -> bool:
         try:
-            from pipeline.plotting.canvas import draw
-            from pipeline.plotting.memory import memory
+            from ..plotting.canvas import draw
+            from ..plotting.memory import memory
         except UsageError as error:
             log.warning("no picture of the memory: %s", error)
             return False

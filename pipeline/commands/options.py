@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.base.errors import UsageError
+from ..base.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.settings import SymbolRules
+    from ..settings import SymbolRules
 
 SourceUrl = Annotated[
     str | None, typer.Option("--source", envvar="DATABASE_URL", show_envvar=True, help="PostgreSQL or TimescaleDB URL.")
@@ -76,7 +76,7 @@ DEFAULT_DUCKDB = Path("data/candlemill.duckdb")
 
 def set_up_log(level: str, as_json: bool, quiet: bool) -> None:
     """Send the log to standard error. Raises UsageError for an unknown level."""
-    from pipeline.base import logs
+    from ..base import logs
 
     if level not in logs.LEVELS:
         raise UsageError(f"--log-level {level!r} is not one of {', '.join(logs.LEVELS)}")
@@ -85,7 +85,7 @@ def set_up_log(level: str, as_json: bool, quiet: bool) -> None:
 
 def symbol_choice(asked: str | None) -> tuple[str, SymbolRules]:
     """What ``--symbols`` asks for, with files read, and the rules of the environment. Raises UsageError."""
-    from pipeline.settings import asked_symbols, parse_symbol_rules
+    from ..settings import asked_symbols, parse_symbol_rules
 
     rules = parse_symbol_rules(os.environ)
     return asked_symbols(asked, rules), rules

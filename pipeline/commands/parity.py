@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.base.errors import Exit, UsageError
-from pipeline.commands import options
+from ..base.errors import Exit, UsageError
+from . import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
-    from pipeline.parity.compare import Finding, Question, Report, Rows
+    from ..parity.compare import Finding, Question, Report, Rows
 
 #: Findings that are shown, and symbols that are named in each; ``--json`` has more.
 SHOWN, NAMED = 30, 3
@@ -58,9 +58,9 @@ def parity(
 
     Example: candlemill parity old.db new.db --sample 5% --allow '*:市场占比' --allow base_data@1w
     """
-    from pipeline.parity.compare import Question, compare
-    from pipeline.parity.exceptions import Allowance
-    from pipeline.settings import items, parse_intervals
+    from ..parity.compare import Question, compare
+    from ..parity.exceptions import Allowance
+    from ..settings import items, parse_intervals
 
     question = Question(
         tables=items(tables),

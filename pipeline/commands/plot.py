@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base.errors import UsageError
-from pipeline.commands import options
+from ..base.errors import UsageError
+from . import options
 
 _FOLDER = Path("data/plots")
 
@@ -45,12 +45,12 @@ def plot(
 def _draw_market(
     duckdb: Path, symbol: str, interval: str, indicators: str, bars: int, output: Path, theme: str | None
 ) -> None:
-    from pipeline.plotting.arrange import arranged
-    from pipeline.plotting.candles import Chart
-    from pipeline.plotting.canvas import draw
-    from pipeline.plotting.history import read_series, tracks
-    from pipeline.settings import parse_indicators, parse_interval
-    from pipeline.workfile.reader import published
+    from ..plotting.arrange import arranged
+    from ..plotting.candles import Chart
+    from ..plotting.canvas import draw
+    from ..plotting.history import read_series, tracks
+    from ..settings import parse_indicators, parse_interval
+    from ..workfile.reader import published
 
     chosen = parse_indicators(indicators)
     with published(duckdb) as door:
@@ -67,9 +67,9 @@ def _draw_market(
 
 
 def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None) -> None:
-    from pipeline.plotting.canvas import draw
-    from pipeline.plotting.run import stages
-    from pipeline.workfile.reader import published, run_records
+    from ..plotting.canvas import draw
+    from ..plotting.run import stages
+    from ..workfile.reader import published, run_records
 
     with published(duckdb) as door:
         records = run_records(door)

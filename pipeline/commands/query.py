@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base.errors import Exit, UsageError
-from pipeline.commands import options
+from ..base.errors import Exit, UsageError
+from . import options
 
 TABLE_ROWS = 50
 
@@ -35,8 +35,8 @@ def query(
     if as_csv + as_json + (parquet is not None) > 1:
         raise UsageError("--csv, --json and --parquet are three forms of one result: give one of them")
     text = _read(sql)
-    from pipeline.commands import tabular
-    from pipeline.workfile.query import answer
+    from ..workfile.query import answer
+    from . import tabular
 
     try:
         with answer(duckdb, text, allow_files) as found:

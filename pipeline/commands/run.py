@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.base.errors import UsageError
-from pipeline.commands import options
-from pipeline.settings import (
+from ..base.errors import UsageError
+from ..settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
     DEFAULT_LOOKBACK,
@@ -22,10 +21,11 @@ from pipeline.settings import (
     parse_intervals,
     parse_retention,
 )
+from . import options
 
 if TYPE_CHECKING:
-    from pipeline.commands.memory import Capture
-    from pipeline.record import Record
+    from ..record import Record
+    from .memory import Capture
 
 log = logging.getLogger("candlemill")
 
@@ -101,9 +101,9 @@ def demo(
 
     Example: candlemill demo --intervals 1h,1d
     """
-    from pipeline.demo.market import COINS, current_minute, load_market
-    from pipeline.demo.server import embedded_postgres
-    from pipeline.source.schema import init_db
+    from ..demo.market import COINS, current_minute, load_market
+    from ..demo.server import embedded_postgres
+    from ..source.schema import init_db
 
     options.set_up_log(log_level, log_json, quiet)
     asked, rules = options.symbol_choice(symbols)
@@ -129,8 +129,8 @@ def demo(
 
 
 def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
-    from pipeline.commands.progress import stage_bar
-    from pipeline.engine import run as run_engine
+    from ..engine import run as run_engine
+    from .progress import stage_bar
 
     stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
     capture = _capture(memray)
@@ -149,6 +149,6 @@ def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool
 def _capture(file: Path | None) -> Capture | None:
     if file is None:
         return None
-    from pipeline.commands.memory import Capture
+    from .memory import Capture
 
     return Capture(file)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.commands import options
+from . import options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,13 +29,13 @@ def runs(
 
     Example: candlemill runs --last 20 --plot data/runs.svg
     """
-    from pipeline.workfile.reader import published, run_records
+    from ..workfile.reader import published, run_records
 
     with published(duckdb) as door:
         records = run_records(door, last)
     if plot:
-        from pipeline.plotting.canvas import draw
-        from pipeline.plotting.trend import trend
+        from ..plotting.canvas import draw
+        from ..plotting.trend import trend
 
         draw(plot, theme, "Runs of candlemill", lambda palette: trend(records, palette))
         typer.echo(f"drawn in {plot}", err=True)

@@ -6,8 +6,8 @@ import json
 
 import typer
 
-from pipeline.base.errors import Exit, UsageError
-from pipeline.commands import options
+from ..base.errors import Exit, UsageError
+from . import options
 
 
 def init_db(
@@ -20,8 +20,8 @@ def init_db(
 
     Example: candlemill init-db --source postgresql://me@localhost/market
     """
-    from pipeline.base import interrupts
-    from pipeline.source import schema
+    from ..base import interrupts
+    from ..source import schema
 
     interrupts.leaves("what was created stays: run it again")
     options.set_up_log(log_level, log_json, quiet)
@@ -43,7 +43,7 @@ def doctor(
 
     Example: candlemill doctor --json
     """
-    from pipeline.doctor import examine
+    from ..doctor import examine
 
     checks = examine(source, sqlite, duckdb)
     if as_json:

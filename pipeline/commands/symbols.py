@@ -6,9 +6,9 @@ import json
 
 import typer
 
-from pipeline.base.errors import UsageError
-from pipeline.commands import options
-from pipeline.settings import DEFAULT_EXCHANGE, Settings, parse_as_of, parse_intervals
+from ..base.errors import UsageError
+from ..settings import DEFAULT_EXCHANGE, Settings, parse_as_of, parse_intervals
+from . import options
 
 
 def symbols(
@@ -27,10 +27,10 @@ def symbols(
 
     Example: candlemill symbols --symbols auto
     """
-    from pipeline.record import Record
-    from pipeline.source.reader import Source
-    from pipeline.source.symbols import choose
-    from pipeline.source.urls import redacted
+    from ..record import Record
+    from ..source.reader import Source
+    from ..source.symbols import choose
+    from ..source.urls import redacted
 
     options.set_up_log(log_level, False, False)
     if not source:

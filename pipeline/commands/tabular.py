@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.base.errors import UsageError
+from ..base.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
-    from pipeline.workfile.query import Answer
+    from ..workfile.query import Answer
 
 #: Significant digits of a number in a table for people. The other forms have all of them.
 _DIGITS = 12

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.base.errors import UsageError
-from pipeline.commands import options
-from pipeline.settings import (
+from ..base.errors import UsageError
+from ..settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
     DEFAULT_LOOKBACK,
@@ -21,11 +20,12 @@ from pipeline.settings import (
     parse_intervals,
     parse_retention,
 )
+from . import options
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.live.health import Health
+    from ..live.health import Health
 
 _STALE = 1
 
@@ -84,9 +84,9 @@ def watch(
         raise UsageError("--json goes with --status: a watch prints nothing; its log is JSON with --log-json")
     if not source:
         raise UsageError("no source: give --source URL or set DATABASE_URL")
-    from pipeline.live.schedule import parse_every
-    from pipeline.live.watch import Plan
-    from pipeline.live.watch import watch as watch_market
+    from ..live.schedule import parse_every
+    from ..live.watch import Plan
+    from ..live.watch import watch as watch_market
 
     asked, rules = options.symbol_choice(symbols)
     settings = Settings(
@@ -109,7 +109,7 @@ def watch(
 
 
 def _show_status(duckdb: Path, as_json: bool) -> None:
-    from pipeline.live.health import Health, health_file
+    from ..live.health import Health, health_file
 
     file, now = health_file(duckdb), datetime.now(UTC)
     try:

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from indicators.contract import Bools, Floats
-    from pipeline.base.intervals import Interval
+    from ...indicators.contract import Bools, Floats
+    from ..base.intervals import Interval
 
 IMPOSSIBLE = "bar with impossible prices or volume"
 ASTRAY = "bar off its interval's grid"

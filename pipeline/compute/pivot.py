@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from indicators.contract import BAR_FIELDS, METRIC_FIELDS, Array, Bools, Floats, Ints, Panel
+from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Array, Bools, Floats, Ints, Panel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from indicators import evaluate
-from indicators.contract import Values
-from pipeline.base import interrupts
+from ...indicators import evaluate
+from ...indicators.contract import Values
+from ..base import interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indicators.contract import Array, Indicator, Panel
-    from pipeline.compute.sql import SqlIndicators
-    from pipeline.record import Record
+    from ...indicators.contract import Array, Indicator, Panel
+    from ..record import Record
+    from .sql import SqlIndicators
 
 log = logging.getLogger(__name__)
 

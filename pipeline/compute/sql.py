@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 # NumPy meanwhile (python/cpython#149728).
 from numpy import ma
 
-from indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
-from indicators.registry import INDICATORS
-from pipeline.base.statements import statement
+from ...indicators.contract import NO_MOMENT, Array, Indicator, Panel, Values
+from ...indicators.registry import INDICATORS
+from ..base.statements import statement
 
 if TYPE_CHECKING:
     import duckdb
 
-    from pipeline.compute.pivot import Pivot
+    from .pivot import Pivot
 
 #: Newest bars of each series that SQL indicators see: what the one that looks back furthest was laid out for.
 SQL_BARS = max(i.lookback for i in INDICATORS.values() if i.compute is None and i.source == "candles")

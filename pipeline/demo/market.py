@@ -17,12 +17,12 @@ import psycopg
 import pyarrow as pa
 from pyarrow import csv
 
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval, bucket_start
-from pipeline.base.statements import identifier, join
-from pipeline.settings import DEFAULT_EXCHANGE
+from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval, bucket_start
+from ..base.statements import identifier, join
+from ..settings import DEFAULT_EXCHANGE
 
 if TYPE_CHECKING:
-    from indicators.contract import Floats, Ints
+    from ...indicators.contract import Floats, Ints
 
 BARS = 500
 METRICS_DAYS = 30

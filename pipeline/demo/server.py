@@ -8,8 +8,8 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from pipeline.base import interrupts
-from pipeline.base.errors import SourceError
+from ..base import interrupts
+from ..base.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.doctor.files import disks, result_database, work_file
-from pipeline.doctor.machine import environment, extension, versions
-from pipeline.doctor.source import source
+from .files import disks, result_database, work_file
+from .machine import environment, extension, versions
+from .source import source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.doctor.check import Check
+    from .check import Check
 
 
 def examine(url: str | None, sqlite: Path, duckdb: Path) -> list[Check]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline.base.errors import CandlemillError, one_line
+from ..base.errors import CandlemillError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

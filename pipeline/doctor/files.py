@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from indicators.registry import INDICATORS
-from pipeline.base.duck import open_duckdb
-from pipeline.base.errors import SinkError, one_line
-from pipeline.base.statements import Sql, literal, statement
-from pipeline.doctor.check import Check, attempt
-from pipeline.results.extension import load_sqlite
-from pipeline.results.retention import ATTACHED, native
-from pipeline.results.sink import Sink
+from ...indicators.registry import INDICATORS
+from ..base.duck import open_duckdb
+from ..base.errors import SinkError, one_line
+from ..base.statements import Sql, literal, statement
+from ..results.extension import load_sqlite
+from ..results.retention import ATTACHED, native
+from ..results.sink import Sink
+from .check import Check, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,10 @@ from importlib.metadata import version
 
 import duckdb
 
-from pipeline import __version__
-from pipeline.base.duck import open_duckdb
-from pipeline.doctor.check import Check, attempt
-from pipeline.results.extension import PACKAGE, load_sqlite
+from .. import __version__
+from ..base.duck import open_duckdb
+from ..results.extension import PACKAGE, load_sqlite
+from .check import Check, attempt
 
 _PARTS = ("duckdb", "connectorx", "psycopg", "pyarrow", "numpy", "ta-lib")
 #: Variables that a run takes settings from; those of libpq reach the source as well.

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from indicators.contract import BAR_FIELDS
-from pipeline.base.errors import CandlemillError, one_line
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
-from pipeline.base.statements import Sql, identifier, literal, render, statement
-from pipeline.doctor.check import Check
-from pipeline.record import Record
-from pipeline.source.reader import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
-from pipeline.source.urls import redacted
+from ...indicators.contract import BAR_FIELDS
+from ..base.errors import CandlemillError, one_line
+from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from ..base.statements import Sql, identifier, literal, render, statement
+from ..record import Record
+from ..source.reader import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
+from ..source.urls import redacted
+from .check import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pipeline.source.clauses import Relation
+    from ..source.clauses import Relation
 
 #: A statement of a check that takes longer is given up.
 _SECONDS = 20

@@ -1,4 +1,4 @@
-"""The catalogue of indicators as a document: ``python -m pipeline.documents.indicators`` prints docs/indicators.md."""
+"""The catalogue of indicators as a document: ``make docs`` prints docs/indicators.md."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from indicators.registry import INDICATORS
-from pipeline.workfile.writer import SQLITE_TYPES
+from ...indicators.registry import INDICATORS
+from ..workfile.writer import SQLITE_TYPES
 
 if TYPE_CHECKING:
-    from indicators.contract import Column, Indicator
+    from ...indicators.contract import Column, Indicator
 
 _HEAD = """# Indicators
 
@@ -41,7 +41,7 @@ def _description(declared: Indicator) -> tuple[str, str]:
     if declared.compute is not None:
         text = inspect.getdoc(declared.compute) or declared.title
     else:
-        header = files("sql").joinpath(f"indicators/{declared.id}.sql").read_text(encoding="utf-8")
+        header = files("candlemill").joinpath("sql", f"indicators/{declared.id}.sql").read_text(encoding="utf-8")
         comments = [line.removeprefix("-- ") for line in header.splitlines() if line.startswith("-- ")]
         text = comments[0]
     reference = re.search(r"Sources?: (.+?)\.(?:\s|$)", " ".join(text.split()))

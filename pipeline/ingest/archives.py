@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
-from pipeline.base.errors import NoCandlesError, UsageError
-from pipeline.base.intervals import INTERVALS, Interval
+from ..base.errors import NoCandlesError, UsageError
+from ..base.intervals import INTERVALS, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

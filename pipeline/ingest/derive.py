@@ -11,16 +11,16 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
-from pipeline.base.statements import Sql, identifier, literal, render, statement
-from pipeline.source.reader import METRICS_5M
+from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from ..base.statements import Sql, identifier, literal, render, statement
+from ..source.reader import METRICS_5M
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import psycopg
 
-    from pipeline.ingest.report import SeriesReport
+    from .report import SeriesReport
 
 log = logging.getLogger(__name__)
 

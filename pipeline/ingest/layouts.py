@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.base.intervals import Interval
-    from pipeline.ingest.archives import Content
+    from ..base.intervals import Interval
+    from .archives import Content
 
 _KLINE = (
     "open_time",

@@ -17,16 +17,16 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
-from pipeline.base.errors import SourceError, UsageError, one_line
-from pipeline.base.intervals import INTERVALS
-from pipeline.base.statements import Sql, identifier, render, statement
-from pipeline.ingest.archives import UNREADABLE, Content, Part, UnsuitableError, content_of, parts, shown
-from pipeline.ingest.derive import derive
-from pipeline.ingest.layouts import Reject, rows
-from pipeline.ingest.report import FileReport, Gap, Report, SeriesReport
-from pipeline.source.reader import CONNECT_SECONDS, METRICS_5M
-from pipeline.source.schema import init_db, plain_candles
-from pipeline.source.urls import redacted
+from ..base.errors import SourceError, UsageError, one_line
+from ..base.intervals import INTERVALS
+from ..base.statements import Sql, identifier, render, statement
+from ..source.reader import CONNECT_SECONDS, METRICS_5M
+from ..source.schema import init_db, plain_candles
+from ..source.urls import redacted
+from .archives import UNREADABLE, Content, Part, UnsuitableError, content_of, parts, shown
+from .derive import derive
+from .layouts import Reject, rows
+from .report import FileReport, Gap, Report, SeriesReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

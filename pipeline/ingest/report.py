@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pipeline.ingest.layouts import Reject
+    from .layouts import Reject
 
 #: Rejected lines of a file and gaps of a series that are told one by one; all are counted.
 EXAMPLES = 5

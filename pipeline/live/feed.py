@@ -12,12 +12,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.base.errors import SourceError
-from pipeline.base.intervals import Interval, before
-from pipeline.engine import Loaded
-from pipeline.live import window
-from pipeline.record import Record, Stage, timed
-from pipeline.source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
+from ..base.errors import SourceError
+from ..base.intervals import Interval, before
+from ..engine import Loaded
+from ..record import Record, Stage, timed
+from ..source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
+from . import window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pipeline.settings import Settings
+    from ..settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipeline.base.errors import UsageError
+from ..base.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.base.intervals import Interval
+    from ..base.intervals import Interval
 
 #: Errors that the file tells, the newest ones.
 _ERRORS = 10

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from pipeline.source.reader import CONNECT_SECONDS
-from pipeline.source.urls import redacted
+from ..source.reader import CONNECT_SECONDS
+from ..source.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,24 +8,24 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pipeline.base import interrupts
-from pipeline.base.duck import open_duckdb
-from pipeline.base.threads import read_ahead
-from pipeline.compute.sql import SqlIndicators
-from pipeline.engine import Arranged, Loaded, arranged, compute, new_record, report_unseen, write_and_publish
-from pipeline.live.feed import Feed
-from pipeline.record import Record, timed
-from pipeline.source.reader import Source
-from pipeline.source.symbols import symbols_to_read
-from pipeline.workfile.writer import WorkFile
+from ..base import interrupts
+from ..base.duck import open_duckdb
+from ..base.threads import read_ahead
+from ..compute.sql import SqlIndicators
+from ..engine import Arranged, Loaded, arranged, compute, new_record, report_unseen, write_and_publish
+from ..record import Record, timed
+from ..source.reader import Source
+from ..source.symbols import symbols_to_read
+from ..workfile.writer import WorkFile
+from .feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from pipeline.base.intervals import Interval
-    from pipeline.results.sink import Sink
-    from pipeline.settings import Settings
+    from ..base.intervals import Interval
+    from ..results.sink import Sink
+    from ..settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pipeline.base.errors import UsageError
-from pipeline.base.intervals import bucket_start
-from pipeline.settings import items, parse_interval
+from ..base.errors import UsageError
+from ..base.intervals import bucket_start
+from ..settings import items, parse_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.base.intervals import Interval
+    from ..base.intervals import Interval
 
 #: Seconds between two looks at the forming bar, of intervals up to five minutes and of longer ones.
 SHORT_EVERY, LONG_EVERY = 10.0, 60.0

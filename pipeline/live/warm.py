@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from indicators.contract import BAR_FIELDS
-from pipeline.base.errors import UsageError, one_line
-from pipeline.base.statements import Sql, identifier, join, render, statement
-from pipeline.source.symbols import every_symbol
-from pipeline.source.urls import redacted
-from pipeline.workfile.provenance import Provenance
-from pipeline.workfile.reader import published
+from ...indicators.contract import BAR_FIELDS
+from ..base.errors import UsageError, one_line
+from ..base.statements import Sql, identifier, join, render, statement
+from ..source.symbols import every_symbol
+from ..source.urls import redacted
+from ..workfile.provenance import Provenance
+from ..workfile.reader import published
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from pipeline.settings import Settings
+    from ..settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipeline import __version__
-from pipeline.base import interrupts
-from pipeline.base.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
-from pipeline.live.health import GRACE, Health, Watched, health_file, stale_after
-from pipeline.live.listen import Listener
-from pipeline.live.passes import Passes
-from pipeline.live.schedule import Schedule
-from pipeline.live.warm import kept_bars
-from pipeline.results.sink import Sink
-from pipeline.source.urls import redacted
+from .. import __version__
+from ..base import interrupts
+from ..base.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
+from ..results.sink import Sink
+from ..source.urls import redacted
+from .health import GRACE, Health, Watched, health_file, stale_after
+from .listen import Listener
+from .passes import Passes
+from .schedule import Schedule
+from .warm import kept_bars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.base.intervals import Interval
-    from pipeline.record import Record
-    from pipeline.settings import Settings
+    from ..base.intervals import Interval
+    from ..record import Record
+    from ..settings import Settings
 
 log = logging.getLogger(__name__)
 

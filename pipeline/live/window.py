@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.source.reader import Newer
+from ..source.reader import Newer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from indicators.registry import INDICATORS
-from pipeline.base.duck import open_duckdb
-from pipeline.base.errors import UsageError, one_line
-from pipeline.base.intervals import INTERVALS
-from pipeline.base.statements import Sql, identifier, join, literal, render, statement
-from pipeline.parity.exceptions import ANY_TABLE, Allowance, english_of, names_table, refuse_unknown
-from pipeline.results.extension import load_sqlite
-from pipeline.results.rows import DATA_TIME, INTERVAL, KEY, SYMBOL
+from ...indicators.registry import INDICATORS
+from ..base.duck import open_duckdb
+from ..base.errors import UsageError, one_line
+from ..base.intervals import INTERVALS
+from ..base.statements import Sql, identifier, join, literal, render, statement
+from ..results.extension import load_sqlite
+from ..results.rows import DATA_TIME, INTERVAL, KEY, SYMBOL
+from .exceptions import ANY_TABLE, Allowance, english_of, names_table, refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indicators.registry import INDICATORS
-from pipeline.base.errors import UsageError
+from ...indicators.registry import INDICATORS
+from ..base.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from indicators.contract import Indicator
+    from ...indicators.contract import Indicator
 
 ANY_TABLE = "*"
 _DECLARED = {declared.table: declared for declared in INDICATORS.values()}

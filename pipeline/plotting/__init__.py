@@ -1,6 +1,6 @@
 """Pictures of markets and of runs. Needs matplotlib, the extra ``plot``."""
 
-from pipeline.base.errors import UsageError
+from ..base.errors import UsageError
 
 try:
     import matplotlib  # noqa: F401 - looked for here, for all modules of the package

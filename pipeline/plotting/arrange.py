@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indicators.contract import BAR_FIELDS
+from ...indicators.contract import BAR_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from indicators.contract import Array
-    from pipeline.plotting.history import Series, Track
+    from ...indicators.contract import Array
+    from .history import Series, Track
 
 #: Texts of a category; a column with more of them, or with comma lists, is something else, and not drawn.
 _CATEGORIES = 8

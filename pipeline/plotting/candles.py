@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.plotting.canvas import from_zero, printable
-from pipeline.plotting.numbers import dress_numbers, dress_times, price
+from .canvas import from_zero, printable
+from .numbers import dress_numbers, dress_times, price
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
 
-    from indicators.contract import Array, Floats
-    from pipeline.plotting.arrange import Arrangement, Lane
-    from pipeline.plotting.canvas import Palette
-    from pipeline.plotting.history import Series, Track
+    from ...indicators.contract import Array, Floats
+    from .arrange import Arrangement, Lane
+    from .canvas import Palette
+    from .history import Series, Track
 
 _WIDTH = 11.0
 #: Heights in inches; a lane takes a name and a strip below it.

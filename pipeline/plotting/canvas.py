@@ -12,7 +12,7 @@ import matplotlib as mpl
 from cycler import cycler
 from matplotlib.font_manager import findfont, get_font
 
-from pipeline.base.errors import SinkError, UsageError
+from ..base.errors import SinkError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

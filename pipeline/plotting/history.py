@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pipeline.base.errors import NoCandlesError
-from pipeline.base.intervals import INTERVALS, Interval
-from pipeline.base.statements import statement
-from pipeline.compute.pivot import pivot_bars, pivot_metrics
-from pipeline.compute.rows import compute_interval
-from pipeline.record import Record
-from pipeline.settings import unknown
-from pipeline.workfile.writer import WorkFile
+from ..base.errors import NoCandlesError
+from ..base.intervals import INTERVALS, Interval
+from ..base.statements import statement
+from ..compute.pivot import pivot_bars, pivot_metrics
+from ..compute.rows import compute_interval
+from ..record import Record
+from ..settings import unknown
+from ..workfile.writer import WorkFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from indicators.contract import Array, Column, Indicator, Ints
+    from ...indicators.contract import Array, Column, Indicator, Ints
 
 
 @dataclass(frozen=True)

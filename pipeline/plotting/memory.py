@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from pipeline.plotting.canvas import from_zero
+from .canvas import from_zero
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from memray import MemorySnapshot
 
-    from pipeline.plotting.canvas import Palette
+    from .canvas import Palette
 
 
 def memory(samples: Sequence[MemorySnapshot], marks: Sequence[tuple[str, datetime]], palette: Palette) -> Figure:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.plotting.canvas import from_zero
+from .canvas import from_zero
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.plotting.canvas import Palette
+    from .canvas import Palette
 
 #: Runs whose memory is compared.
 _COMPARED = 20

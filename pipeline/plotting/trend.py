@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pipeline.plotting.canvas import from_zero
+from .canvas import from_zero
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.plotting.canvas import Palette
+    from .canvas import Palette
 
 _TIMES = ("total", "t_read", "t_compute", "t_write")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.base.errors import SinkError
-from pipeline.base.statements import literal
+from ..base.errors import SinkError
+from ..base.statements import literal
 
 PACKAGE = "duckdb-extension-sqlite-scanner"
 

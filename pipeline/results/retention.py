@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeline.base.intervals import INTERVALS
-from pipeline.base.statements import Sql, join, literal, render, statement
+from ..base.intervals import INTERVALS
+from ..base.statements import Sql, join, literal, render, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
 
-    from pipeline.results.rows import Batch
+    from .rows import Batch
 
 #: The result database's name in DuckDB.
 ATTACHED = Sql("results")

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy import strings
 
-from indicators.rounding import rounded
+from ...indicators.rounding import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from indicators.contract import Array, Bools, Column, Indicator, Ints
+    from ...indicators.contract import Array, Bools, Column, Indicator, Ints
 
 SYMBOL, INTERVAL, DATA_TIME = KEY = ("交易对", "周期", "数据时间")
 

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 import duckdb
 import tenacity
 
-from pipeline.base import interrupts
-from pipeline.base.duck import open_duckdb
-from pipeline.base.errors import SinkError, one_line
-from pipeline.base.statements import Sql, identifier, join, literal
-from pipeline.base.threads import in_thread
-from pipeline.results.extension import load_sqlite
-from pipeline.results.retention import ATTACHED, by_time, crowded_intervals, native
-from pipeline.results.rows import KEY, batches
-from pipeline.results.table import ResultTable, existing_tables, replace_rows
+from ..base import interrupts
+from ..base.duck import open_duckdb
+from ..base.errors import SinkError, one_line
+from ..base.statements import Sql, identifier, join, literal
+from ..base.threads import in_thread
+from .extension import load_sqlite
+from .retention import ATTACHED, by_time, crowded_intervals, native
+from .rows import KEY, batches
+from .table import ResultTable, existing_tables, replace_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from indicators.contract import Indicator
-    from pipeline.record import Record
-    from pipeline.results.retention import ByTime
-    from pipeline.results.rows import Batch
+    from ...indicators.contract import Indicator
+    from ..record import Record
+    from .retention import ByTime
+    from .rows import Batch
 
 log = logging.getLogger(__name__)
 

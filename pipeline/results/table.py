@@ -15,19 +15,19 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from pipeline.base.statements import Sql, identifier, join, render, statement
-from pipeline.results.retention import ATTACHED, look, native
-from pipeline.results.rows import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
-from pipeline.workfile.writer import SQLITE_TYPES
+from ..base.statements import Sql, identifier, join, render, statement
+from ..workfile.writer import SQLITE_TYPES
+from .retention import ATTACHED, look, native
+from .rows import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
 
-    from indicators.contract import Indicator
-    from pipeline.results.retention import ByTime
-    from pipeline.results.rows import Batch
+    from ...indicators.contract import Indicator
+    from .retention import ByTime
+    from .rows import Batch
 
 #: The key's columns in the order of a table's index.
 INDEX = (INTERVAL, DATA_TIME, SYMBOL)

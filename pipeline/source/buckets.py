@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.base.duck import open_duckdb
-from pipeline.base.statements import statement
+from ..base.duck import open_duckdb
+from ..base.statements import statement
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import pyarrow as pa
 
-    from pipeline.base.intervals import Interval
+    from ..base.intervals import Interval
 
 
 def build_bars(minutes: pa.RecordBatchReader, interval: Interval, after: datetime, until: datetime) -> pa.Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.base.statements import Sql, identifier, join, literal
+from ..base.statements import Sql, identifier, join, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.base.statements import Sql, identifier, join, literal, render, statement
+from ..base.statements import Sql, identifier, join, literal, render, statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,20 +18,20 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from indicators.contract import BAR_FIELDS
-from pipeline.base.errors import SourceError, UsageError
-from pipeline.base.intervals import INTERVALS, Interval, before
-from pipeline.base.statements import Sql, identifier, join, literal, render, statement
-from pipeline.source.clauses import Relation, chosen, late_rows, moment, plain_moment, values_of
-from pipeline.source.packed import packed, unpacked
-from pipeline.source.urls import connectorx_url, redacted, redacted_line, without_secrets
+from ...indicators.contract import BAR_FIELDS
+from ..base.errors import SourceError, UsageError
+from ..base.intervals import INTERVALS, Interval, before
+from ..base.statements import Sql, identifier, join, literal, render, statement
+from .clauses import Relation, chosen, late_rows, moment, plain_moment, values_of
+from .packed import packed, unpacked
+from .urls import connectorx_url, redacted, redacted_line, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
-    from pipeline.record import Record
+    from ..record import Record
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +208,7 @@ class Source:
     ) -> pa.Table:
         if not build:
             return self._read_packed(query, relation.name, list(BAR_FIELDS))
-        from pipeline.source.buckets import build_bars
+        from .buckets import build_bars
 
         bars = build_bars(self._stream(query, relation.name), interval, after, until)
         self._count(bars, bars)
@@ -252,7 +252,7 @@ class Source:
             )
         table = self._read_packed(query, form.relation.name, [*METRIC_COLUMNS, "is_closed"])
         if form.build:
-            from pipeline.source.buckets import build_metrics
+            from .buckets import build_metrics
 
             table = build_metrics(table, interval, newer.earliest if newer else after)
         return table

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from pipeline.base.errors import SourceError, one_line
-from pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
-from pipeline.base.statements import Sql, identifier, literal, render, statement
-from pipeline.source.reader import CONNECT_SECONDS
-from pipeline.source.urls import redacted
+from ..base.errors import SourceError, one_line
+from ..base.intervals import DEFAULT_INTERVALS, INTERVALS
+from ..base.statements import Sql, identifier, literal, render, statement
+from .reader import CONNECT_SECONDS
+from .urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

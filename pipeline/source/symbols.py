@@ -6,14 +6,14 @@ import difflib
 import logging
 from typing import TYPE_CHECKING
 
-from pipeline.base.errors import NoCandlesError, UsageError
-from pipeline.settings import symbols_of
+from ..base.errors import NoCandlesError, UsageError
+from ..settings import symbols_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.settings import Settings
-    from pipeline.source.reader import Source
+    from ..settings import Settings
+    from .reader import Source
 
 log = logging.getLogger(__name__)
 

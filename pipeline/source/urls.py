@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from pipeline.base.errors import one_line
+from ..base.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipeline.record import WITHOUT_CANDLES
-from pipeline.source.urls import redacted
+from ..record import WITHOUT_CANDLES
+from ..source.urls import redacted
 
 if TYPE_CHECKING:
-    from pipeline.record import Record
-    from pipeline.settings import Settings
+    from ..record import Record
+    from ..settings import Settings
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import duckdb
 import pyarrow as pa
 
-from pipeline.base import interrupts
-from pipeline.base.duck import open_duckdb
-from pipeline.base.errors import UsageError, one_line
-from pipeline.base.statements import literal
+from ..base import interrupts
+from ..base.duck import open_duckdb
+from ..base.errors import UsageError, one_line
+from ..base.statements import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

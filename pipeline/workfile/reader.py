@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipeline.base.duck import open_duckdb
-from pipeline.base.errors import UsageError, one_line
-from pipeline.base.statements import literal, statement
+from ..base.duck import open_duckdb
+from ..base.errors import UsageError, one_line
+from ..base.statements import literal, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,22 +22,22 @@ import duckdb
 import pyarrow as pa
 import tenacity
 
-from indicators.registry import INDICATORS
-from pipeline.base import interrupts
-from pipeline.base.duck import open_duckdb
-from pipeline.base.errors import SinkError, one_line
-from pipeline.base.intervals import INTERVALS
-from pipeline.base.statements import Sql, identifier, join, literal, render, statement
-from pipeline.base.threads import step_back
-from pipeline.compute.sql import SqlIndicators
+from ...indicators.registry import INDICATORS
+from ..base import interrupts
+from ..base.duck import open_duckdb
+from ..base.errors import SinkError, one_line
+from ..base.intervals import INTERVALS
+from ..base.statements import Sql, identifier, join, literal, render, statement
+from ..base.threads import step_back
+from ..compute.sql import SqlIndicators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from indicators.contract import Indicator
-    from pipeline.compute.pivot import Pivot
-    from pipeline.record import Record
-    from pipeline.workfile.provenance import Provenance
+    from ...indicators.contract import Indicator
+    from ..compute.pivot import Pivot
+    from ..record import Record
+    from .provenance import Provenance
 
 log = logging.getLogger(__name__)
 

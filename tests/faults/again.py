@@ -11,9 +11,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.base.intervals import INTERVALS
-from pipeline.engine import run
-from pipeline.settings import Settings, parse_indicators, parse_retention
+from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.engine import run
+from candlemill.pipeline.settings import Settings, parse_indicators, parse_retention
 from tests.faults.passes import RETENTION, SYMBOLS, moment
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS
 from tests.faults.passes import CASE, Place, newest_of, shown
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from indicators.contract import BAR_FIELDS
+from candlemill.indicators.contract import BAR_FIELDS
 from tests.goldens import HERE
 
 #: symbol, bucket_ts and the fields of each bar.

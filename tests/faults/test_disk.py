@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS
 from tests.conftest import Ran, dump_of
 from tests.faults.passes import Place, newest_of, shown, sound
 

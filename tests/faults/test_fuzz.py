@@ -24,13 +24,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from indicators.registry import INDICATORS
-from pipeline.base.intervals import INTERVALS
-from pipeline.engine import Loaded, _work, arranged
-from pipeline.record import Record, Stage
-from pipeline.results.sink import Sink
-from pipeline.settings import Settings
-from pipeline.workfile.writer import WorkFile
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.engine import Loaded, _work, arranged
+from candlemill.pipeline.record import Record, Stage
+from candlemill.pipeline.results.sink import Sink
+from candlemill.pipeline.settings import Settings
+from candlemill.pipeline.workfile.writer import WorkFile
 from tests.faults.damages import DAMAGES, OTHERS, VICTIMS, Damage, as_table, market, shuffled
 from tests.goldens import KEY
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from indicators.contract import Indicator
+    from candlemill.indicators.contract import Indicator
 
 SECONDS = float(os.environ.get("CANDLEMILL_FUZZ_SECONDS", "30"))
 AS_OF = datetime(2026, 1, 22, 9, 7, tzinfo=UTC)

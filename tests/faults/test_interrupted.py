@@ -106,7 +106,7 @@ def test_an_interrupt_while_a_table_is_read(how: signal.Signals, place: Place, u
 #: Makes an interrupt come just before or after one call of a function in the main thread, and runs the command line.
 AT = """
 import pkgutil, signal, sys, threading
-from pipeline import __main__
+from candlemill.pipeline import __main__
 
 when, place, asked = sys.argv[1:4]
 module, _, name = place.rpartition(":")
@@ -145,8 +145,8 @@ def interrupted_at(place: Place, when: str, call: str, asked: str = "") -> tuple
         ("threading:Thread.start", "(sink"),
         ("threading:Thread.start", "(workfile"),
         ("threading:Thread.start", "(reader"),
-        ("pipeline.workfile.writer:tempfile.mkdtemp", ""),
-        ("pipeline.workfile.writer:open_duckdb", ""),
+        ("candlemill.pipeline.workfile.writer:tempfile.mkdtemp", ""),
+        ("candlemill.pipeline.workfile.writer:open_duckdb", ""),
     ],
 )
 def test_an_interrupt_while_something_is_taken_leaves_nothing_of_it(call: str, asked: str, place: Place) -> None:
@@ -159,7 +159,7 @@ def test_an_interrupt_while_something_is_taken_leaves_nothing_of_it(call: str, a
 
 @pytest.mark.parametrize("call", ["ThreadPoolExecutor.shutdown", "shutil.rmtree"])
 def test_an_interrupt_while_the_rest_is_given_back_leaves_nothing_of_it(call: str, place: Place) -> None:
-    code, lines = interrupted_at(place, "before", f"pipeline.workfile.writer:{call}")
+    code, lines = interrupted_at(place, "before", f"candlemill.pipeline.workfile.writer:{call}")
     assert code == 0 or (code, lines[-1]) == (130, "candlemill: interrupted, the results were written"), lines
     assert set(shown(place.database).values()) == {newest_of(1)}
     assert place.strays() == []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS
 from tests.conftest import CANDLEMILL, dump_of
 from tests.faults.passes import RETENTION, SYMBOLS, Place, newest_of, shown, sound
 from tests.goldens import KEY

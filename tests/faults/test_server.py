@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS
 from tests import goldens
 from tests.conftest import Ran, dump_of
 from tests.faults.passes import CASE, Place
