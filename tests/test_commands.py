@@ -242,7 +242,7 @@ def test_memray_captures_a_file_and_reports_beside_it(url: str, candlemill: Call
         assert f": deep/{file.name}" in ran.err
     # Places in the code of this program, told by memray's own reporters.
     assert "pipeline/workfile/writer.py" in page.read_text()
-    assert re.search(r"largest allocating locations.*\n(.*\n)*.*pipeline/\w+\.py:\d+ -> ", listing.read_text())
+    assert re.search(r"largest allocating locations.*\n(.*\n)*.*pipeline/[\w/]+\.py:\d+ -> ", listing.read_text())
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
