@@ -1,6 +1,6 @@
-"""The nouns of the computation: a panel of series, an indicator, its columns and its values.
+"""The nouns of the computation: a panel of series, an indicator, its parameters, columns and values.
 
-A *series* is the bars of one symbol at one interval. A *panel* holds all series of an interval as float64 arrays of
+A *series* is the bars of one symbol at one interval. A *panel* holds series, of any intervals, as float64 arrays of
 shape (bars, series), and everything in this package computes on panels: over all series at once.
 
 Alignment. Series differ in length, so a panel is aligned at its newest row and padded with NaN above a series' first
@@ -18,25 +18,25 @@ panel like any other (overlapping views of the same memory).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .kinds import INTEGER, NO_MOMENT, NO_TEXT, REAL, TEXT, TIME, Array, Bools, Floats, Ints, Kind
+from .rounding import Rounding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
-Array: TypeAlias = NDArray[Any]
-
-#: A moment that is not there, in an array of microseconds since the epoch (what NumPy calls NaT).
-NO_MOMENT = np.iinfo(np.int64).min
-#: A text that is not there.
-NO_TEXT: Array = np.array(None)
+__all__ = [
+    "BAR_FIELDS", "CORRECTED", "FAMILIES", "METRIC_FIELDS", "NO_MOMENT", "NO_TEXT", "PARITY", "Array", "Bools",
+    "Column", "Floats", "Indicator", "Ints", "Panel", "Parameters", "Rounding", "Stored", "Values", "difference",
+    "indicator", "integer", "moment", "number", "price", "text",
+]  # fmt: skip
 
 BAR_FIELDS = (
     "open",
@@ -58,47 +58,74 @@ METRIC_FIELDS = (
     "taker_volume_ratio",
     "is_closed",
 )
+#: In the order in which catalogues list them.
+FAMILIES = ("trend", "momentum", "volatility", "volume", "structure", "pattern", "futures", "quality")
+#: Profiles: the values of the replaced service, and the field's standard definitions. The first is that of a
+#: declaration's own function.
+PARITY, CORRECTED = PROFILES = ("parity", "corrected")
+
+Mode: TypeAlias = Literal["incremental", "batch"]
+Source: TypeAlias = Literal["candles", "metrics"]
+#: What a picture makes of a column: a price level over the candles, a line or a histogram in a panel of its own.
+Role: TypeAlias = Literal["level", "line", "histogram"]
+
+
+def _read_only(array: Array) -> Array:
+    """A view that cannot be written through; the caller's own array stays as it is."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """All series of one interval, aligned at the newest row (see the module's docstring).
+    """Series of bars, or of metrics rows, aligned at the newest row (see the module's docstring).
 
     Attributes:
-        interval: name of the interval, such as ``5m``.
+        intervals: name of each series' interval, such as ``5m``.
         as_of: the moment that stands for 'now', microseconds since the epoch, UTC.
-        symbols: one per column.
-        lengths: bars of each series, shape (series,), never rising from column to column.
-        time: start of each bar in microseconds since the epoch, shape (bars, series); 0 in the padding.
+        symbols: one per series.
+        lengths: bars of each series, int64 of shape (series,), never rising from column to column.
+        time: start of each bar in microseconds since the epoch, int64 of shape (bars, series); 0 in the padding.
         fields: the values by name, float64 of shape (bars, series), NaN in the padding and where the source has NULL.
+        totals: sums over every symbol of the source, selected or not, by field: float64 of shape (series,), NaN where
+            the sum is unknown.
 
-        totals: sums over every symbol of the source, selected or not, by field; one that is unknown is not there.
-
-    All arrays are read-only. Raises ValueError where shapes disagree or lengths rise.
+    All arrays of a panel are read-only views. Raises ValueError where shapes or types disagree, or lengths rise.
     """
 
-    interval: str
+    intervals: Sequence[str]
     as_of: int
     symbols: Sequence[str]
     lengths: Ints
     time: Ints
     fields: Mapping[str, Floats]
-    totals: Mapping[str, float] = field(default_factory=dict)
+    totals: Mapping[str, Floats] = field(default_factory=dict)
     _shared: dict[Any, Array] = field(default_factory=dict, repr=False)
+    _expected: dict[Any, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         shape = (self.rows, len(self.symbols))
-        if self.time.shape != shape or self.lengths.shape != shape[1:]:
-            raise ValueError(
-                f"panel {self.interval}: time {self.time.shape}, lengths {self.lengths.shape}, want {shape}"
-            )
+        wanted: list[tuple[str, Array, type, tuple[int, ...]]] = [
+            ("time", self.time, np.int64, shape),
+            ("lengths", self.lengths, np.int64, shape[1:]),
+        ]
+        wanted += [(name, values, np.float64, shape) for name, values in self.fields.items()]
+        wanted += [(f"the total of {name}", values, np.float64, shape[1:]) for name, values in self.totals.items()]
+        for name, array, dtype, form in wanted:
+            if array.shape != form:
+                raise ValueError(f"a panel's {name} has shape {array.shape}, want {form}")
+            if array.dtype != dtype:
+                raise ValueError(f"a panel's {name} is {array.dtype}, want {np.dtype(dtype)}")
+        if len(self.intervals) != len(self.symbols):
+            raise ValueError(f"a panel of {len(self.symbols)} series has {len(self.intervals)} intervals")
         if (np.diff(self.lengths) > 0).any():
-            raise ValueError(f"panel {self.interval}: the series are not ordered by falling length")
-        for name, values in self.fields.items():
-            if values.shape != shape:
-                raise ValueError(f"panel {self.interval}: {name} has shape {values.shape}, want {shape}")
-        for array in (self.lengths, self.time, *self.fields.values()):
-            array.flags.writeable = False
+            raise ValueError("a panel's series are not ordered by falling length")
+        for name in ("time", "lengths"):
+            object.__setattr__(self, name, _read_only(getattr(self, name)))
+        for name in ("fields", "totals"):
+            views = {key: _read_only(values) for key, values in getattr(self, name).items()}
+            object.__setattr__(self, name, MappingProxyType(views))
 
     def __getattr__(self, name: str) -> Floats:
         """The field of that name (``bars.close``), shape (bars, series)."""
@@ -128,26 +155,46 @@ class Panel:
         newest: Ints = self.time[-1]
         return newest
 
+    def by_interval(self, value: Callable[[str], Any]) -> Array:
+        """What a function of the interval's name says of each series; shape (series,)."""
+        values = {name: value(name) for name in dict.fromkeys(self.intervals)}
+        return np.array([values[name] for name in self.intervals])
+
     def shared(self, key: tuple[Any, ...], compute: Callable[[], Array]) -> Array:
         """Result of ``compute``, made once per panel: what several indicators need stands under one key."""
         if key not in self._shared:
-            value = compute()
-            value.flags.writeable = False
-            self._shared[key] = value
+            self._shared[key] = _read_only(compute())
         return self._shared[key]
+
+    def expect(self, kernel: object, periods: Iterable[int]) -> None:
+        """Say which periods of a kernel will be asked for, so that it can compute all of them at once."""
+        known = self._expected.get(kernel, ())
+        self._expected[kernel] = (*known, *(period for period in dict.fromkeys(periods) if period not in known))
+
+    def expected(self, kernel: object, period: int) -> tuple[int, ...]:
+        """The periods of a kernel to compute together with one: those that were said, if it is among them."""
+        known = self._expected.get(kernel, ())
+        return known if period in known else (period,)
+
+    def only(self, names: Sequence[str]) -> Panel:
+        """The same panel with some of its fields; what is shared stays shared."""
+        part = object.__new__(Panel)
+        part.__dict__.update(self.__dict__)
+        part.__dict__["fields"] = MappingProxyType({n: v for n, v in self.fields.items() if n in names})
+        return part
 
     def select(self, columns: Sequence[int]) -> Panel:
         """Panel of some series, in the panel's order; rows that no remaining series uses are cut off."""
         chosen = sorted(columns)
         cut = self.rows - int(self.lengths[chosen].max())
         return Panel(
-            interval=self.interval,
+            intervals=[self.intervals[c] for c in chosen],
             as_of=self.as_of,
             symbols=[self.symbols[c] for c in chosen],
             lengths=self.lengths[chosen],
             time=self.time[cut:, chosen],
             fields={name: values[cut:, chosen] for name, values in self.fields.items()},
-            totals=self.totals,
+            totals={name: values[chosen] for name, values in self.totals.items()},
         )
 
 
@@ -164,71 +211,121 @@ class Values:
         self.defined = defined
 
 
-Kind: TypeAlias = Literal["real", "integer", "text", "time"]
-Mode: TypeAlias = Literal["incremental", "batch"]
-Source: TypeAlias = Literal["candles", "metrics"]
+class Parameters:
+    """Values of an indicator's parameters by name: ``p.period``. Raises AttributeError for a name it does not have."""
 
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = MappingProxyType(dict(values))
 
-@dataclass(frozen=True)
-class Rounding:
-    """How a value is rounded on its way to SQLite (``indicators.rounding`` does it).
+    def __getattr__(self, name: str) -> Any:
+        values = self.__dict__.get("_values", {})
+        if name in values:
+            return values[name]
+        raise AttributeError(f"there is no parameter {name!r}; there are {', '.join(values) or 'none'}")
 
-    Attributes:
-        decimals: decimals kept.
-        significant: where set, values that round to less than 1 keep that many significant digits.
-        scaled: round the product with 10^decimals instead of the exact binary value; they differ at ties only.
-    """
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parameters) and self._values == other._values
 
-    decimals: int
-    significant: int | None = None
-    scaled: bool = False
+    def __hash__(self) -> int:
+        return hash(tuple(self._values.items()))
 
-    def __str__(self) -> str:
-        floor = f" or {self.significant} significant digits" if self.significant else ""
-        return f"{self.decimals} decimals{floor}"
+    def __repr__(self) -> str:
+        return f"Parameters({dict(self._values)})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of them by name."""
+        return dict(self._values)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of an indicator: its name in SQLite, its English name, and what its numbers mean."""
+    """One column of an indicator: its English name, and what its values mean.
 
-    label: str
+    Attributes:
+        words: of a text, every value it can have and the value in English. Readers compare them literally.
+        listed: whether a value is a comma list of words.
+        free: whether a text is no category, such as a list of prices.
+    """
+
     name: str
     meaning: str
     kind: Kind
     unit: str
-    rounding: Rounding | None = None
+    role: Role = "line"
+    words: Mapping[str, str] = field(default_factory=dict)
+    listed: bool = False
+    free: bool = False
 
 
-def price(label: str, name: str, meaning: str, *, rounded: Literal["exact", "scaled"] | None = None) -> Column:
-    """A price or a difference of prices, in quote currency; where rounded, to 6 decimals or 6 significant digits.
-
-    A price below 1 keeps six significant digits: six decimals would leave a sub-cent coin with one or two.
-    """
-    rounding = Rounding(6, significant=6, scaled=rounded == "scaled") if rounded else None
-    return Column(label, name, meaning, "real", "price", rounding)
+def price(name: str, meaning: str) -> Column:
+    """A price, in quote currency."""
+    return Column(name, meaning, REAL, "price", "level")
 
 
-def number(
-    label: str, name: str, meaning: str, *, unit: str, decimals: int | None = None, scaled: bool = False
-) -> Column:
-    """A REAL in ``unit`` (base, quote, percent, ratio, fraction, score …), rounded where ``decimals`` says so."""
-    return Column(label, name, meaning, "real", unit, None if decimals is None else Rounding(decimals, scaled=scaled))
+def difference(name: str, meaning: str, *, role: Role = "line") -> Column:
+    """A difference of prices, in quote currency: a range, a width, a slope."""
+    return Column(name, meaning, REAL, "price", role)
 
 
-def integer(label: str, name: str, meaning: str, *, unit: str = "count") -> Column:
+def number(name: str, meaning: str, *, unit: str) -> Column:
+    """A REAL in a unit: base, quote, percent, ratio, fraction, score or the like."""
+    return Column(name, meaning, REAL, unit)
+
+
+def integer(name: str, meaning: str, *, unit: str = "count") -> Column:
     """An INTEGER: a count, a flag or a state."""
-    return Column(label, name, meaning, "integer", unit)
+    return Column(name, meaning, INTEGER, unit)
 
 
-def text(label: str, name: str, meaning: str) -> Column:
-    """A TEXT out of a fixed vocabulary that readers compare literally."""
-    return Column(label, name, meaning, "text", "category")
+def text(
+    name: str,
+    meaning: str,
+    words: Mapping[str, str] | Sequence[str] = (),
+    *,
+    listed: bool = False,
+    free: bool = False,
+) -> Column:
+    """A TEXT out of a fixed vocabulary; ``words`` gives each value its English, or are English themselves."""
+    english = words if isinstance(words, Mapping) else {word: word for word in words}
+    return Column(name, meaning, TEXT, "category", words=MappingProxyType(dict(english)), listed=listed, free=free)
 
 
-def moment(label: str, name: str, meaning: str) -> Column:
+def moment(name: str, meaning: str) -> Column:
     """A point in time: microseconds since the epoch here, ISO 8601 in SQLite, TIMESTAMPTZ in the work file."""
-    return Column(label, name, meaning, "time", "time")
+    return Column(name, meaning, TIME, "time")
+
+
+#: A price of a new indicator. One below 1 keeps six significant digits: six decimals would leave a sub-cent coin with
+#: one or two.
+PRICE_ROUNDING = Rounding(6, significant=6)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How an indicator stands in the result database.
+
+    Attributes:
+        table: name of its table.
+        labels: name of each column there, by the column's English name, in the order of the declaration.
+        mode: which of the two passes of the replaced service computed it.
+        lookback: bars that the replaced service laid the formula out for; fewer than half of them give no value.
+        min_bars: other bars from which there are values: a number, or one by interval with ``""`` for all others.
+        rounding: of the columns that are rounded, by English name.
+        short: texts and numbers of a row without values, by English name, from ``lookback // 2`` bars on.
+    """
+
+    table: str
+    labels: Mapping[str, str]
+    mode: Mode = "batch"
+    lookback: int = 1
+    min_bars: int | Mapping[str, int] = 1
+    rounding: Mapping[str, Rounding] = field(default_factory=dict)
+    short: Mapping[str, str | int] = field(default_factory=dict)
+
+    def bars_needed(self, interval: str) -> int:
+        """Bars from which a series of an interval gets values."""
+        least = self.min_bars if isinstance(self.min_bars, int) else self.min_bars.get(interval, self.min_bars[""])
+        return max(self.lookback // 2, least)
 
 
 _ENGLISH = re.compile(r"[a-z][a-z0-9_]*")
@@ -240,65 +337,129 @@ class Indicator:
 
     Attributes:
         id: English name: of the command line, of the table in the work file, of the SQL file if it is one.
-        table: name of the table in SQLite.
         title: what traders call it.
-        family: trend, momentum, volatility, volume, structure, pattern, futures or quality.
-        mode: which of the two passes of the service this replaces computed it.
-        lookback: bars that the formula was laid out for; fewer than half of them give no value.
-        min_bars: bars below which the formula itself has no value.
-        min_bars_at: other such minima, by interval.
+        family: one of FAMILIES.
         inputs: fields of the panel it reads.
-        columns: in the order of the SQLite table, after the three key columns.
+        columns: in the order of its tables, after the key columns.
         formula: the computation in a line.
+        min_bars: bars from which the formula has values: a number, or a function of the parameters.
+        parameters: names and defaults.
         source: which panel it is computed on.
         intervals: the only intervals it has rows for; empty: all.
-        short: texts (or numbers) of a row without values, by label, from ``lookback // 2`` bars on.
-        compute: the pure function; None for an indicator written in SQL, ``sql/indicators/<id>.sql``.
+        window: newest bars that its SQL reads, newest metrics rows that it wants; None: ``min_bars``.
+        totals: fields whose sums over the whole market it reads.
+        shares: kernels that compute several periods at once, each with the names of the parameters it takes.
+        variants: other functions of the same columns, by profile; SQL ones are True and stand in
+            ``sql/indicators/<id>.<profile>.sql``.
+        compute: the pure function of a panel, and of the parameters where there are any; None: it is written in SQL,
+            ``sql/indicators/<id>.sql``.
+        stored: how it stands in the result database.
+
+    Raises ValueError where the parts of a declaration do not go together, with what to do about it.
     """
 
     id: str
-    table: str
     title: str
     family: str
-    mode: Mode
-    lookback: int
-    min_bars: int
     inputs: tuple[str, ...]
     columns: tuple[Column, ...]
     formula: str
+    min_bars: int | Callable[[Parameters], int] = 1
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     source: Source = "candles"
     intervals: tuple[str, ...] = ()
-    min_bars_at: Mapping[str, int] = field(default_factory=dict)
-    short: Mapping[str, str | int] = field(default_factory=dict)
-    compute: Callable[[Panel], Values] | None = None
+    window: int | None = None
+    totals: tuple[str, ...] = ()
+    shares: Mapping[Any, tuple[str, ...]] = field(default_factory=dict)
+    variants: Mapping[str, Callable[..., Values] | Literal[True]] = field(default_factory=dict)
+    compute: Callable[..., Values] | None = None
+    stored: Stored = field(default=None)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.stored is None:
+            object.__setattr__(self, "stored", self._as_new())
         known = BAR_FIELDS if self.source == "candles" else METRIC_FIELDS
-        names = [c.name for c in self.columns]
-        labels = [c.label for c in self.columns]
+        names = [column.name for column in self.columns]
+        labels = list(self.stored.labels.values())
+        vague = [c.name for c in self.columns if c.kind is TEXT and not c.free and not c.words]
+        unused = [name for kernel in self.shares.values() for name in kernel if name not in self.parameters]
         for ok, complaint in (
             (all(_ENGLISH.fullmatch(n) for n in (self.id, *names)), "ids and names are English snake_case"),
-            (len(set(names)) == len(names) and len(set(labels)) == len(labels), "column names repeat"),
-            (set(self.inputs) <= set(known), f"inputs are among {', '.join(known)}"),
-            (set(self.short) <= set(labels), "short rows fill declared columns only"),
-            (self.lookback >= 1 and self.min_bars >= 1 and self.columns, "lookback, min_bars and columns are set"),
+            (self.family in FAMILIES, f"the family {self.family!r} is none of {', '.join(FAMILIES)}"),
+            (bool(self.columns), "it has no columns: declare at least one"),
+            (len(set(names)) == len(names), "column names repeat: give each its own"),
+            (len(set(labels)) == len(labels), "names in the result database repeat: give each column its own"),
+            (set(self.inputs) <= set(known), f"inputs of {self.source} are among {', '.join(known)}"),
+            (set(self.totals) <= set(self.inputs), "totals are sums of inputs: add them to inputs"),
+            (not vague, f"the texts {', '.join(vague)} have no words: list every value with its English, or set free"),
+            (not unused, f"shares names {', '.join(unused)}, which parameters does not have"),
+            (set(self.variants) <= set(PROFILES), f"variants are of the profiles {', '.join(PROFILES)}"),
+            (PARITY not in self.variants, f"the profile {PARITY} is the declaration's own function, not a variant"),
+            (self.bars_needed() >= 1, "min_bars is at least 1"),
+            (list(self.stored.labels) == names, "its line of names has other columns, or in another order"),
+            (
+                {*self.stored.rounding, *self.stored.short} <= set(names),
+                "its line of names rounds or fills columns that it does not have",
+            ),
         ):
             if not ok:
                 raise ValueError(f"indicator {self.id}: {complaint}")
 
-    def bars_needed(self, interval: str | None = None) -> int:
-        """Bars from which a series gets values, at one interval or in general."""
-        return max(self.lookback // 2, self.min_bars_at.get(interval or "", self.min_bars))
+    def _as_new(self) -> Stored:
+        """Of an indicator that the replaced service does not have: its English names."""
+        return Stored(
+            table=self.id,
+            labels={column.name: column.name for column in self.columns},
+            min_bars=self.bars_needed(),
+            rounding={column.name: PRICE_ROUNDING for column in self.columns if column.unit == "price"},
+        )
+
+    @property
+    def table(self) -> str:
+        """Name of its table in the result database."""
+        return self.stored.table
+
+    @property
+    def mode(self) -> Mode:
+        """Which of the two passes of the replaced service computed it."""
+        return self.stored.mode
+
+    def label(self, column: Column) -> str:
+        """Name of a column in the result database."""
+        return self.stored.labels[column.name]
+
+    @property
+    def defaults(self) -> Parameters:
+        """The parameters where nobody says otherwise."""
+        return Parameters(self.parameters)
+
+    def given(self, values: Mapping[str, Any]) -> Parameters:
+        """The parameters with some values other than their defaults. Raises ValueError for an unknown one."""
+        unknown = [name for name in values if name not in self.parameters]
+        if unknown:
+            known = ", ".join(self.parameters) or "none"
+            raise ValueError(f"indicator {self.id} has no parameter {', '.join(unknown)}; it has {known}")
+        return Parameters({**self.parameters, **values})
+
+    def bars_needed(self, parameters: Parameters | None = None) -> int:
+        """Bars from which the formula has values."""
+        if isinstance(self.min_bars, int):
+            return self.min_bars
+        return self.min_bars(parameters or self.defaults)
 
     def covers(self, interval: str) -> bool:
         """Whether the indicator has rows for this interval."""
         return not self.intervals or interval in self.intervals
 
+    def bars_read(self, parameters: Parameters | None = None) -> int:
+        """Newest rows of each series that are enough to compute it where it is written in SQL or reads metrics."""
+        return self.window or self.bars_needed(parameters)
 
-def indicator(**declaration: Any) -> Callable[[Callable[[Panel], Values]], Indicator]:
+
+def indicator(**declaration: Any) -> Callable[[Callable[..., Values]], Indicator]:
     """Declare the decorated pure function as an indicator; the arguments are those of ``Indicator``."""
 
-    def declare(function: Callable[[Panel], Values]) -> Indicator:
+    def declare(function: Callable[..., Values]) -> Indicator:
         return Indicator(compute=function, **declaration)
 
     return declare

@@ -1,6 +1,7 @@
 """From an indicator and a panel to finished rows: the rules that hold for every indicator, applied once.
 
-Which series have enough bars, what a row without values looks like, and that NaN and infinity are NULL.
+Which series have enough bars, what a row without values looks like, that NaN and infinity are NULL, and that a function
+keeps to its declaration: it reads its inputs alone, and returns its columns and words.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import NO_MOMENT, NO_TEXT, Values
+from .contract import PARITY, Values
+from .kinds import TEXT
 
 if TYPE_CHECKING:
-    from .contract import Array, Bools, Column, Indicator, Panel
+    from collections.abc import Callable, Iterable
 
-_DTYPES = {"real": np.float64, "integer": np.int64, "time": np.int64, "text": np.object_}
+    from .contract import Array, Bools, Column, Indicator, Panel, Parameters
 
 
 @dataclass(frozen=True)
@@ -27,53 +29,108 @@ class Cells:
     null: Bools
 
 
-def compute(indicator: Indicator, panel: Panel) -> Values:
-    """Values of a NumPy indicator over a panel; no series long enough: none. Division by zero gives NaN, not noise."""
-    if indicator.compute is None:
-        raise ValueError(f"indicator {indicator.id} is written in SQL")
-    if panel.series == 0 or panel.lengths[0] < indicator.bars_needed(panel.interval):
+def expect(panel: Panel, indicators: Iterable[Indicator]) -> None:
+    """Tell the panel which periods of shared kernels some indicators are going to ask for."""
+    for declared in indicators:
+        for kernel, names in declared.shares.items():
+            periods = [period for name in names for period in np.atleast_1d(declared.parameters[name]).tolist()]
+            panel.expect(kernel, periods)
+
+
+def enough_bars(
+    indicator: Indicator, panel: Panel, parameters: Parameters | None = None, profile: str = PARITY
+) -> Bools:
+    """Which series have the bars that the indicator needs; shape (series,).
+
+    The replaced service's rule holds for its own values: its profile, with the default parameters.
+    """
+    if profile == PARITY and parameters in (None, indicator.defaults):
+        needed = panel.by_interval(indicator.stored.bars_needed)
+    else:
+        needed = np.full(panel.series, indicator.bars_needed(parameters))
+    return np.asarray(panel.lengths >= needed)
+
+
+def compute(indicator: Indicator, panel: Panel, parameters: Parameters | None = None, profile: str = PARITY) -> Values:
+    """Values of a NumPy indicator over a panel; no series long enough: none. Division by zero gives NaN, not noise.
+
+    Raises ValueError where the function reads a field that it does not declare.
+    """
+    function = _function(indicator, profile)
+    if not enough_bars(indicator, panel, parameters, profile).any():
         return nothing(indicator, panel)
-    with np.errstate(all="ignore"):
-        return indicator.compute(panel)
+    given = (parameters or indicator.defaults,) if indicator.parameters else ()
+    inputs = panel.only(indicator.inputs)
+    try:
+        with np.errstate(all="ignore"):
+            return function(inputs, *given)
+    except (AttributeError, KeyError) as error:
+        undeclared = [n for n in panel.fields if n not in indicator.inputs and repr(n) in str(error)]
+        if undeclared:
+            raise ValueError(
+                f"{indicator.id} reads {undeclared[0]}, which it does not declare: add it to inputs"
+            ) from error
+        raise
+
+
+def _function(indicator: Indicator, profile: str) -> Callable[..., Values]:
+    function = indicator.variants.get(profile, indicator.compute)
+    if function is None or function is True:
+        raise ValueError(f"indicator {indicator.id} is written in SQL")
+    return function
 
 
 def nothing(indicator: Indicator, panel: Panel) -> Values:
     """Values of an indicator that has none for any series: NULL in every column."""
-    empty = {"real": np.nan, "integer": np.nan, "text": None, "time": NO_MOMENT}
-    columns = [np.full(panel.series, empty[column.kind]) for column in indicator.columns]
-    return Values(*columns)
+    return Values(*(column.kind.blank(panel.series) for column in indicator.columns))
 
 
-def finish(indicator: Indicator, panel: Panel, values: Values) -> list[Cells]:
+def finish(
+    indicator: Indicator,
+    panel: Panel,
+    values: Values,
+    parameters: Parameters | None = None,
+    profile: str = PARITY,
+) -> list[Cells]:
     """Cells of all columns for all series of the panel.
 
     A series with fewer bars than the indicator needs, or that the indicator left undefined, has NULL in every column;
-    from half the lookback on, the declared texts of a short row. Raises ValueError if the indicator returned another
-    number of columns, or another shape, than it declares.
+    from half the service's lookback on, the texts of a short row. Raises ValueError if the indicator returned another
+    number of columns, another shape, or other words than it declares.
     """
     if len(values.columns) != len(indicator.columns):
         raise ValueError(
             f"{indicator.id} returned {len(values.columns)} columns, declared are {len(indicator.columns)}"
         )
-    defined = panel.lengths >= indicator.bars_needed(panel.interval)
+    stored = indicator.stored
+    defined = enough_bars(indicator, panel, parameters, profile)
     if values.defined is not None:
         defined = defined & values.defined
-    short = ~defined & (panel.lengths >= indicator.lookback // 2)
+    short = ~defined & (panel.lengths >= stored.lookback // 2)
     cells = []
     for column, raw in zip(indicator.columns, values.columns, strict=True):
         if raw.shape != (panel.series,):
             raise ValueError(f"{indicator.id}.{column.name} has shape {raw.shape}, want ({panel.series},)")
-        null = ~defined
-        if raw.dtype.kind == "f":
-            null = null | ~np.isfinite(raw)
-        elif column.kind == "time":
-            null = null | (raw == NO_MOMENT)
-        elif raw.dtype.kind == "O":
-            null = null | (raw == NO_TEXT)
-        empty = NO_TEXT if column.kind == "text" else np.array(0)
-        finished: Array = np.where(null, empty, raw).astype(_DTYPES[column.kind])
-        if column.label in indicator.short:
-            finished[short] = indicator.short[column.label]
+        null = ~defined | column.kind.nulls(raw)
+        finished = column.kind.finished(raw, null)
+        if column.kind is TEXT:
+            _check_words(indicator, column, finished[~null])
+        if profile == PARITY and column.name in stored.short:
+            finished[short] = stored.short[column.name]
             null = null & ~short
         cells.append(Cells(column, finished, null))
     return cells
+
+
+def _check_words(indicator: Indicator, column: Column, values: Array) -> None:
+    """Raise ValueError for a text that is not among the declared words."""
+    if column.free:
+        return
+    found = set(values.tolist())
+    if column.listed:
+        found = {word for value in found for word in value.split(",")}
+    if unknown := sorted(found - column.words.keys()):
+        raise ValueError(
+            f"{indicator.id}.{column.name} is {unknown[0]!r}, which is none of its words: "
+            "add it to the column's words, with its English"
+        )

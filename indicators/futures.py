@@ -14,12 +14,8 @@ if TYPE_CHECKING:
 
 futures_sentiment = Indicator(
     id="futures_sentiment",
-    table="期货情绪元数据.py",
     title="Futures sentiment",
     family="futures",
-    mode="incremental",
-    lookback=1,
-    min_bars=1,
     inputs=(
         "open_interest",
         "open_interest_value",
@@ -29,36 +25,31 @@ futures_sentiment = Indicator(
         "taker_volume_ratio",
     ),
     columns=(
-        number("持仓张数", "open_interest", "open interest", unit="base"),
-        number("持仓金额", "open_interest_value", "open interest in money", unit="quote"),
-        number(
-            "大户多空比样本", "top_trader_account_ratio", "long/short ratio of top traders by account", unit="ratio"
-        ),
-        number(
-            "大户多空比总和", "top_trader_position_ratio", "long/short ratio of top traders by position", unit="ratio"
-        ),
-        number("全体多空比样本", "global_account_ratio", "long/short ratio of all accounts", unit="ratio"),
-        number("主动成交多空比总和", "taker_volume_ratio", "buy/sell ratio of taker volume", unit="ratio"),
-        number("大户多空比", "top_trader_ratio", "the same as top_trader_position_ratio", unit="ratio"),
-        number("全体多空比", "global_ratio", "the same as global_account_ratio", unit="ratio"),
-        number("主动成交多空比", "taker_ratio", "the same as taker_volume_ratio", unit="ratio"),
+        number("open_interest", "open interest", unit="base"),
+        number("open_interest_value", "open interest in money", unit="quote"),
+        number("top_trader_account_ratio", "long/short ratio of top traders by account", unit="ratio"),
+        number("top_trader_position_ratio", "long/short ratio of top traders by position", unit="ratio"),
+        number("global_account_ratio", "long/short ratio of all accounts", unit="ratio"),
+        number("taker_volume_ratio", "buy/sell ratio of taker volume", unit="ratio"),
+        number("top_trader_ratio", "the same as top_trader_position_ratio", unit="ratio"),
+        number("global_ratio", "the same as global_account_ratio", unit="ratio"),
+        number("taker_ratio", "the same as taker_volume_ratio", unit="ratio"),
     ),
     formula="the newest metrics row of the symbol within 30 days",
+    min_bars=1,
     source="metrics",
 )
 
 
+#: Newest metrics rows that are looked at, and the length of an interval in seconds; others count as 10 minutes.
+ROWS = 240
 PERIODS = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400, "1w": 604800}
 
 
 @indicator(
     id="futures_aggregate",
-    table="期货情绪聚合表.py",
     title="Futures sentiment statistics",
     family="futures",
-    mode="batch",
-    lookback=1,
-    min_bars=1,
     inputs=(
         "open_interest",
         "open_interest_value",
@@ -68,44 +59,43 @@ PERIODS = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400, "1w": 60
         "is_closed",
     ),
     columns=(
-        integer("是否闭合", "is_closed", "whether the newest metrics row is final", unit="flag"),
-        number("数据新鲜秒", "age_seconds", "age of the newest metrics row", unit="seconds"),
-        number("持仓金额", "open_interest_value", "open interest in money", unit="quote"),
-        number("持仓张数", "open_interest", "open interest", unit="base"),
-        number("大户多空比", "top_trader_ratio", "long/short ratio of top traders by position", unit="ratio"),
-        number("全体多空比", "global_ratio", "long/short ratio of all accounts", unit="ratio"),
-        number("主动成交多空比", "taker_ratio", "buy/sell ratio of taker volume", unit="ratio"),
-        number("大户样本", "top_trader_sample", "always NULL", unit="ratio"),
-        number("持仓变动", "value_change", "change of the open interest in money", unit="quote"),
-        number("持仓变动%", "value_change_fraction", "the same relative to the row before, NULL if 0", unit="fraction"),
-        number("大户偏离", "top_trader_deviation", "distance of the top traders' ratio from 1", unit="ratio"),
-        number("全体偏离", "global_deviation", "distance of all accounts' ratio from 1", unit="ratio"),
-        number("主动偏离", "taker_deviation", "distance of the taker ratio from 1", unit="ratio"),
-        number("情绪差值", "sentiment_gap", "top traders' ratio less that of all accounts", unit="ratio"),
-        number("情绪差值绝对值", "sentiment_gap_size", "size of that gap, NULL if 0", unit="ratio"),
-        number("波动率", "value_variation", "coefficient of variation of the open interest in money", unit="ratio"),
-        integer("OI连续根数", "value_streak", "rows in a row that rose (positive) or fell (negative)"),
-        integer("主动连续根数", "taker_streak", "rows in a row with takers buying (positive) or selling (negative)"),
-        number(
-            "风险分", "risk_score", "sum of the z-scores of change, top traders' and takers' deviation", unit="score"
-        ),
-        number("市场占比", "market_share", "share of the market's open interest", unit="percent", decimals=4),
-        number("大户波动", "top_trader_variation", "coefficient of variation of the top traders' ratio", unit="ratio"),
-        number("全体波动", "global_variation", "coefficient of variation of all accounts' ratio", unit="ratio"),
-        number("持仓斜率", "value_slope", "least-squares slope of the open interest per row", unit="percent"),
-        number("持仓Z分数", "value_zscore", "z-score of the open interest in money", unit="score"),
-        number("大户情绪动量", "top_trader_momentum", "change of the top traders' ratio", unit="ratio"),
-        number("主动情绪动量", "taker_momentum", "change of the taker ratio", unit="ratio"),
-        integer(
-            "情绪翻转信号", "sentiment_turn", "1 or -1 where the top traders' ratio crossed 1, else 0", unit="state"
-        ),
-        number("主动跳变幅度", "taker_jump", "size of the change of the taker ratio", unit="ratio"),
-        number("稳定度分位", "stability_quantile", "share of open interests not above the variation", unit="fraction"),
-        number("贡献度排名", "contribution_rank", "always NULL", unit="count"),
-        integer("陈旧标记", "is_stale", "1 where the newest row is older than three periods", unit="flag"),
+        integer("is_closed", "whether the newest metrics row is final", unit="flag"),
+        number("age_seconds", "age of the newest metrics row", unit="seconds"),
+        number("open_interest_value", "open interest in money", unit="quote"),
+        number("open_interest", "open interest", unit="base"),
+        number("top_trader_ratio", "long/short ratio of top traders by position", unit="ratio"),
+        number("global_ratio", "long/short ratio of all accounts", unit="ratio"),
+        number("taker_ratio", "buy/sell ratio of taker volume", unit="ratio"),
+        number("top_trader_sample", "always NULL", unit="ratio"),
+        number("value_change", "change of the open interest in money", unit="quote"),
+        number("value_change_fraction", "the same relative to the row before, NULL if 0", unit="fraction"),
+        number("top_trader_deviation", "distance of the top traders' ratio from 1", unit="ratio"),
+        number("global_deviation", "distance of all accounts' ratio from 1", unit="ratio"),
+        number("taker_deviation", "distance of the taker ratio from 1", unit="ratio"),
+        number("sentiment_gap", "top traders' ratio less that of all accounts", unit="ratio"),
+        number("sentiment_gap_size", "size of that gap, NULL if 0", unit="ratio"),
+        number("value_variation", "coefficient of variation of the open interest in money", unit="ratio"),
+        integer("value_streak", "rows in a row that rose (positive) or fell (negative)"),
+        integer("taker_streak", "rows in a row with takers buying (positive) or selling (negative)"),
+        number("risk_score", "sum of the z-scores of change, top traders' and takers' deviation", unit="score"),
+        number("market_share", "share of the market's open interest", unit="percent"),
+        number("top_trader_variation", "coefficient of variation of the top traders' ratio", unit="ratio"),
+        number("global_variation", "coefficient of variation of all accounts' ratio", unit="ratio"),
+        number("value_slope", "least-squares slope of the open interest per row", unit="percent"),
+        number("value_zscore", "z-score of the open interest in money", unit="score"),
+        number("top_trader_momentum", "change of the top traders' ratio", unit="ratio"),
+        number("taker_momentum", "change of the taker ratio", unit="ratio"),
+        integer("sentiment_turn", "1 or -1 where the top traders' ratio crossed 1, else 0", unit="state"),
+        number("taker_jump", "size of the change of the taker ratio", unit="ratio"),
+        number("stability_quantile", "share of open interests not above the variation", unit="fraction"),
+        number("contribution_rank", "always NULL", unit="count"),
+        integer("is_stale", "1 where the newest row is older than three periods", unit="flag"),
     ),
     formula="changes, deviations, streaks, slopes and z-scores over the newest 240 metrics rows within 30 days",
+    min_bars=1,
     source="metrics",
+    window=ROWS,
+    totals=("open_interest_value",),
 )
 def futures_aggregate(metrics: Panel) -> Values:
     """Statistics of open interest and long/short ratios. A value of 0 counts as missing, as NULL does."""
@@ -160,7 +150,7 @@ def futures_aggregate(metrics: Panel) -> Values:
         np.where(count < 2, np.nan, _streak(value_changes, ~np.isnan(value_changes))),
         np.where(np.isnan(taker).all(axis=0), np.nan, _streak(taker_signs, ~np.isnan(taker))),
         np.where(np.isnan(scores).all(axis=0), np.nan, rolling.tail_sum(scores)),
-        metrics.open_interest_value[-1] * 100 / metrics.totals.get("open_interest_value", np.nan),
+        metrics.open_interest_value[-1] * 100 / metrics.totals["open_interest_value"],
         _variation(top),
         _variation(every),
         _slope(value),
@@ -171,7 +161,7 @@ def futures_aggregate(metrics: Panel) -> Values:
         np.abs(taker_now - taker_before),
         calm,
         blank,
-        1 * (age > 3 * PERIODS.get(metrics.interval, 600)),
+        1 * (age > 3 * metrics.by_interval(lambda interval: PERIODS.get(interval, 600))),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Indicator, Panel, Values, indicator, number, price, text
+from .contract import Indicator, Panel, Parameters, Values, indicator, number, price, text
 from .kernels import pivots, recursions, rolling
 from .kernels.bars import changes, close_ema, gains_and_losses, true_range, turnover, typical_price
 
@@ -16,34 +16,42 @@ if TYPE_CHECKING:
 
 @indicator(
     id="kdj",
-    table="KDJ随机指标扫描器.py",
     title="KDJ stochastic",
     family="momentum",
-    mode="incremental",
-    lookback=50,
-    min_bars=40,
     inputs=("high", "low", "close", "quote_volume"),
     columns=(
-        number("J值", "j", "3 K - 2 D", unit="score", decimals=3),
-        number("K值", "k", "smoothed position in the 9-bar range", unit="score", decimals=3),
-        number("D值", "d", "smoothed K", unit="score", decimals=3),
-        text("信号概述", "signal", "cross of K and D, an extreme J, or that the move goes on"),
-        number("成交额", "turnover", "turnover of the bar", unit="quote"),
-        price("当前价格", "price", "close of the bar"),
+        number("j", "3 K - 2 D", unit="score"),
+        number("k", "smoothed position in the 9-bar range", unit="score"),
+        number("d", "smoothed K", unit="score"),
+        text(
+            "signal",
+            "cross of K and D, an extreme J, or that the move goes on",
+            {
+                "金叉": "golden cross",
+                "死叉": "death cross",
+                "J>100 极值": "J above 100",
+                "J<0 极值": "J below 0",
+                "延续": "continues",
+            },
+        ),
+        number("turnover", "turnover of the bar", unit="quote"),
+        price("price", "close of the bar"),
     ),
     formula="RSV = (close - low9) / (high9 - low9) 100; K = EMA(RSV, 1/3); D = EMA(K, 1/3); J = 3 K - 2 D",
+    min_bars=lambda p: p.period + 4,
+    parameters={"period": 9, "smoothing": 3},
 )
-def kdj(bars: Panel) -> Values:
+def kdj(bars: Panel, p: Parameters) -> Values:
     """Stochastic oscillator with the J line. Source: Lane's stochastic; the 1/3 smoothing of Chinese charts.
 
     Bars whose 9-bar range is zero have no RSV: K stays, D goes on towards K.
     """
-    low, high = rolling.lowest(bars.low, 9), rolling.highest(bars.high, 9)
-    position = (bars.close[8:] - low) / (high - low) * 100
-    # Row i of these belongs to bar i + 8, so a series' first position is in the row of its first bar; K begins with the
-    # third position.
-    k = recursions.ema_over_gaps(position, 1 / 3, 3, bars.first)
-    d = recursions.ema_over_gaps(k, 1 / 3, 3, bars.first + 2)
+    low, high = rolling.lowest(bars.low, p.period), rolling.highest(bars.high, p.period)
+    position = (bars.close[p.period - 1 :] - low) / (high - low) * 100
+    # Row i of these belongs to bar i + period - 1, so a series' first position is in the row of its first bar; K begins
+    # with the third position.
+    k = recursions.ema_over_gaps(position, 1 / p.smoothing, 3, bars.first)
+    d = recursions.ema_over_gaps(k, 1 / p.smoothing, 3, bars.first + 2)
     j = 3 * k[-1] - 2 * d[-1]
     signal = np.select(
         [(k[-2] <= d[-2]) & (k[-1] > d[-1]), (k[-2] >= d[-2]) & (k[-1] < d[-1]), j > 100, j < 0],
@@ -55,34 +63,30 @@ def kdj(bars: Panel) -> Values:
 
 williams_r = Indicator(
     id="williams_r",
-    table="WilliamsR.py",
     title="Williams %R",
     family="momentum",
-    mode="batch",
-    lookback=42,
-    min_bars=14,
     inputs=("high", "low", "close"),
-    columns=(number("WilliamsR", "williams_r", "distance of the close from the 14-bar high, -100 to 0", unit="score"),),
+    columns=(number("williams_r", "distance of the close from the 14-bar high, -100 to 0", unit="score"),),
     formula="-100 (high14 - close) / (high14 - low14 + 1e-10)",
+    min_bars=lambda p: p.period,
+    parameters={"period": 14},
 )
 
 
 @indicator(
     id="mfi",
-    table="MFI资金流量扫描器.py",
     title="Money flow index",
     family="momentum",
-    mode="batch",
-    lookback=20,
-    min_bars=15,
     inputs=("high", "low", "close", "volume"),
-    columns=(number("MFI值", "mfi", "share of rising money flow over 14 bars, 0 to 100", unit="score", decimals=2),),
+    columns=(number("mfi", "share of rising money flow over 14 bars, 0 to 100", unit="score"),),
     formula="100 - 100 / (1 + rising flow / falling flow); flow = typical price x volume; NULL without falling flow",
+    min_bars=lambda p: p.period + 1,
+    parameters={"period": 14},
 )
-def mfi(bars: Panel) -> Values:
+def mfi(bars: Panel, p: Parameters) -> Values:
     """Money flow index of 14 bars. Source: Quong and Soudack (1989)."""
-    typical = typical_price(bars)[-15:]
-    change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-14:]
+    typical = typical_price(bars)[-p.period - 1 :]
+    change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-p.period :]
     rising = rolling.tail_sum(np.where(change > 0, flow, 0.0))
     falling = rolling.tail_sum(np.where(change < 0, flow, 0.0))
     return Values(np.where(falling == 0, np.nan, 100 - 100 / (1 + rising / falling)))
@@ -90,27 +94,36 @@ def mfi(bars: Panel) -> Values:
 
 @indicator(
     id="scalping",
-    table="剥头皮信号扫描器.py",
     title="Scalping signal",
     family="momentum",
-    mode="batch",
-    lookback=50,
-    min_bars=20,
     inputs=("close",),
     columns=(
-        text("剥头皮信号", "signal", "RSI and the order of two EMAs"),
-        number("RSI", "rsi", "relative strength of 14 bars, NULL where the price never fell", unit="score", decimals=2),
-        price("EMA9", "ema9", "EMA of 9 bars", rounded="exact"),
-        price("EMA21", "ema21", "EMA of 21 bars", rounded="exact"),
-        price("当前价格", "price", "close of the bar"),
+        text(
+            "signal",
+            "RSI and the order of two EMAs",
+            {
+                "超卖反弹": "rebound from oversold",
+                "超买回落": "pullback from overbought",
+                "多头": "bullish",
+                "空头": "bearish",
+                "观望": "wait",
+            },
+        ),
+        number("rsi", "relative strength of 14 bars, NULL where the price never fell", unit="score"),
+        price("ema9", "EMA of 9 bars"),
+        price("ema21", "EMA of 21 bars"),
+        price("price", "close of the bar"),
     ),
     formula="RSI14 in Wilder's smoothing from 0; EMA9 and EMA21 of the close",
+    min_bars=lambda p: max(p.rsi, p.slow) + 1,
+    parameters={"rsi": 14, "fast": 9, "slow": 21},
+    shares={close_ema: ("fast", "slow")},
 )
-def scalping(bars: Panel) -> Values:
+def scalping(bars: Panel, p: Parameters) -> Values:
     """Wilder's RSI with a fast and a slow EMA."""
-    gain, loss = recursions.ema(np.stack(gains_and_losses(bars.close), axis=1), 1 / 14, bars.first, rows=1)[0]
+    gain, loss = recursions.ema(np.stack(gains_and_losses(bars.close), axis=1), 1 / p.rsi, bars.first, rows=1)[0]
     rsi = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
-    fast, slow, close = close_ema(bars, 9)[-1], close_ema(bars, 21)[-1], bars.close[-1]
+    fast, slow, close = close_ema(bars, p.fast)[-1], close_ema(bars, p.slow)[-1], bars.close[-1]
     signal = np.select(
         [
             (rsi < 30) & (close > fast) & (fast > slow),
@@ -124,94 +137,104 @@ def scalping(bars: Panel) -> Values:
     return Values(signal, rsi, fast, slow, close)
 
 
-HARMONICS = np.arange(2.0, 34.0)
-
-
 @indicator(
     id="harmonic_rsi",
-    table="谐波信号扫描器.py",
     title="Mean of 32 RSIs",
     family="momentum",
-    mode="batch",
-    lookback=50,
-    min_bars=35,
     inputs=("high", "low", "close"),
-    columns=(number("谐波值", "harmonic", "mean RSI of the periods 2 to 33, 0 to 100", unit="score", decimals=2),),
+    columns=(number("harmonic", "mean RSI of the periods 2 to 33, 0 to 100", unit="score"),),
     formula="mean of RSI(k) of the typical price in Wilder's smoothing, k = 2 to 33; NULL where it never fell",
+    min_bars=lambda p: p.slowest + 1,
+    parameters={"fastest": 2, "slowest": 33},
 )
-def harmonic_rsi(bars: Panel) -> Values:
+def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     """Mean of RSIs of many periods over the typical price."""
     gains, losses = gains_and_losses(typical_price(bars))
-    gain, loss = (recursions.newest_emas(values, 1 / HARMONICS, bars.first) for values in (gains, losses))
+    periods = np.arange(p.fastest, p.slowest + 1.0)
+    gain, loss = (recursions.newest_emas(values, 1 / periods, bars.first) for values in (gains, losses))
     return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
 
 
 @indicator(
     id="cci",
-    table="CCI.py",
     title="Commodity channel index",
     family="momentum",
-    mode="batch",
-    lookback=60,
-    min_bars=20,
     inputs=("high", "low", "close"),
-    columns=(number("CCI", "cci", "distance of the typical price from its mean in mean deviations", unit="score"),),
+    columns=(number("cci", "distance of the typical price from its mean in mean deviations", unit="score"),),
     formula="(tp - SMA20(tp)) / (0.015 mean |tp - SMA20(tp)| + 1e-10); 0 over equal bars",
+    min_bars=lambda p: p.period,
+    parameters={"period": 20, "constant": 0.015},
 )
-def cci(bars: Panel) -> Values:
+def cci(bars: Panel, p: Parameters) -> Values:
     """Commodity channel index of 20 bars. Source: Lambert (1980)."""
-    typical = typical_price(bars)[-20:]
+    typical = typical_price(bars)[-p.period :]
     mean = rolling.tail_mean(typical)
-    return Values((typical[-1] - mean) / (0.015 * rolling.tail_mean(np.abs(typical - mean)) + 1e-10))
+    return Values((typical[-1] - mean) / (p.constant * rolling.tail_mean(np.abs(typical - mean)) + 1e-10))
 
 
-PERIODS = np.array([7.0, 14.0, 21.0])
 _DIVERGENCE_BARS = 50
 
 
 @indicator(
     id="smart_rsi",
-    table="智能RSI扫描器.py",
     title="RSI with adaptive thresholds",
     family="momentum",
-    mode="batch",
-    lookback=100,
-    min_bars=15,
     inputs=("high", "low", "close"),
     columns=(
-        text("信号", "signal", "buy or sell where two RSIs are extreme against the trend, else wait"),
-        text("方向", "direction", "long, short or sideways"),
-        number("强度", "strength", "how extreme, 0 to 100", unit="score", decimals=2, scaled=True),
-        number("RSI均值", "rsi_mean", "mean of the three RSIs", unit="score", decimals=2, scaled=True),
-        number("RSI7", "rsi7", "RSI of 7 bars", unit="score", decimals=2),
-        number("RSI14", "rsi14", "RSI of 14 bars", unit="score", decimals=2),
-        number("RSI21", "rsi21", "RSI of 21 bars", unit="score", decimals=2),
-        text("位置", "zone", "oversold, overbought or neutral"),
-        text("背离", "divergence", "price and RSI pivots that disagree"),
-        number("超买阈值", "overbought", "threshold above which an RSI is high", unit="score", decimals=2, scaled=True),
-        number("超卖阈值", "oversold", "threshold below which an RSI is low", unit="score", decimals=2, scaled=True),
+        text(
+            "signal",
+            "buy or sell where two RSIs are extreme against the trend, else wait",
+            {"买入": "buy", "卖出": "sell", "观望": "wait"},
+        ),
+        text("direction", "long, short or sideways", {"多头": "long", "空头": "short", "震荡": "sideways"}),
+        number("strength", "how extreme, 0 to 100", unit="score"),
+        number("rsi_mean", "mean of the three RSIs", unit="score"),
+        number("rsi7", "RSI of 7 bars", unit="score"),
+        number("rsi14", "RSI of 14 bars", unit="score"),
+        number("rsi21", "RSI of 21 bars", unit="score"),
+        text(
+            "zone",
+            "oversold, overbought or neutral",
+            {"超卖区": "oversold", "超买区": "overbought", "中性区": "neutral", "中性": "no RSI"},
+        ),
+        text(
+            "divergence",
+            "price and RSI pivots that disagree",
+            {
+                "none": "too few RSIs",
+                "顶背离": "bearish divergence",
+                "底背离": "bullish divergence",
+                "无背离": "no divergence",
+            },
+        ),
+        number("overbought", "threshold above which an RSI is high", unit="score"),
+        number("oversold", "threshold below which an RSI is low", unit="score"),
     ),
     formula="RSI 7, 14 and 21 with weighted means; thresholds 70 and 30 shifted by the place of ATR14 in its range",
+    min_bars=lambda p: p.slow + 1,
+    parameters={"fast": 7, "medium": 14, "slow": 21, "atr": 14, "trend": 34, "overbought": 70.0, "oversold": 30.0},
+    shares={close_ema: ("trend",)},
 )
-def smart_rsi(bars: Panel) -> Values:
+def smart_rsi(bars: Panel, p: Parameters) -> Values:
     """Three RSIs against thresholds that follow volatility, with divergences from the price's pivots."""
-    atr = recursions.ema(true_range(bars), recursions.span(14), bars.first)
+    atr = recursions.ema(true_range(bars), recursions.span(p.atr), bars.first)
     low, high = np.fmin.reduce(atr, axis=0), np.fmax.reduce(atr, axis=0)
     factor = 1 + ((atr[-1] - low) / (high - low + 1e-10) - 0.5) * 0.2
-    overbought, oversold = np.minimum(80, 70 * factor), np.maximum(20, 30 / factor)
+    overbought, oversold = np.minimum(80, p.overbought * factor), np.maximum(20, p.oversold / factor)
 
     change = changes(bars.close)[1:]
     # Row i of `change` belongs to bar i + 1, so a series' first change is in the row of its first bar.
     both = np.stack([np.maximum(change, 0), np.maximum(-change, 0)], axis=1)
-    means = recursions.weighted_mean(both, 1 / PERIODS[:, None, None], bars.first)
+    periods = np.array([p.fast, p.medium, p.slow], dtype=np.float64)
+    means = recursions.weighted_mean(both, 1 / periods[:, None, None], bars.first)
     rsi = 100 - 100 / (1 + means[-1, :, 0] / means[-1, :, 1])
     medium = 100 - 100 / (1 + means[:, 1, 0] / means[:, 1, 1])
     # A mean of fewer changes than its period has does not count.
-    medium = np.where(np.arange(len(medium))[:, None] >= bars.first + 13, medium, np.nan)
+    medium = np.where(np.arange(len(medium))[:, None] >= bars.first + p.medium - 1, medium, np.nan)
 
     valid = ~np.isnan(rsi)
     mean = np.where(valid.any(axis=0), rolling.tail_mean(rsi), 0.0)
-    up = bars.close[-1] > close_ema(bars, 34)[-1]
+    up = bars.close[-1] > close_ema(bars, p.trend)[-1]
     low_twice, high_twice = (rsi < oversold).sum(axis=0) >= 2, (rsi > overbought).sum(axis=0) >= 2
     buy, sell, known = up & low_twice, ~up & high_twice, valid.any(axis=0)
     strength = np.select(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Column, Panel, Rounding, Values, indicator, number, price, text
+from .contract import Panel, Parameters, Rounding, Values, difference, indicator, number, price, text
 from .kernels import rolling
 from .kernels.bars import turnover, typical_price
 from .rounding import rounded
@@ -14,54 +14,56 @@ from .rounding import rounded
 if TYPE_CHECKING:
     from .contract import Array, Bools, Floats
 
-BINS = 48
 _NODE_ROUNDING = Rounding(2, significant=6)
-_MEASURE_ROUNDING = Rounding(10, significant=6)
 
 
 @indicator(
     id="vpvr_profile",
-    table="VPVR排行生成器.py",
     title="Volume profile",
     family="volume",
-    mode="batch",
-    lookback=200,
-    min_bars=5,
     inputs=("high", "low", "close", "volume"),
     columns=(
-        price("VPVR价格", "point_of_control", "middle of the price bin with the most volume", rounded="exact"),
-        number("成交量分布", "control_volume", "volume of that bin", unit="base", decimals=2),
-        price("价值区下沿", "value_area_low", "lower edge of the value area", rounded="exact"),
-        price("价值区上沿", "value_area_high", "upper edge of the value area", rounded="exact"),
-        price("价值区宽度", "value_area_width", "upper less lower edge", rounded="exact"),
-        number(
-            "价值区宽度百分比", "width_percent", "the same relative to the point of control", unit="percent", decimals=4
+        price("point_of_control", "middle of the price bin with the most volume"),
+        number("control_volume", "volume of that bin", unit="base"),
+        price("value_area_low", "lower edge of the value area"),
+        price("value_area_high", "upper edge of the value area"),
+        difference("value_area_width", "upper less lower edge"),
+        number("width_percent", "the same relative to the point of control", unit="percent"),
+        number("coverage", "share of the volume inside the value area", unit="percent"),
+        text("high_nodes", "middles of the bins with at least 0.7 of the most volume, comma list", free=True),
+        text("low_nodes", "middles of the bins with at most 0.25 of the most volume, comma list", free=True),
+        text(
+            "position",
+            "close above, below or inside the value area",
+            {
+                "价值区上方": "above the value area",
+                "价值区下方": "below the value area",
+                "价值区内": "inside the value area",
+            },
         ),
-        number("价值区覆盖率", "coverage", "share of the volume inside the value area", unit="percent", decimals=2),
-        text("高成交节点", "high_nodes", "middles of the bins with at least 0.7 of the most volume, comma list"),
-        text("低成交节点", "low_nodes", "middles of the bins with at most 0.25 of the most volume, comma list"),
-        text("价值区位置", "position", "close above, below or inside the value area"),
     ),
     formula="48 price bins by typical price; value area grown from the fullest bin to 70 % of the volume",
+    min_bars=5,
+    parameters={"bins": 48, "area": 0.7},
 )
-def vpvr_profile(bars: Panel) -> Values:
+def vpvr_profile(bars: Panel, p: Parameters) -> Values:
     """Volume profile of the whole window. Source: Steidlmayer's market profile, by volume."""
     low, high = np.fmin.reduce(bars.low, axis=0), np.fmax.reduce(bars.high, axis=0)
     margin = np.where(high <= low, np.maximum(low * 0.001, 1e-6), 0.0)
     low, high = low - margin, high + margin
-    width = (high - low) / BINS
-    place = (typical_price(bars) - low) / (high - low) * BINS
-    bin_ = np.clip(np.nan_to_num(place), 0, BINS - 1).astype(np.int64)
-    # Bins of all series in one count: series s has the numbers from s x 48 on.
+    bins, width = p.bins, (high - low) / p.bins
+    place = (typical_price(bars) - low) / (high - low) * bins
+    bin_ = np.clip(np.nan_to_num(place), 0, bins - 1).astype(np.int64)
+    # Bins of all series in one count: series s has the numbers from s x bins on.
     traded = np.where(bars.volume > 0, bars.volume, 0.0)
-    counted = np.bincount((bin_ + np.arange(bars.series) * BINS).ravel(), traded.ravel(), BINS * bars.series)
-    volumes = counted.astype(np.float64, copy=False).reshape(bars.series, BINS).T
+    counted = np.bincount((bin_ + np.arange(bars.series) * bins).ravel(), traded.ravel(), bins * bars.series)
+    volumes = counted.astype(np.float64, copy=False).reshape(bars.series, bins).T
     total = rolling.tail_sum(traded)
 
     peak = volumes.argmax(axis=0)
     peak_volume = volumes[peak, np.arange(bars.series)]
-    first, last, covered = _value_area(volumes, peak, total)
-    middles = ((low + np.arange(BINS)[:, None] * width) + (low + np.arange(1, BINS + 1)[:, None] * width)) / 2
+    first, last, covered = _value_area(volumes, peak, total, p.area)
+    middles = ((low + np.arange(bins)[:, None] * width) + (low + np.arange(1, bins + 1)[:, None] * width)) / 2
     bottom, top = low + first * width, low + (last + 1) * width
     control = middles[peak, np.arange(bars.series)]
     close = bars.close[-1]
@@ -83,23 +85,23 @@ def vpvr_profile(bars: Panel) -> Values:
     )
 
 
-def _value_area(volumes: Floats, peak: Array, total: Floats) -> tuple[Array, Array, Floats]:
-    """First and last bin of the area around the peak with 70 % of the volume, and its share; (series,) each.
+def _value_area(volumes: Floats, peak: Array, total: Floats, wanted: float) -> tuple[Array, Array, Floats]:
+    """First and last bin of the area around the peak with the wanted share of volume, and its share; (series,) each.
 
     It grows by the fuller neighbour, by the lower one where they are equal.
     """
-    series = np.arange(volumes.shape[1])
+    bins, series = len(volumes), np.arange(volumes.shape[1])
     # A bin beyond either end is emptier than any.
     fenced = np.concatenate([np.full((1, len(series)), -1.0), volumes, np.full((1, len(series)), -1.0)])
     first, last = peak.copy(), peak.copy()
     covered = volumes[peak, series] / total
-    for _ in range(BINS - 1):
-        growing = (covered < 0.7) & ((first > 0) | (last < BINS - 1))
+    for _ in range(bins - 1):
+        growing = (covered < wanted) & ((first > 0) | (last < bins - 1))
         if not growing.any():
             break
         below, above = fenced[first, series], fenced[last + 2, series]
         down = growing & (below >= above) & (first > 0)
-        up = growing & ~down & (last < BINS - 1)
+        up = growing & ~down & (last < bins - 1)
         first, last = first - down, last + up
         covered = covered + np.where(down, below, np.where(up, above, 0.0)) / total
     return first, last, covered
@@ -124,26 +126,27 @@ def _listed(nodes: Array, chosen: Bools) -> Array:
 
 @indicator(
     id="liquidity_score",
-    table="流动性扫描器.py",
     title="Liquidity score",
     family="volume",
-    mode="batch",
-    lookback=200,
-    min_bars=50,
     inputs=("close", "volume", "taker_buy_volume", "quote_volume"),
     columns=(
-        number("流动性得分", "score", "weighted sum of the four scores", unit="score", decimals=2),
-        text("流动性等级", "grade", "class of the score"),
-        number("Amihud得分", "amihud_score", "price impact of turnover against its history", unit="score", decimals=2),
-        number("Kyle得分", "kyle_score", "price impact of taker flow", unit="score", decimals=2),
-        number("波动率得分", "volatility_score", "calmness of 60 bars", unit="score", decimals=2),
-        number("成交量得分", "volume_score", "volume against the mean of 60 bars", unit="score", decimals=2),
-        Column("Amihud原值", "amihud", "absolute log return per turnover", "real", "ratio", _MEASURE_ROUNDING),
-        Column("Kyle原值", "kyle", "return per unit of taker flow", "real", "ratio", _MEASURE_ROUNDING),
-        number("成交额（USDT）", "turnover", "turnover of the bar", unit="quote", decimals=2),
-        price("当前价格", "price", "close of the bar"),
+        number("score", "weighted sum of the four scores", unit="score"),
+        text(
+            "grade",
+            "class of the score",
+            {"优秀": "excellent", "良好": "good", "一般": "fair", "紧张": "tight", "危险": "dangerous"},
+        ),
+        number("amihud_score", "price impact of turnover against its history", unit="score"),
+        number("kyle_score", "price impact of taker flow", unit="score"),
+        number("volatility_score", "calmness of 60 bars", unit="score"),
+        number("volume_score", "volume against the mean of 60 bars", unit="score"),
+        number("amihud", "absolute log return per turnover", unit="ratio"),
+        number("kyle", "return per unit of taker flow", unit="ratio"),
+        number("turnover", "turnover of the bar", unit="quote"),
+        price("price", "close of the bar"),
     ),
     formula="0.35 Amihud + 0.30 Kyle + 0.20 volatility + 0.15 volume, each 0 to 100",
+    min_bars=50,
 )
 def liquidity_score(bars: Panel) -> Values:
     """Liquidity from price impact, volatility and volume. Sources: Amihud (2002), Kyle (1985)."""

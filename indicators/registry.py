@@ -1,42 +1,58 @@
-"""All indicators. One declared in a module of ``FAMILIES`` is registered by being there."""
+"""All indicators. One that is declared in a module of this package is registered by being there."""
 
 from __future__ import annotations
 
+import pkgutil
+from dataclasses import replace
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from . import (
-    futures,
-    momentum,
-    patterns,
-    profile,
-    quality,
-    structure,
-    trend,
-    trend_states,
-    volatility,
-    volume,
-)
-from .contract import Indicator
+from .contract import FAMILIES, Indicator
+from .service import SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-FAMILIES = (trend, trend_states, momentum, volatility, volume, profile, structure, patterns, futures, quality)
-
-
-def _collect() -> dict[str, Indicator]:
-    found: dict[str, Indicator] = {}
-    tables: set[str] = set()
-    for family in FAMILIES:
-        for declared in vars(family).values():
-            if isinstance(declared, Indicator):
-                if declared.id in found or declared.table in tables:
-                    raise ValueError(f"indicator {declared.id} ({declared.table}) is declared twice")
-                found[declared.id] = declared
-                tables.add(declared.table)
-    return found
+_FOUND: dict[str, Indicator] = {}
+#: Indicators by id: by family, those of the replaced service first, in the order of its table, then by name.
+INDICATORS: Mapping[str, Indicator] = MappingProxyType(_FOUND)
 
 
-#: Indicators by id, in the order of their families and of their declaration there.
-INDICATORS: Mapping[str, Indicator] = MappingProxyType(_collect())
+def register(declared: Indicator) -> Indicator:
+    """Add an indicator, with the names that the replaced service has for it, and return it so.
+
+    Raises ValueError where its id or the name of its table is taken.
+    """
+    if declared.id in _FOUND:
+        raise ValueError(f"indicator {declared.id} is declared twice: give it another id")
+    line = SERVICE.get(declared.id)
+    named = replace(declared, stored=line) if line else declared
+    taken = [known.id for known in _FOUND.values() if known.table == named.table]
+    if taken:
+        raise ValueError(f"indicator {named.id} has the table {named.table} of {taken[0]}: give it another")
+    _FOUND[named.id] = named
+    return named
+
+
+def _declared() -> Iterator[Indicator]:
+    """The declarations in the modules beside this one."""
+    package = __package__ or ""
+    seen: set[int] = set()
+    for module in pkgutil.iter_modules(import_module(package).__path__):
+        if module.ispkg or module.name == "registry":
+            continue
+        for declared in vars(import_module(f"{package}.{module.name}")).values():
+            if isinstance(declared, Indicator) and id(declared) not in seen:
+                seen.add(id(declared))
+                yield declared
+
+
+def _place(declared: Indicator) -> tuple[int, int, str]:
+    known = list(SERVICE)
+    order = known.index(declared.id) if declared.id in SERVICE else len(known)
+    return FAMILIES.index(declared.family), order, declared.id
+
+
+for _indicator in sorted(_declared(), key=_place):
+    register(_indicator)

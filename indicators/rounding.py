@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from .contract import Floats, Rounding
+    from .kinds import Floats
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How a value is rounded on its way to SQLite.
+
+    Attributes:
+        decimals: decimals kept.
+        significant: where set, values that round to less than 1 keep that many significant digits.
+        scaled: round the product with 10^decimals instead of the exact binary value; they differ at ties only.
+    """
+
+    decimals: int
+    significant: int | None = None
+    scaled: bool = False
+
+    def __str__(self) -> str:
+        floor = f" or {self.significant} significant digits" if self.significant else ""
+        return f"{self.decimals} decimals{floor}"
+
 
 # A double has no power of ten beyond this one; values that small have no digits left to round.
 _MOST_DECIMALS = 300

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Panel, Values, indicator, number, price, text
+from .contract import Panel, Parameters, Values, difference, indicator, number, price, text
 from .kernels import pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema
 
@@ -16,68 +16,90 @@ if TYPE_CHECKING:
 
 @indicator(
     id="support_resistance",
-    table="全量支撑阻力扫描器.py",
     title="Support and resistance",
     family="structure",
-    mode="batch",
-    lookback=100,
-    min_bars=20,
     inputs=("high", "low", "close"),
     columns=(
-        price("支撑位", "support", "lowest low of 20 bars, the newest included", rounded="exact"),
-        price("阻力位", "resistance", "highest high of 20 bars, the newest included", rounded="exact"),
-        price("当前价格", "price", "close of the bar"),
-        price("ATR", "atr", "average true range", rounded="exact"),
-        number("距支撑百分比", "support_distance", "close above the support", unit="percent", decimals=4),
-        number("距阻力百分比", "resistance_distance", "resistance above the close", unit="percent", decimals=4),
-        number("距关键位百分比", "nearest_distance", "distance to the nearer of the two", unit="percent", decimals=4),
+        price("support", "lowest low of 20 bars, the newest included"),
+        price("resistance", "highest high of 20 bars, the newest included"),
+        price("price", "close of the bar"),
+        difference("atr", "average true range"),
+        number("support_distance", "close above the support", unit="percent"),
+        number("resistance_distance", "resistance above the close", unit="percent"),
+        number("nearest_distance", "distance to the nearer of the two", unit="percent"),
     ),
     formula="support = low20; resistance = high20; ATR14 in Wilder's smoothing; distances relative to the close",
+    min_bars=lambda p: p.period,
+    parameters={"period": 20, "atr": 14},
+    shares={average_true_range: ("atr",)},
 )
-def support_resistance(bars: Panel) -> Values:
+def support_resistance(bars: Panel, p: Parameters) -> Values:
     """Extremes of the last 20 bars as support and resistance, with the distance of the close from each."""
-    support = rolling.lowest(bars.low[-20:], 20)[-1]
-    resistance = rolling.highest(bars.high[-20:], 20)[-1]
+    support = rolling.lowest(bars.low[-p.period :], p.period)[-1]
+    resistance = rolling.highest(bars.high[-p.period :], p.period)[-1]
     close = bars.close[-1]
     below = np.where(close == 0, 0.0, (close - support) / close * 100)
     above = np.where(close == 0, 0.0, (resistance - close) / close * 100)
     nearest = np.minimum(np.abs(below), np.abs(above))
-    return Values(support, resistance, close, average_true_range(bars, 14)[-1], below, above, nearest)
+    return Values(support, resistance, close, average_true_range(bars, p.atr)[-1], below, above, nearest)
 
 
 @indicator(
     id="smart_money_structure",
-    table="大资金操盘扫描器.py",
     title="Market structure",
     family="structure",
-    mode="batch",
-    lookback=250,
-    min_bars=50,
     inputs=("open", "high", "low", "close"),
     columns=(
-        text("信号", "signal", "buy from a score of 5, sell from -5, else wait"),
-        text("方向", "direction", "sign of the score"),
-        number("评分", "score", "sum of the parts below", unit="score", decimals=2, scaled=True),
-        text("结构事件", "event", "break of a swing, with or against the bias"),
-        text("偏向", "bias", "side of EMA34 that the close is on"),
-        text("订单块", "order_block", "last bar against the bias within 8 bars"),
-        price("订单块上沿", "order_block_top", "upper edge of that bar, 0 where there is none"),
-        price("订单块下沿", "order_block_bottom", "lower edge of that bar, 0 where there is none"),
-        text("缺口类型", "gap", "newest three-bar gap within 5 bars, the newest bar excepted"),
-        text("价格区域", "zone", "place of the close in the range of 100 bars"),
-        price("摆动高点", "swing_high", "last pivot high of 5 bars on either side"),
-        price("摆动低点", "swing_low", "last pivot low of 5 bars on either side"),
+        text(
+            "signal", "buy from a score of 5, sell from -5, else wait", {"买入": "buy", "卖出": "sell", "观望": "wait"}
+        ),
+        text("direction", "sign of the score", {"多头": "long", "空头": "short"}),
+        number("score", "sum of the parts below", unit="score"),
+        text(
+            "event",
+            "break of a swing, with or against the bias",
+            {
+                "区间震荡": "ranging",
+                "多头突破": "break upwards",
+                "空头突破": "break downwards",
+                "结构反转向下": "reversal downwards",
+                "结构反转向上": "reversal upwards",
+            },
+        ),
+        text("bias", "side of EMA34 that the close is on", {"多头": "long", "空头": "short"}),
+        text(
+            "order_block",
+            "last bar against the bias within 8 bars",
+            {"多头订单块": "bullish order block", "空头订单块": "bearish order block", "无": "none"},
+        ),
+        price("order_block_top", "upper edge of that bar, 0 where there is none"),
+        price("order_block_bottom", "lower edge of that bar, 0 where there is none"),
+        text(
+            "gap",
+            "newest three-bar gap within 5 bars, the newest bar excepted",
+            {"多头缺口": "gap up", "空头缺口": "gap down", "无": "none"},
+        ),
+        text(
+            "zone",
+            "place of the close in the range of 100 bars",
+            {"极端溢价": "extreme premium", "溢价区": "premium", "极端折价": "extreme discount", "折价区": "discount"},
+        ),
+        price("swing_high", "last pivot high of 5 bars on either side"),
+        price("swing_low", "last pivot low of 5 bars on either side"),
     ),
     formula="breaks of swings ±3.5, against the bias ±4.5; order block ±1.5; gap ±1.2; zone ±1; distance to swing",
+    min_bars=lambda p: p.trend,
+    parameters={"trend": 34, "half": 5, "range": 100},
+    shares={close_ema: ("trend",)},
 )
-def smart_money_structure(bars: Panel) -> Values:
+def smart_money_structure(bars: Panel, p: Parameters) -> Values:
     """Score of swings, order blocks, gaps and the place in the range."""
     close = bars.close[-1]
-    swing_high = pivots.pick(bars.high, pivots.newest(pivots.pivot_highs(bars.high, 5), 1))[0]
-    swing_low = pivots.pick(bars.low, pivots.newest(pivots.pivot_lows(bars.low, 5), 1))[0]
+    swing_high = pivots.pick(bars.high, pivots.newest(pivots.pivot_highs(bars.high, p.half), 1))[0]
+    swing_low = pivots.pick(bars.low, pivots.newest(pivots.pivot_lows(bars.low, p.half), 1))[0]
     # A swing at a price of zero counts as none.
     high, low = np.where(swing_high == 0, np.nan, swing_high), np.where(swing_low == 0, np.nan, swing_low)
-    bull = close >= close_ema(bars, 34)[-1]
+    bull = close >= close_ema(bars, p.trend)[-1]
     over, under = close > high, close < low
     turn_down, turn_up = bull & under, ~bull & over
     event = np.select(
@@ -94,7 +116,7 @@ def smart_money_structure(bars: Panel) -> Values:
 
     block, top, bottom = _order_block(bars, bull)
     gap = _gap(bars)
-    width = min(100, bars.rows)
+    width = min(p.range, bars.rows)
     ceiling = np.fmax.reduce(bars.high[-width:], axis=0)
     floor = np.fmin.reduce(bars.low[-width:], axis=0)
     zone = np.select(

@@ -6,26 +6,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Panel, Values, indicator, integer, moment, number, price, text
+from .contract import Panel, Parameters, Values, difference, indicator, integer, moment, number, price, text
 from .kernels import pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema
 
 if TYPE_CHECKING:
     from .contract import Bools, Floats, Ints
 
-_LAG = 34
 
-
-def _zero_lag(bars: Panel) -> Floats:
-    """EMA of 70 bars of the close plus its change over 34 bars; NaN over a series' first 34 bars; (bars, series)."""
+def _zero_lag(bars: Panel, period: int) -> Floats:
+    """EMA of the close plus its change over the EMA's lag, NaN over as many first bars; shape (bars, series)."""
+    lag = (period - 1) // 2
 
     def compute() -> Floats:
-        ahead = bars.close[_LAG:] + (bars.close[_LAG:] - bars.close[:-_LAG])
-        # Row i of `ahead` belongs to bar i + 34, so a series' first row in it is that of its first bar.
-        averages = recursions.ema(ahead, recursions.span(70), bars.first)
-        return np.concatenate([np.full((_LAG, bars.series), np.nan), averages])
+        ahead = bars.close[lag:] + (bars.close[lag:] - bars.close[:-lag])
+        # Row i of `ahead` belongs to bar i + lag, so a series' first row in it is that of its first bar.
+        averages = recursions.ema(ahead, recursions.span(period), bars.first)
+        return np.concatenate([np.full((lag, bars.series), np.nan), averages])
 
-    return bars.shared(("zero_lag",), compute)
+    return bars.shared(("zero_lag", period), compute)
 
 
 def _or_null(values: Floats) -> Floats:
@@ -35,40 +34,26 @@ def _or_null(values: Floats) -> Floats:
 
 @indicator(
     id="zero_lag_band_cross",
-    table="超级精准趋势扫描器.py",
     title="Zero-lag band cross",
     family="trend",
-    mode="batch",
-    lookback=280,
-    min_bars=280,
-    min_bars_at={"1w": 70},
     inputs=("open", "high", "low", "close", "volume"),
     columns=(
-        text("趋势方向", "trend", "side of the last band that the close crossed"),
-        integer("趋势持续根数", "bars_in_trend", "bars since the trend turned, all bars if it never did"),
-        number(
-            "趋势强度",
-            "strength",
-            "distance from the trend band in widths of the band, NULL if 0",
-            unit="ratio",
-            decimals=4,
-        ),
-        price("趋势带", "trend_band", "lower band of an up trend, else the upper band", rounded="exact"),
-        moment("最近翻转时间", "turned_at", "bar in which the trend turned, the first bar if it never did"),
-        number(
-            "量能偏向",
-            "volume_bias",
-            "rising less falling volume of 20 bars, -2 to 2, NULL if 0",
-            unit="ratio",
-            decimals=4,
-        ),
+        text("trend", "side of the last band that the close crossed", {"多": "up", "空": "down"}),
+        integer("bars_in_trend", "bars since the trend turned, all bars if it never did"),
+        number("strength", "distance from the trend band in widths of the band, NULL if 0", unit="ratio"),
+        price("trend_band", "lower band of an up trend, else the upper band"),
+        moment("turned_at", "bar in which the trend turned, the first bar if it never did"),
+        number("volume_bias", "rising less falling volume of 20 bars, -2 to 2, NULL if 0", unit="ratio"),
     ),
     formula="EMA70(2 close - close 34 bars ago) ± 1.2 highest ATR70 of 210 bars; the trend is the side last crossed to",
+    min_bars=lambda p: p.period,
+    parameters={"period": 70, "width": 1.2, "widest": 3},
+    shares={average_true_range: ("period",)},
 )
-def zero_lag_band_cross(bars: Panel) -> Values:
+def zero_lag_band_cross(bars: Panel, p: Parameters) -> Values:
     """Trend by crosses of the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
-    average, close, before = _zero_lag(bars), bars.close, bars.close[:-1]
-    band = 1.2 * rolling.highest_so_far(average_true_range(bars, 70), 210)
+    average, close, before = _zero_lag(bars, p.period), bars.close, bars.close[:-1]
+    band = p.width * rolling.highest_so_far(average_true_range(bars, p.period), p.widest * p.period)
     upper, lower = average + band, average - band
     events = np.zeros(close.shape, dtype=np.int64)
     events[1:] = np.select(
@@ -96,38 +81,34 @@ def zero_lag_band_cross(bars: Panel) -> Values:
 
 @indicator(
     id="zero_lag_trend_state",
-    table="零延迟趋势扫描器.py",
     title="Zero-lag trend state",
     family="trend",
-    mode="batch",
-    lookback=220,
-    min_bars=215,
     inputs=("high", "low", "close"),
     columns=(
-        text("信号", "signal", "buy or sell in the bar that changes the state, else wait"),
-        text("方向", "direction", "long, short or undecided"),
-        number(
-            "强度",
-            "strength",
-            "distance from the average relative to the band, NULL if 0",
-            unit="percent",
-            decimals=2,
-            scaled=True,
+        text(
+            "signal",
+            "buy or sell in the bar that changes the state, else wait",
+            {"买入": "buy", "卖出": "sell", "观望": "wait", "数据不足": "too few bars"},
         ),
-        price("ZLEMA", "average", "zero-lag average", rounded="exact"),
-        price("波动带宽", "band", "width of the band", rounded="exact"),
-        price("上轨", "upper", "average plus the band, NULL if 0", rounded="exact"),
-        price("下轨", "lower", "average less the band, NULL if 0", rounded="exact"),
-        integer("趋势值", "state", "1 above the upper band last, -1 below the lower one, 0 neither yet", unit="state"),
+        text("direction", "long, short or undecided", {"多头": "long", "空头": "short", "震荡": "undecided"}),
+        number("strength", "distance from the average relative to the band, NULL if 0", unit="percent"),
+        price("average", "zero-lag average"),
+        difference("band", "width of the band"),
+        price("upper", "average plus the band, NULL if 0"),
+        price("lower", "average less the band, NULL if 0"),
+        integer("state", "1 above the upper band last, -1 below the lower one, 0 neither yet", unit="state"),
     ),
     formula="EMA70(2 close - close 34 bars ago) ± 1.2 highest ATR70 of 210 bars; the side last closed beyond",
-    short={"信号": "数据不足"},
+    min_bars=lambda p: p.widest * p.period + 1,
+    parameters={"period": 70, "width": 1.2, "widest": 3},
+    shares={average_true_range: ("period",)},
 )
-def zero_lag_trend_state(bars: Panel) -> Values:
+def zero_lag_trend_state(bars: Panel, p: Parameters) -> Values:
     """Trend by closes beyond the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
-    # The band needs 210 bars, so nothing happens before each series' bar 209.
-    average, close = _zero_lag(bars)[209:], bars.close[209:]
-    band = 1.2 * rolling.highest(average_true_range(bars, 70), 210)
+    # Before the band has all its bars nothing happens.
+    bars_of_band = p.widest * p.period
+    average, close = _zero_lag(bars, p.period)[bars_of_band - 1 :], bars.close[bars_of_band - 1 :]
+    band = p.width * rolling.highest(average_true_range(bars, p.period), bars_of_band)
     events = np.select([close > average + band, close < average - band], [1, -1], 0)
     before, state = recursions.held(events)[-2:]
     deviation = np.abs(close[-1] - average[-1]) / band[-1] * 100
@@ -145,34 +126,33 @@ def zero_lag_trend_state(bars: Panel) -> Values:
 
 @indicator(
     id="trend_cloud_reversal",
-    table="趋势云反转扫描器.py",
     title="Trend cloud reversal",
     family="trend",
-    mode="batch",
-    lookback=220,
-    min_bars=200,
     inputs=("open", "close"),
     columns=(
-        text("信号", "signal", "buy or sell on a reversal pattern with the trend, else wait"),
-        text("方向", "direction", "long, short or sideways"),
-        number(
-            "强度",
-            "strength",
-            "body against the mean body, or drift from the slow average",
-            unit="percent",
-            decimals=2,
-            scaled=True,
+        text(
+            "signal",
+            "buy or sell on a reversal pattern with the trend, else wait",
+            {"买入": "buy", "卖出": "sell", "观望": "wait", "数据不足": "too few bars"},
         ),
-        text("形态", "pattern", "three-line strike, engulfing, or none"),
-        price("SMMA200", "smma200", "smoothed moving average of 200 bars", rounded="exact"),
-        price("EMA2", "ema2", "EMA of 2 bars", rounded="exact"),
+        text("direction", "long, short or sideways", {"多头": "long", "空头": "short", "震荡": "sideways"}),
+        number("strength", "body against the mean body, or drift from the slow average", unit="percent"),
+        text(
+            "pattern",
+            "three-line strike, engulfing, or none",
+            {"三线打击": "three-line strike", "吞没形态": "engulfing", "无": "none"},
+        ),
+        price("smma200", "smoothed moving average of 200 bars"),
+        price("ema2", "EMA of 2 bars"),
     ),
     formula="EMA2 against SMMA200; three-line strike and engulfing in the newest bars",
-    short={"信号": "数据不足"},
+    min_bars=lambda p: p.slow,
+    parameters={"slow": 200, "fast": 2, "usual": 15},
+    shares={close_ema: ("fast",)},
 )
-def trend_cloud_reversal(bars: Panel) -> Values:
+def trend_cloud_reversal(bars: Panel, p: Parameters) -> Values:
     """Reversal patterns that agree with a slow trend."""
-    slow, fast = recursions.smoothed(bars.close, 200, bars.first)[-1], close_ema(bars, 2)[-1]
+    slow, fast = recursions.smoothed(bars.close, p.slow, bars.first)[-1], close_ema(bars, p.fast)[-1]
     up, down = fast > slow, fast < slow
     open_, close = bars.open, bars.close
     last_open, last_close, before_open, before_close = open_[-1], close[-1], open_[-2], close[-2]
@@ -180,7 +160,7 @@ def trend_cloud_reversal(bars: Panel) -> Values:
     strike_sell = (close[-4:-1] > open_[-4:-1]).all(axis=0) & (last_close < before_open)
     engulf_buy = (last_open <= before_close) & (last_open < before_open) & (last_close > before_open)
     engulf_sell = (last_open >= before_close) & (last_open > before_open) & (last_close < before_open)
-    body, usual = np.abs(last_close - last_open), rolling.tail_mean(np.abs(close[-15:] - open_[-15:]))
+    body, usual = np.abs(last_close - last_open), rolling.tail_mean(np.abs(close[-p.usual :] - open_[-p.usual :]))
     impulse = np.where(usual == 0, 0.0, body / usual * 100)
     drift = (last_close - slow) / slow * 100
     buy, sell = (strike_buy | engulf_buy) & up, (strike_sell | engulf_sell) & down
@@ -196,37 +176,34 @@ def trend_cloud_reversal(bars: Panel) -> Values:
 
 @indicator(
     id="smoothed_heikin_ashi",
-    table="多空信号扫描器.py",
     title="Smoothed Heikin-Ashi",
     family="trend",
-    mode="batch",
-    lookback=120,
-    min_bars=20,
     inputs=("open", "high", "low", "close"),
     columns=(
-        text("信号", "signal", "buy or sell in the bar that changes colour, else wait"),
-        text("方向", "direction", "long or short"),
-        number(
-            "强度",
-            "strength",
-            "body against the one before, and slope of the close",
-            unit="score",
-            decimals=2,
-            scaled=True,
+        text(
+            "signal",
+            "buy or sell in the bar that changes colour, else wait",
+            {"买入": "buy", "卖出": "sell", "观望": "wait"},
         ),
-        text("颜色", "colour", "green where the smoothed close is not below the smoothed open"),
-        price("实体大小", "body", "distance of the smoothed open and close", rounded="exact"),
-        price("影线长度", "range", "smoothed high less smoothed low", rounded="exact"),
-        price("HA开盘", "ha_open", "smoothed open", rounded="exact"),
-        price("HA收盘", "ha_close", "smoothed close", rounded="exact"),
+        text("direction", "long or short", {"多头": "long", "空头": "short"}),
+        number("strength", "body against the one before, and slope of the close", unit="score"),
+        text(
+            "colour", "green where the smoothed close is not below the smoothed open", {"绿色": "green", "红色": "red"}
+        ),
+        difference("body", "distance of the smoothed open and close"),
+        difference("range", "smoothed high less smoothed low"),
+        price("ha_open", "smoothed open"),
+        price("ha_close", "smoothed close"),
     ),
     formula="Heikin-Ashi bars of EMA10-smoothed prices, smoothed by EMA10 once more",
+    min_bars=lambda p: 2 * p.period,
+    parameters={"period": 10},
 )
-def smoothed_heikin_ashi(bars: Panel) -> Values:
+def smoothed_heikin_ashi(bars: Panel, p: Parameters) -> Values:
     """Heikin-Ashi candles between two smoothings, and their colour changes."""
-    ten = recursions.span(10)
+    alpha = recursions.span(p.period)
     prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
-    smooth = recursions.ema(prices, ten, bars.first)
+    smooth = recursions.ema(prices, alpha, bars.first)
     open_, high, low, close = (smooth[:, k] for k in range(4))
     ha_close = (open_ + high + low + close) / 4
     # Each open is half-way between the open and the close before: an EMA of one half over the closes before, which
@@ -236,7 +213,7 @@ def smoothed_heikin_ashi(bars: Panel) -> Values:
     ha_open = recursions.ema(earlier, 0.5, bars.first)
     ha_high = np.maximum(np.maximum(high, ha_open), ha_close)
     ha_low = np.minimum(np.minimum(low, ha_open), ha_close)
-    twice = recursions.ema(np.stack([ha_open, ha_high, ha_low, ha_close], axis=1), ten, bars.first, rows=5)
+    twice = recursions.ema(np.stack([ha_open, ha_high, ha_low, ha_close], axis=1), alpha, bars.first, rows=5)
     open2, high2, low2, close2 = (twice[:, k] for k in range(4))
     green = open2 <= close2
     body, before = np.abs(open2[-1] - close2[-1]), np.abs(open2[-2] - close2[-2])
@@ -254,33 +231,32 @@ def smoothed_heikin_ashi(bars: Panel) -> Values:
     )
 
 
-_HALF = 20
-
-
 @indicator(
     id="trend_line_rank",
-    table="趋势线榜单.py",
     title="Trend lines",
     family="trend",
-    mode="batch",
-    lookback=100,
-    min_bars=45,
     inputs=("high", "low", "close"),
     columns=(
-        text("趋势方向", "trend", "down below a resistance line, up above a support line, else sideways"),
-        number("距离趋势线%", "distance", "close above the line", unit="percent", decimals=4, scaled=True),
-        price("当前价格", "price", "close of the bar"),
+        text(
+            "trend",
+            "down below a resistance line, up above a support line, else sideways",
+            {"多": "up", "空": "down", "震荡": "sideways"},
+        ),
+        number("distance", "close above the line", unit="percent"),
+        price("price", "close of the bar"),
     ),
     formula="the first valid line through two of the last three pivots of 20 bars on either side",
+    min_bars=lambda p: 2 * p.half + 1,
+    parameters={"half": 20},
 )
-def trend_line_rank(bars: Panel) -> Values:
+def trend_line_rank(bars: Panel, p: Parameters) -> Values:
     """Lines through pivot highs (falling, resistance) or pivot lows (rising, support).
 
     A line is valid if no close of the scan lies beyond it. The scan pairs each bar with the close that lies as far from
     the series' beginning as the bar lies from its end: mirrored in time, as the readers' values have it.
     """
-    resistance, above = _trend_line(bars, bars.high, pivots.pivot_highs(bars.high, _HALF), falling=True)
-    support, below = _trend_line(bars, bars.low, pivots.pivot_lows(bars.low, _HALF), falling=False)
+    resistance, above = _trend_line(bars, bars.high, pivots.pivot_highs(bars.high, p.half), falling=True)
+    support, below = _trend_line(bars, bars.low, pivots.pivot_lows(bars.low, p.half), falling=False)
     line = np.where(above, resistance, support)
     close = bars.close[-1]
     distance = np.where((above | below) & (line != 0), (close - line) / line * 100, 0.0)

@@ -4,67 +4,61 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import NO_TEXT, Indicator, Panel, Values, indicator, number, price, text
+from .contract import (
+    CORRECTED,
+    NO_TEXT,
+    Indicator,
+    Panel,
+    Parameters,
+    Values,
+    difference,
+    indicator,
+    number,
+    price,
+    text,
+)
 from .kernels import rolling
 from .kernels.bars import average_true_range, close_ema, close_mean, turnover, typical_price
 
 
 @indicator(
     id="atr_bands",
-    table="ATR波幅扫描器.py",
     title="ATR bands",
     family="volatility",
-    mode="incremental",
-    lookback=60,
-    min_bars=60,
     inputs=("high", "low", "close", "quote_volume"),
     columns=(
-        text("波动分类", "regime", "volatility against its own median: rising, falling or stable"),
-        number("ATR百分比", "atr_percent", "average true range relative to the close", unit="percent", decimals=4),
-        price("上轨", "upper", "20-bar mean plus two average true ranges", rounded="scaled"),
-        price("中轨", "middle", "20-bar mean of the close", rounded="scaled"),
-        price("下轨", "lower", "20-bar mean less two average true ranges", rounded="scaled"),
-        number("成交额", "turnover", "turnover of the bar", unit="quote"),
-        price("当前价格", "price", "close of the bar"),
+        text(
+            "regime",
+            "volatility against its own median: rising, falling or stable",
+            {"升温": "rising", "降温": "falling", "稳定": "stable"},
+        ),
+        number("atr_percent", "average true range relative to the close", unit="percent"),
+        price("upper", "20-bar mean plus two average true ranges"),
+        price("middle", "20-bar mean of the close"),
+        price("lower", "20-bar mean less two average true ranges"),
+        number("turnover", "turnover of the bar", unit="quote"),
+        price("price", "close of the bar"),
     ),
     formula="SMA20(close) ± 2 ATR14; regime by ATR14 against its 30-bar median ± 10 %",
+    min_bars=lambda p: max(p.middle, p.median),
+    parameters={"middle": 20, "atr": 14, "width": 2.0, "median": 30, "margin": 0.1},
+    shares={average_true_range: ("atr",)},
 )
-def atr_bands(bars: Panel) -> Values:
+def atr_bands(bars: Panel, p: Parameters) -> Values:
     """Bands of two average true ranges (Wilder, 14) around the 20-bar mean, with the volatility regime."""
-    ranges = average_true_range(bars, 14)
-    atr, usual = ranges[-1], np.median(ranges[-30:], axis=0)
-    close, middle = bars.close[-1], close_mean(bars)[-1]
-    regime = np.select([atr > 1.1 * usual, atr < 0.9 * usual], ["升温", "降温"], "稳定")
+    ranges = average_true_range(bars, p.atr)
+    atr, usual = ranges[-1], np.median(ranges[-p.median :], axis=0)
+    close, middle = bars.close[-1], close_mean(bars, p.middle)[-1]
+    regime = np.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
     percent = np.where(close == 0, 0.0, atr / close * 100)
-    return Values(regime, percent, middle + 2 * atr, middle, middle - 2 * atr, turnover(bars), close)
+    reach = p.width * atr
+    return Values(regime, percent, middle + reach, middle, middle - reach, turnover(bars), close)
 
 
-@indicator(
-    id="bollinger",
-    table="布林带扫描器.py",
-    title="Bollinger bands",
-    family="volatility",
-    mode="batch",
-    lookback=30,
-    min_bars=15,
-    inputs=("close", "quote_volume"),
-    columns=(
-        number("带宽", "bandwidth", "width of the bands relative to the middle", unit="percent", decimals=4),
-        price("中轨斜率", "middle_slope", "slope of the middle band per bar", rounded="exact"),
-        price("中轨价格", "middle", "20-bar mean of the close", rounded="exact"),
-        price("上轨价格", "upper", "mean plus two standard deviations", rounded="exact"),
-        price("下轨价格", "lower", "mean less two standard deviations", rounded="exact"),
-        number("百分比b", "percent_b", "position of the close between the bands, 0 to 1", unit="fraction", decimals=4),
-        price("价格", "price", "close of the bar"),
-        number("成交额", "turnover", "turnover of the bar", unit="quote"),
-    ),
-    formula="SMA20(close) ± 2 std20 (sample); slope = (middle - middle 9 bars ago) / 10",
-)
-def bollinger(bars: Panel) -> Values:
-    """Bollinger bands over 20 bars (all bars of a shorter series). Source: Bollinger (1980s), with the sample std."""
-    means = close_mean(bars)
-    middle, deviation = means[-1], rolling.tail_std(bars.close[-20:])
-    upper, lower = middle + 2 * deviation, middle - 2 * deviation
+def _bollinger(bars: Panel, p: Parameters, ddof: int) -> Values:
+    means = close_mean(bars, p.period)
+    middle, deviation = means[-1], rolling.tail_std(bars.close[-p.period :], ddof)
+    upper, lower = middle + p.width * deviation, middle - p.width * deviation
     price_now = bars.close[-1]
     return Values(
         (upper - lower) / middle * 100,
@@ -79,45 +73,72 @@ def bollinger(bars: Panel) -> Values:
     )
 
 
+def bollinger_of_the_population(bars: Panel, p: Parameters) -> Values:
+    """Bollinger bands with the population's standard deviation. Source: Bollinger (2001)."""
+    return _bollinger(bars, p, ddof=0)
+
+
+@indicator(
+    id="bollinger",
+    title="Bollinger bands",
+    family="volatility",
+    inputs=("close", "quote_volume"),
+    columns=(
+        number("bandwidth", "width of the bands relative to the middle", unit="percent"),
+        difference("middle_slope", "slope of the middle band per bar"),
+        price("middle", "20-bar mean of the close"),
+        price("upper", "mean plus two standard deviations"),
+        price("lower", "mean less two standard deviations"),
+        number("percent_b", "position of the close between the bands, 0 to 1", unit="fraction"),
+        price("price", "close of the bar"),
+        number("turnover", "turnover of the bar", unit="quote"),
+    ),
+    formula="SMA20(close) ± 2 std20 (sample); slope = (middle - middle 9 bars ago) / 10",
+    min_bars=lambda p: max(p.period, 10),
+    parameters={"period": 20, "width": 2.0},
+    variants={CORRECTED: bollinger_of_the_population},
+)
+def bollinger(bars: Panel, p: Parameters) -> Values:
+    """Bollinger bands over 20 bars (all bars of a shorter series). Source: Bollinger (1980s), with the sample std."""
+    return _bollinger(bars, p, ddof=1)
+
+
 donchian = Indicator(
     id="donchian",
-    table="Donchian.py",
     title="Donchian channel",
     family="volatility",
-    mode="batch",
-    lookback=60,
-    min_bars=20,
     inputs=("high", "low"),
     columns=(
-        price("上轨", "upper", "highest high of 20 bars, the newest included"),
-        price("中轨", "middle", "mean of the upper and the lower band"),
-        price("下轨", "lower", "lowest low of 20 bars, the newest included"),
+        price("upper", "highest high of 20 bars, the newest included"),
+        price("middle", "mean of the upper and the lower band"),
+        price("lower", "lowest low of 20 bars, the newest included"),
     ),
     formula="upper = high20; lower = low20; middle = (upper + lower) / 2",
+    min_bars=lambda p: p.period,
+    parameters={"period": 20},
 )
 
 
 @indicator(
     id="keltner",
-    table="Keltner.py",
     title="Keltner channel",
     family="volatility",
-    mode="batch",
-    lookback=60,
-    min_bars=20,
     inputs=("high", "low", "close"),
     columns=(
-        price("上轨", "upper", "middle plus two average true ranges"),
-        price("中轨", "middle", "EMA of 20 bars"),
-        price("下轨", "lower", "middle less two average true ranges"),
-        price("ATR", "atr", "average true range of 10 bars"),
+        price("upper", "middle plus two average true ranges"),
+        price("middle", "EMA of 20 bars"),
+        price("lower", "middle less two average true ranges"),
+        difference("atr", "average true range of 10 bars"),
     ),
     formula="EMA20(close) ± 2 ATR10",
+    min_bars=lambda p: p.period,
+    parameters={"period": 20, "atr": 10, "width": 2.0},
+    shares={close_ema: ("period",), average_true_range: ("atr",)},
 )
-def keltner(bars: Panel) -> Values:
+def keltner(bars: Panel, p: Parameters) -> Values:
     """Keltner channel around an EMA. Source: Keltner (1960) in Linda Raschke's form."""
-    middle, atr = close_ema(bars, 20)[-1], average_true_range(bars, 10)[-1]
-    return Values(middle + 2 * atr, middle, middle - 2 * atr, atr)
+    middle, atr = close_ema(bars, p.period)[-1], average_true_range(bars, p.atr)[-1]
+    return Values(middle + p.width * atr, middle, middle - p.width * atr, atr)
 
 
 RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
@@ -125,30 +146,35 @@ RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
 
 @indicator(
     id="vwma_fib_bands",
-    table="量能斐波狙击扫描器.py",
     title="Fibonacci bands around the VWMA",
     family="volatility",
-    mode="batch",
-    lookback=220,
-    min_bars=210,
     inputs=("high", "low", "close", "volume"),
     columns=(
-        text("信号", "signal", "buy or sell where the close leaves a band, else wait"),
-        text("方向", "direction", "long or short"),
-        number("强度", "strength", "rank of the band left, or distance from the basis", unit="score", decimals=2),
-        text("价格区域", "zone", "inside the widest band above or below the basis, or outside"),
-        price("VWMA基准", "basis", "volume-weighted mean of 200 bars", rounded="exact"),
+        text(
+            "signal",
+            "buy or sell where the close leaves a band, else wait",
+            {"买入": "buy", "卖出": "sell", "观望": "wait", "数据不足": "too few bars"},
+        ),
+        text("direction", "long or short", {"多头": "long", "空头": "short"}),
+        number("strength", "rank of the band left, or distance from the basis", unit="score"),
+        text(
+            "zone",
+            "inside the widest band above or below the basis, or outside",
+            {"上通道(1.0)": "upper channel", "下通道(1.0)": "lower channel", "中间": "outside"},
+        ),
+        price("basis", "volume-weighted mean of 200 bars"),
     ),
     formula="VWMA200(tp) ± (0.236, 0.382, 0.5, 0.618, 0.764, 1) x 3 std200(tp)",
-    short={"信号": "数据不足"},
+    min_bars=lambda p: p.period + 1,
+    parameters={"period": 200, "width": 3.0},
 )
-def vwma_fib_bands(bars: Panel) -> Values:
+def vwma_fib_bands(bars: Panel, p: Parameters) -> Values:
     """Fibonacci fractions of three standard deviations around a volume-weighted mean."""
     typical = typical_price(bars)
     traded = np.stack([bars.volume, typical * bars.volume], axis=1)
-    volume, turnover_ = rolling.moving_sum(traded, 200, bars.first, rows=1)[0][0]
+    volume, turnover_ = rolling.moving_sum(traded, p.period, bars.first, rows=1)[0][0]
     basis = turnover_ / volume
-    deviation = 3 * rolling.tail_std(typical[-200:])
+    deviation = p.width * rolling.tail_std(typical[-p.period :])
     close, before = bars.close[-1], bars.close[-2]
     upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation
     distance = np.abs(close - basis) / np.maximum(deviation, 1e-9) * 100

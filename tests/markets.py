@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from candlemill.indicators.contract import Floats, Ints, Panel
 
@@ -15,7 +16,22 @@ def panel(fields: dict[str, Floats], lengths: Ints | None = None) -> Panel:
     padding = np.arange(rows)[:, None] < rows - lengths
     time = np.where(padding, 0, np.arange(rows)[:, None] * 300_000_000)
     padded = {name: np.where(padding, np.nan, values) for name, values in fields.items()}
-    return Panel("5m", 0, [f"S{column:05}" for column in range(series)], lengths, time, padded)
+    return Panel(["5m"] * series, 0, [f"S{column:05}" for column in range(series)], lengths, time, padded)
+
+
+def ranked(panel: Panel, newest: int) -> pa.Table:
+    """The newest bars of each series as SQL indicators see them."""
+    rows, series = np.nonzero(np.arange(panel.rows)[:, None] >= np.maximum(panel.first, panel.rows - newest))
+    return pa.table(
+        {
+            "series": series,
+            "interval": np.array(panel.intervals)[series],
+            "bucket_ts": pa.array(panel.time[rows, series]).cast(pa.timestamp("us", "UTC")),
+            "n": panel.lengths[series],
+            "rn": panel.rows - rows,
+            **{name: values[rows, series] for name, values in panel.fields.items()},
+        }
+    )
 
 
 def with_volume(rng: np.random.Generator, prices: dict[str, Floats], spread: float = 1.0) -> dict[str, Floats]:

@@ -234,7 +234,7 @@ def panel_of(
         for name in names:
             values[name][rows - len(one) :, column] = one.fields[name]
     return Panel(
-        interval=interval,
+        intervals=[interval] * len(ordered),
         as_of=int(as_of.timestamp() * 1_000_000),
         symbols=[one.symbol for one in ordered],
         lengths=np.array([len(one) for one in ordered], dtype=np.int64),

@@ -258,7 +258,9 @@ def test_indicators_as_json_is_the_registry(candlemill: Callable[..., Ran]) -> N
         entry = listed[declared.id]
         assert (entry["table"], entry["family"], entry["mode"]) == (declared.table, declared.family, declared.mode)
         assert entry["min_bars"] >= 1
-        assert [column["label"] for column in entry["columns"]] == [column.label for column in declared.columns]
+        assert [column["label"] for column in entry["columns"]] == [
+            declared.label(column) for column in declared.columns
+        ]
         assert all(column["name"] and column["unit"] and column["meaning"] for column in entry["columns"])
 
 

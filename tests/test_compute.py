@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 
 from candlemill.indicators import evaluate
-from candlemill.indicators.contract import NO_MOMENT, Indicator, Panel, Values, integer, moment, number, price, text
+from candlemill.indicators.contract import (
+    NO_MOMENT,
+    Indicator,
+    Panel,
+    Parameters,
+    Stored,
+    Values,
+    integer,
+    moment,
+    number,
+    price,
+    text,
+)
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
@@ -75,7 +87,7 @@ def compute(
         pivot = pivot_metrics(panels.table_of(metrics), interval, panels.AS_OF, METRICS_ROWS, bars.panel.symbols)
         work.load_metrics(interval, pivot)
         # One market, whichever of its symbols are there.
-        second = replace(pivot.panel, totals={"open_interest_value": 9e6}, _shared={})
+        second = replace(pivot.panel, totals={"open_interest_value": np.full(pivot.panel.series, 9e6)}, _shared={})
     record = Record(panels.AS_OF, "", [interval], len(chosen))
     tables = compute_interval(chosen, bars.panel, second, work, record)
     rows = {
@@ -89,14 +101,10 @@ def made(function: Callable[[Panel], Values] | None, **other: Any) -> Indicator:
     """An indicator of one column, unless other parts are given."""
     declaration: dict[str, Any] = {
         "id": "made",
-        "table": "made.py",
         "title": "made",
         "family": "trend",
-        "mode": "batch",
-        "lookback": 1,
-        "min_bars": 1,
         "inputs": ("close",),
-        "columns": (price("x", "x", "x"),),
+        "columns": (price("x", "x"),),
         "formula": "x",
         "compute": function,
     }
@@ -112,10 +120,10 @@ def picky(declared: Indicator) -> Indicator:
     function = declared.compute
     assert function is not None
 
-    def stumble(bars: Panel) -> Values:
+    def stumble(bars: Panel, *parameters: Parameters) -> Values:
         if BAD in bars.symbols:
             raise RuntimeError("cannot stand it")
-        return function(bars)
+        return function(bars, *parameters)
 
     return replace(declared, compute=stumble)
 
@@ -136,7 +144,7 @@ def test_a_failing_indicator_costs_only_the_series_it_fails_on(id_: str, work: W
     assert failing.record.rows == len(SERIES)
     bad = found.pop(BAD)
     assert (bad["interval"], bad["bucket_ts"]) == ("5m", found["AUSDT"]["bucket_ts"])
-    assert all(bad[column.name] is None for column in declared.columns if column.label not in declared.short)
+    assert all(bad[column.name] is None for column in declared.columns if column.name not in declared.stored.short)
     assert [name for symbol in whole for name in unlike(found[symbol], whole[symbol])] == []
 
 
@@ -210,7 +218,7 @@ def test_a_failure_of_all_series_together_is_reported_though_each_alone_has_valu
     [
         (made(None, id="no_such_file"), "FileNotFoundError: "),
         (
-            made(None, id="williams_r"),
+            made(None, id="williams_r", inputs=("high", "low", "close"), parameters={"period": 14}),
             "ValueError: sql/indicators/williams_r.sql returns ['series', 'williams_r'], declared are ['series', 'x']",
         ),
     ],
@@ -220,7 +228,7 @@ def test_a_failing_sql_indicator_yields_rows_without_values_and_one_error(
 ) -> None:
     failing = compute(work, [declared])
     (error,) = failing.record.errors
-    assert (error["table"], error["symbol"], error["interval"]) == ("made.py", "", "5m")
+    assert (error["table"], error["symbol"], error["interval"]) == (declared.id, "", "5m")
     assert error["message"].startswith(message)
     assert values_of(failing.rows[declared.id], declared) == {series.symbol: [None] for series in SERIES}
     assert failing.record.rows == len(SERIES)
@@ -238,10 +246,15 @@ def test_a_failure_in_the_database_costs_that_indicator_alone(tmp_path: Path) ->
         assert rows[INDICATORS["supertrend"]]["upper"].null_count == 1
 
 
-@pytest.mark.parametrize("declared", [d for d in INDICATORS.values() if d.short], ids=lambda d: d.id)
+@pytest.mark.parametrize("declared", [d for d in INDICATORS.values() if d.stored.short], ids=lambda d: d.id)
 def test_a_failure_is_not_passed_off_as_too_few_bars(work: WorkFile, declared: Indicator) -> None:
     if declared.compute is None:
-        broken = replace(declared, columns=(*declared.columns, number("another", "another", "x", unit="ratio")))
+        labels = {**declared.stored.labels, "another": "another"}
+        broken = replace(
+            declared,
+            columns=(*declared.columns, number("another", "x", unit="ratio")),
+            stored=replace(declared.stored, labels=labels),
+        )
     else:
         broken = picky(declared)
     failing = compute(work, [broken])
@@ -264,7 +277,7 @@ def test_a_moment_that_is_not_there_stays_so_where_another_series_fails(work: Wo
         unknown = np.array([symbol == "AUSDT" for symbol in bars.symbols])
         return Values(np.where(unknown, NO_MOMENT, bars.newest_time))
 
-    declared = made(moments, columns=(moment("x", "x", "x"),))
+    declared = made(moments, columns=(moment("x", "x"),))
     good = compute(work, [declared], GOOD, ()).rows["made"]
     assert good["AUSDT"]["x"] is None
     assert good["BUSDT"]["x"] == good["BUSDT"]["bucket_ts"]
@@ -332,10 +345,10 @@ def finished(declared: Indicator, panel: Panel, values: Values) -> dict[str, lis
 
 
 COLUMNS = (
-    number("r", "r", "r", unit="ratio"),
-    integer("i", "i", "i"),
-    text("t", "t", "t"),
-    moment("m", "m", "m"),
+    number("r", "r", unit="ratio"),
+    integer("i", "i"),
+    text("t", "t", free=True),
+    moment("m", "m"),
 )
 
 
@@ -376,7 +389,9 @@ def test_an_undefined_series_has_no_value_in_any_column() -> None:
 def test_too_few_bars_give_no_values_and_from_half_the_lookback_on_the_short_texts() -> None:
     lengths = (30, 25, 24, 15, 14)
     panel = panels.panel_of([panels.walk(f"S{bars}", bars, 1) for bars in lengths])
-    declared = made(lambda _: Values(), columns=COLUMNS, lookback=30, min_bars=25, short={"t": "too few", "i": 0})
+    names = {column.name: column.name for column in COLUMNS}
+    stored = Stored("made.py", names, lookback=30, min_bars=25, short={"t": "too few", "i": 0})
+    declared = made(lambda _: Values(), columns=COLUMNS, stored=stored)
     values = Values(np.ones(5), np.ones(5, dtype=np.int64), np.array(["x"] * 5), np.ones(5, dtype=np.int64))
     assert finished(declared, panel, values) == {
         "r": [1.0, 1.0, None, None, None],
@@ -391,7 +406,7 @@ def test_an_indicator_is_not_asked_where_no_series_is_long_enough() -> None:
         raise AssertionError
 
     panel = panels.panel_of([panels.walk("A", 9, 1)])
-    declared = made(never, lookback=20, columns=COLUMNS)
+    declared = made(never, min_bars=10, columns=COLUMNS)
     assert finished(declared, panel, evaluate.compute(declared, panel)) == {name: [None] for name in "ritm"}
 
 

@@ -225,5 +225,5 @@ def test_every_value_has_the_type_of_its_column(damaged: Outcome) -> None:
     for declared in INDICATORS.values():
         for row in damaged.rows[declared.table]:
             for column, value in zip(declared.columns, row[4:], strict=True):
-                assert value is None or type(value) is kinds[column.kind], (declared.table, column.label, value)
+                assert value is None or type(value) is kinds[column.kind.name], (declared.table, column.name, value)
                 assert value not in (float("inf"), float("-inf"))

@@ -21,7 +21,7 @@ def test_the_catalogue_names_every_indicator_and_column() -> None:
     for declared in INDICATORS.values():
         assert f"### {declared.id}\n" in text
         assert f"`{declared.table}`" in text
-        assert all(f"| `{column.label}` | {column.name} |" in text for column in declared.columns)
+        assert all(f"| `{declared.label(column)}` | {column.name} |" in text for column in declared.columns)
 
 
 def test_every_test_that_the_reliability_page_names_is_there() -> None:

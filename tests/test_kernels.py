@@ -437,7 +437,7 @@ def slow_ranges(series: Series) -> list[float]:
 BARS: dict[str, tuple[Callable[[Panel], Floats], Callable[[Series], list[float]]]] = {
     "true_range": (bars.true_range, slow_ranges),
     "average_true_range": (lambda p: bars.average_true_range(p, 14), lambda s: slow.wilder(slow_ranges(s), 14)),
-    "close_mean": (bars.close_mean, lambda s: slow.moving_mean(lists(s, "close")[0], 20)),
+    "close_mean": (lambda p: bars.close_mean(p, 20), lambda s: slow.moving_mean(lists(s, "close")[0], 20)),
     "typical_price": (
         bars.typical_price,
         lambda s: [math.fsum(bar) / 3 for bar in zip(*lists(s, "high", "low", "close"), strict=True)],
@@ -485,10 +485,12 @@ def test_different_periods_are_not_taken_for_each_other() -> None:
     assert not same(bars.close_ema(panel, 7), bars.close_ema(panel, 21))
 
 
-@pytest.mark.parametrize("period", bars.CLOSE_EMA_PERIODS)
-def test_close_ema_is_the_newest_two_rows_of_its_twin(period: int) -> None:
+@pytest.mark.parametrize("together", [(), (2, 9, 34, 99)], ids=["alone", "among others"])
+@pytest.mark.parametrize("period", [2, 9, 34, 99])
+def test_close_ema_is_the_newest_two_rows_of_its_twin(period: int, together: tuple[int, ...]) -> None:
     series = bar_series(2)
     panel = panels.panel_of(series)
+    panel.expect(bars.close_ema, together)
     found = bars.close_ema(panel, period)
     assert found.shape == (2, panel.series)
     assert np.shares_memory(bars.close_ema(panel, period), found)

@@ -48,7 +48,7 @@ def test_all_series_at_once_give_what_each_gives_alone() -> None:
 def test_neighbours_of_very_different_price_do_not_disturb_each_other() -> None:
     bars = markets.walks(seed=4, series=200)
     fields = {name: values * np.where(np.arange(200) % 2, 2.0**40, 2.0**-40) for name, values in bars.fields.items()}
-    scaled = Panel(bars.interval, 0, bars.symbols, bars.lengths, bars.time, fields)
+    scaled = Panel(bars.intervals, 0, bars.symbols, bars.lengths, bars.time, fields)
     assert (patterns._candles(scaled) == patterns._candles(bars)).all()
 
 

@@ -78,8 +78,9 @@ def check(made: Pivot, expected: dict[str, list[slow.Bar]], fields: Sequence[str
             assert np.isnan(panel.fields[name][:start, column]).all()
             found = panel.fields[name][start:, column].tolist()
             assert [None if math.isnan(v) else v for v in found] == [one.values[place] for one in expected[symbol]]
-    assert ranked.column_names == ["series", "symbol", "bucket_ts", "n", "rn", *fields]
+    assert ranked.column_names == ["series", "interval", "symbol", "bucket_ts", "n", "rn", *fields]
     assert ranked["series"].to_pylist() == [column for column, _, _ in flat]
+    assert ranked["interval"].to_pylist() == [panel.intervals[column] for column, _, _ in flat]
     assert ranked["symbol"].to_pylist() == [one.symbol for _, _, one in flat]
     assert ranked["bucket_ts"].type == pa.timestamp("us", "UTC")
     assert ranked["bucket_ts"].cast(pa.int64()).to_pylist() == [one.time for _, _, one in flat]
@@ -219,7 +220,7 @@ def test_real_series_come_through_as_they_are() -> None:
 
 def test_the_panel_carries_interval_and_as_of() -> None:
     made = pivot_bars(bars_table([bar("A", 1)]), "4h", datetime(2026, 1, 18, 14, 0, 0, 5, tzinfo=UTC), 5).panel
-    assert made.interval == "4h"
+    assert made.intervals == ["4h"]
     assert made.as_of == 1768744800000005
 
 
@@ -230,8 +231,13 @@ def test_metrics_of_the_chosen_symbols_only_with_the_totals_of_all() -> None:
     made = pivot_metrics(table, "5m", AS_OF, 4, ["C", "A", "UNHEARD"])
     check(made, {one.symbol: bars_of(one.tail(4)) for one in (series[0], gappy)}, METRIC_FIELDS)
     newest = sum(float(one.fields["open_interest_value"][-1]) for one in (*series, gappy))
-    assert made.panel.totals == {"open_interest_value": pytest.approx(newest, rel=1e-15)}
+    assert totals_of(made.panel) == {"open_interest_value": [pytest.approx(newest, rel=1e-15)] * 2}
     assert made.skipped == {}
+
+
+def totals_of(panel: Panel) -> dict[str, list[float]]:
+    """Totals by field, of each series."""
+    return {name: values.tolist() for name, values in panel.totals.items()}
 
 
 def metrics_row(symbol: str, minutes_ago: float, value: float | None) -> slow.Bar:
@@ -258,14 +264,16 @@ def metrics_row(symbol: str, minutes_ago: float, value: float | None) -> slow.Ba
 def test_the_market_total(interval: str, rows: list[tuple[str, float, float | None]], total: float | None) -> None:
     table = bars_table([metrics_row(*row) for row in rows], METRIC_FIELDS)
     for order in (table, panels.shuffled(table, 3)):
-        made = pivot_metrics(order, interval, AS_OF, 240, ["A"])
-        assert made.panel.totals == ({} if total is None else {"open_interest_value": total})
+        made = pivot_metrics(order, interval, AS_OF, 240, ["A", "B", "C", "D"])
+        found = totals_of(made.panel)["open_interest_value"]
+        assert found
+        assert all(math.isnan(one) if total is None else one == total for one in found)
 
 
 def test_the_market_total_is_exact_in_any_order() -> None:
     values = [1e16, 1.0, -1e16, 3.0]
     table = bars_table([metrics_row(name, 1, value) for name, value in zip("ABCD", values, strict=True)], METRIC_FIELDS)
-    assert pivot_metrics(table, "1h", AS_OF, 240, ["A"]).panel.totals == {"open_interest_value": 4.0}
+    assert totals_of(pivot_metrics(table, "1h", AS_OF, 240, ["A"]).panel) == {"open_interest_value": [4.0]}
 
 
 def test_repeated_metrics_are_named_as_such() -> None:
@@ -279,7 +287,7 @@ def small(fields: dict[str, Floats] | None = None, *, lengths: Sequence[int] = (
     rows, series = 3, len(lengths)
     values = {"close": np.arange(rows * series, dtype=np.float64).reshape(rows, series)} if fields is None else fields
     return Panel(
-        interval="5m",
+        intervals=["5m"] * series,
         as_of=0,
         symbols=[f"S{i}" for i in range(series)],
         lengths=np.array(lengths, dtype=np.int64),
@@ -296,19 +304,19 @@ def test_all_arrays_of_a_panel_are_read_only() -> None:
 
 
 def test_a_panel_refuses_series_that_are_not_ordered_by_length() -> None:
-    with pytest.raises(ValueError, match="panel 5m: the series are not ordered by falling length"):
+    with pytest.raises(ValueError, match="a panel's series are not ordered by falling length"):
         small(lengths=(2, 3))
 
 
 def test_a_panel_refuses_a_field_of_another_shape() -> None:
-    with pytest.raises(ValueError, match=r"panel 5m: close has shape \(3, 1\), want \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"a panel's close has shape \(3, 1\), want \(3, 2\)"):
         small({"close": np.zeros((3, 1))})
 
 
 @pytest.mark.parametrize(("lengths", "time"), [((3, 2, 1), (3, 2)), ((3, 2), (3, 1)), ((3,), (3, 2))])
 def test_a_panel_refuses_lengths_and_times_of_another_shape(lengths: tuple[int, ...], time: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=r"panel 1h: time .* lengths .* want"):
-        Panel("1h", 0, ["A", "B"], np.array(lengths, dtype=np.int64), np.zeros(time, dtype=np.int64), {})
+    with pytest.raises(ValueError, match=r"a panel's (time|lengths) has shape .* want"):
+        Panel(["1h"] * 2, 0, ["A", "B"], np.array(lengths, dtype=np.int64), np.zeros(time, dtype=np.int64), {})
 
 
 def test_a_field_is_an_attribute_and_a_missing_one_is_named_with_those_there_are() -> None:
@@ -326,7 +334,7 @@ def test_select_keeps_the_order_and_cuts_rows_that_no_series_uses() -> None:
         assert list(part.symbols) == ["B", "C"]
         assert part.rows == 7
         assert part.first.tolist() == [0, 3]
-        assert (part.interval, part.as_of) == (panel.interval, panel.as_of)
+        assert (part.intervals, part.as_of) == (panel.intervals[:2], panel.as_of)
         for name in BAR_FIELDS:
             assert np.array_equal(part.fields[name], panel.fields[name][2:, 1:], equal_nan=True)
         assert part.time.tolist() == panel.time[2:, 1:].tolist()
@@ -340,7 +348,7 @@ def test_select_leaves_behind_what_was_shared_and_takes_the_totals_along() -> No
     part = panel.select([1])
     assert part.shared(("a",), lambda: part.close * 2).shape == (2, 1)
     metrics = pivot_metrics(panels.table_of([panels.metrics_walk("A", 3, 1)]), "5m", AS_OF, 9, ["A"]).panel
-    assert metrics.select([0]).totals == metrics.totals != {}
+    assert totals_of(metrics.select([0])) == totals_of(metrics) != {}
 
 
 def test_shared_values_are_computed_once_per_key_and_read_only() -> None:

@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from candlemill.indicators.kinds import TEXT, TIME
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.plotting.arrange import arranged
@@ -78,7 +79,8 @@ def newest_row(file: Path, name: str, symbol: str, interval: str) -> dict[str, A
 def test_the_history_ends_with_the_stored_rows(work: Path, symbol: str, interval: str) -> None:
     series = series_of(work, symbol, interval, bars=5)
     found = tracks(series, list(INDICATORS.values()))
-    columns = [(i.id, c.name) for i in INDICATORS.values() if i.covers(interval) for c in i.columns if c.kind != "time"]
+    covering = [declared for declared in INDICATORS.values() if declared.covers(interval)]
+    columns = [(i.id, column.name) for i in covering for column in i.columns if column.kind is not TIME]
     assert [(track.indicator.id, track.column.name) for track in found] == columns
     stored = {name: newest_row(work, name, symbol, interval) for name in dict(columns)}
     compared = 0
@@ -88,7 +90,7 @@ def test_the_history_ends_with_the_stored_rows(work: Path, symbol: str, interval
         if row["bucket_ts"].timestamp() * 1e6 != series.times[-1] or track.column.name == "market_share":
             # Metrics of another moment, or the share of a total, which the file does not hold.
             continue
-        if track.column.kind == "text" or kept is None:
+        if track.column.kind is TEXT or kept is None:
             assert drawn == kept or (kept is None and np.isnan(drawn)), track.name
         else:
             assert drawn == pytest.approx(kept, rel=1e-9, abs=1e-12), track.name
@@ -112,7 +114,7 @@ def test_an_earlier_bar_has_what_a_run_at_its_time_wrote(
         for track in found:
             if track.indicator.id == name:
                 value = row[track.column.name]
-                same = value if track.column.kind == "text" else pytest.approx(value, rel=1e-9)
+                same = value if track.column.kind is TEXT else pytest.approx(value, rel=1e-9)
                 assert track.values[place] == same, track.name
 
 

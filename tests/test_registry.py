@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass, replace
@@ -17,8 +18,10 @@ import pytest
 from pyarrow import csv
 
 from candlemill.indicators import evaluate
-from candlemill.indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Values, number
+from candlemill.indicators.contract import BAR_FIELDS, FAMILIES, METRIC_FIELDS, Indicator, Values, number
+from candlemill.indicators.kinds import REAL, TEXT, TIME
 from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import statement
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
@@ -43,50 +46,9 @@ EVERY = pytest.mark.parametrize("declared", INDICATORS.values(), ids=lambda decl
 EVERY_NUMPY = pytest.mark.parametrize("declared", NUMPY, ids=lambda declared: declared.id)
 EVERY_SQL = pytest.mark.parametrize("declared", IN_SQL, ids=lambda declared: declared.id)
 
-FAMILIES = {"trend", "momentum", "volatility", "volume", "structure", "pattern", "futures", "quality"}
 LOOKBACK = 400
-
-# What readers downstream rely on: the table, the mode, and the bars from which there are values (at 5m).
-CATALOGUE = {
-    "macd": ("MACD柱状扫描器.py", "incremental", 35),
-    "kdj": ("KDJ随机指标扫描器.py", "incremental", 40),
-    "atr_bands": ("ATR波幅扫描器.py", "incremental", 60),
-    "ema_gc": ("G，C点扫描器.py", "incremental", 100),
-    "obv": ("OBV能量潮扫描器.py", "incremental", 32),
-    "cvd": ("CVD信号排行榜.py", "incremental", 200),
-    "base_data": ("基础数据同步器.py", "incremental", 1),
-    "taker_buy_ratio": ("主动买卖比扫描器.py", "incremental", 1),
-    "futures_sentiment": ("期货情绪元数据.py", "incremental", 1),
-    "bollinger": ("布林带扫描器.py", "batch", 15),
-    "data_monitor": ("数据监控.py", "batch", 1),
-    "mfi": ("MFI资金流量扫描器.py", "batch", 15),
-    "volume_ratio": ("成交量比率扫描器.py", "batch", 25),
-    "vwap": ("VWAP离线信号扫描.py", "batch", 150),
-    "support_resistance": ("全量支撑阻力扫描器.py", "batch", 50),
-    "scalping": ("剥头皮信号扫描器.py", "batch", 25),
-    "harmonic_rsi": ("谐波信号扫描器.py", "batch", 35),
-    "futures_aggregate": ("期货情绪聚合表.py", "batch", 1),
-    "futures_gap_monitor": ("期货情绪缺口监控.py", "batch", 1),
-    "trend_line_rank": ("趋势线榜单.py", "batch", 50),
-    "vpvr_profile": ("VPVR排行生成器.py", "batch", 100),
-    "zero_lag_band_cross": ("超级精准趋势扫描器.py", "batch", 280),
-    "smart_rsi": ("智能RSI扫描器.py", "batch", 50),
-    "trend_cloud_reversal": ("趋势云反转扫描器.py", "batch", 200),
-    "smart_money_structure": ("大资金操盘扫描器.py", "batch", 125),
-    "vwma_fib_bands": ("量能斐波狙击扫描器.py", "batch", 210),
-    "zero_lag_trend_state": ("零延迟趋势扫描器.py", "batch", 215),
-    "ema_ribbon": ("量能信号扫描器.py", "batch", 100),
-    "smoothed_heikin_ashi": ("多空信号扫描器.py", "batch", 60),
-    "liquidity_score": ("流动性扫描器.py", "batch", 100),
-    "candle_patterns": ("K线形态扫描器.py", "batch", 25),
-    "supertrend": ("SuperTrend.py", "batch", 30),
-    "adx": ("ADX.py", "batch", 35),
-    "cci": ("CCI.py", "batch", 30),
-    "williams_r": ("WilliamsR.py", "batch", 21),
-    "donchian": ("Donchian.py", "batch", 30),
-    "keltner": ("Keltner.py", "batch", 30),
-    "ichimoku": ("Ichimoku.py", "batch", 60),
-}
+#: Of each table of the replaced service what readers downstream rely on, written down apart from the declarations.
+CONTRACT = json.loads((Path(__file__).parent / "contract" / "tables.json").read_text(encoding="utf-8"))
 
 Row = dict[str, Any]
 
@@ -204,7 +166,7 @@ def differences(
     ``own`` has other tolerances by column; None: the column may differ.
     """
     found = [f"row {symbol}" for symbol in got.keys() ^ want.keys()]
-    units = {column.name: column.unit for column in declared.columns if column.kind == "real"}
+    units = {column.name: column.unit for column in declared.columns if column.kind is REAL}
     for symbol in sorted(got.keys() & want.keys()):
         largest = dict(FULL)
         for name, unit in units.items():
@@ -248,48 +210,56 @@ def test_ids_and_tables_are_unique() -> None:
 
 @EVERY
 def test_a_declaration_is_sane(declared: Indicator) -> None:
-    assert re.fullmatch(r"[a-z][a-z0-9_]*", declared.id)
-    assert declared.table.endswith(".py")
     assert declared.family in FAMILIES
-    assert declared.mode in ("incremental", "batch")
-    assert declared.source in ("candles", "metrics")
     assert declared.title.strip() == declared.title != ""
     assert declared.formula.strip() == declared.formula != ""
-    assert declared.columns
     assert len(set(declared.inputs)) == len(declared.inputs)
-    assert set(declared.inputs) <= set(BAR_FIELDS if declared.source == "candles" else METRIC_FIELDS)
     assert set(declared.intervals) <= set(INTERVALS)
     assert 1 <= declared.bars_needed() <= LOOKBACK
-    assert declared.bars_needed() == max(declared.lookback // 2, declared.min_bars)
-    assert set(declared.short) <= {column.label for column in declared.columns}
+    assert 1 <= declared.stored.bars_needed(panels.INTERVAL) <= LOOKBACK
 
 
 @EVERY
 def test_the_columns_of_a_declaration_are_sane(declared: Indicator) -> None:
     reserved = {"symbol", "interval", "bucket_ts", "run_id", "series", "交易对", "周期", "数据时间", "指标"}
-    names, labels = ([getattr(column, part) for column in declared.columns] for part in ("name", "label"))
-    for words in (names, labels):
-        assert len(set(words)) == len(words)
-        assert not set(words) & reserved
+    assert not {column.name for column in declared.columns} & reserved
+    assert not set(declared.stored.labels.values()) & reserved
     for column in declared.columns:
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", column.name)
-        assert column.label.strip() == column.label != ""
         assert column.meaning.strip() == column.meaning != ""
-        assert column.kind in ("real", "integer", "text", "time")
         assert re.fullmatch(r"[a-z]+", column.unit)
-        assert (column.unit == "category") == (column.kind == "text")
-        assert (column.unit == "time") == (column.kind == "time")
-        assert column.rounding is None or column.kind == "real"
+        assert (column.unit == "category") == (column.kind is TEXT)
+        assert (column.unit == "time") == (column.kind is TIME)
+        assert column.name not in declared.stored.rounding or column.kind is REAL
+        assert (column.role == "line") or column.unit == "price"
+        for word, english in column.words.items():
+            assert word == word.strip() != ""
+            assert english.isascii()
+            assert english == english.strip() != ""
 
 
-@pytest.mark.parametrize("id_", [id_ for id_ in CATALOGUE if id_ in INDICATORS])
-def test_the_catalogue_is_what_readers_rely_on(id_: str) -> None:
-    declared = INDICATORS[id_]
-    assert (declared.table, declared.mode, declared.bars_needed(panels.INTERVAL)) == CATALOGUE[id_]
+@pytest.mark.parametrize("table", CONTRACT)
+def test_the_tables_of_the_replaced_service_are_what_readers_rely_on(table: str) -> None:
+    wanted = CONTRACT[table]
+    declared = INDICATORS[wanted["id"]]
+    stored = declared.stored
+    assert (stored.table, stored.mode) == (table, wanted["mode"])
+    assert [[declared.label(column), column.kind.declared] for column in declared.columns] == wanted["columns"]
+    assert {stored.labels[name]: text for name, text in stored.short.items()} == wanted["short"]
+    for interval in INTERVALS:
+        assert stored.bars_needed(interval) == wanted["bars"].get(interval, wanted["bars"][""])
 
 
-def test_no_indicator_is_outside_the_catalogue() -> None:
-    assert set(INDICATORS) <= set(CATALOGUE)
+def test_a_line_of_names_belongs_to_an_indicator() -> None:
+    assert set(SERVICE) <= set(INDICATORS)
+    assert {line.table for line in SERVICE.values()} == set(CONTRACT)
+
+
+@EVERY
+def test_an_indicator_without_a_line_has_its_english_names(declared: Indicator) -> None:
+    if declared.id not in SERVICE:
+        assert declared.table == declared.id
+        assert all(declared.label(column) == column.name for column in declared.columns)
+        assert declared.stored.bars_needed(panels.INTERVAL) == declared.bars_needed()
 
 
 @EVERY_SQL
@@ -328,8 +298,8 @@ def test_no_number_of_bars_makes_it_fail(declared: Indicator, prefixes: Outcome)
 
 @EVERY
 def test_rows_have_values_from_the_bars_it_needs_on(declared: Indicator, prefixes: Outcome) -> None:
-    needed, half = declared.bars_needed(panels.INTERVAL), declared.lookback // 2
-    short = {column.name: declared.short.get(column.label) for column in declared.columns}
+    needed, half = declared.stored.bars_needed(panels.INTERVAL), declared.stored.lookback // 2
+    short = {column.name: declared.stored.short.get(column.name) for column in declared.columns}
     nothing = dict.fromkeys(short)
     for bars in range(1, 451):
         row = prefixes.of(declared)[f"B{bars}"]
@@ -387,13 +357,12 @@ def everywhere(lab: Lab, whole: Outcome) -> Mapping[str, Outcome]:
 def test_values_are_finite_and_of_their_kind(
     declared: Indicator, interval: str, everywhere: Mapping[str, Outcome]
 ) -> None:
-    kinds = {"real": float, "integer": int, "time": int, "text": str}
     for symbol, row in everywhere[interval].of(declared).items():
         for column in declared.columns:
             value = row[column.name]
             if value is None:
                 continue
-            assert type(value) is kinds[column.kind], f"{symbol} {column.name}"
+            assert type(value) is column.kind.python, f"{symbol} {column.name}"
             assert not isinstance(value, float) or math.isfinite(value), f"{symbol} {column.name}"
             assert value != "nan", f"{symbol} {column.name}"
 
@@ -409,14 +378,10 @@ def spoil(bars: Panel) -> Values:
 def test_an_indicator_that_writes_to_its_input_raises() -> None:
     bad = Indicator(
         id="bad",
-        table="bad.py",
         title="bad",
         family="trend",
-        mode="batch",
-        lookback=1,
-        min_bars=1,
         inputs=("close",),
-        columns=(number("x", "x", "x", unit="ratio"),),
+        columns=(number("x", "x", unit="ratio"),),
         formula="x",
         compute=spoil,
     )
@@ -439,7 +404,7 @@ def panel_for(declared: Indicator, fields: Sequence[str] | None = None) -> Panel
     """The zoo as a panel of the kind that the indicator is computed on."""
     series = [one.tail(LOOKBACK) for one in ZOO] if declared.source == "candles" else METRICS
     panel = panels.panel_of(series, fields=fields)
-    return replace(panel, totals={"open_interest_value": 1e7}, _shared={})
+    return replace(panel, totals={"open_interest_value": np.full(panel.series, 1e7)}, _shared={})
 
 
 def finished(declared: Indicator, panel: Panel) -> dict[str, list[Any]]:
@@ -513,7 +478,9 @@ def alone(lab: Lab) -> Outcome:
 @pytest.fixture(scope="module")
 def alone_by_length(lab: Lab) -> Outcome:
     """Some of the prefixes computed by themselves: where something begins, and one bar less."""
-    starts = {bars + step for _, _, bars in CATALOGUE.values() for step in (-1, 0)}
+    starts = {
+        declared.stored.bars_needed(panels.INTERVAL) + step for declared in INDICATORS.values() for step in (-1, 0)
+    }
     lengths = sorted(starts & set(range(1, 451)) | {2, 3, 399, 400, 401, 450})
     return merged([lab.compute([PREFIXES[bars - 1]], [PREFIX_METRICS[bars - 1]]) for bars in lengths])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from candlemill.indicators.contract import Rounding, price
+from candlemill.indicators.contract import PRICE_ROUNDING, Rounding
 from candlemill.indicators.rounding import rounded
 from tests import slow
 
@@ -121,11 +122,8 @@ def test_what_is_no_number_stays(scaled: bool, significant: int | None) -> None:
     ],
 )
 def test_a_small_price_keeps_six_significant_digits(value: float, expected: float) -> None:
-    exact, scaled = price("a", "a", "", rounded="exact").rounding, price("a", "a", "", rounded="scaled").rounding
-    assert exact is not None
-    assert scaled is not None
-    assert one(value, exact) == expected
-    assert one(value, scaled) == expected
+    assert one(value, PRICE_ROUNDING) == expected
+    assert one(value, replace(PRICE_ROUNDING, scaled=True)) == expected
 
 
 SMALL = st.builds(

@@ -144,7 +144,7 @@ def test_a_new_file_has_the_declared_tables_columns_and_types(fresh: Fresh) -> N
     assert tables == {declared.table for declared in INDICATORS.values()}
     for declared in INDICATORS.values():
         found = rows_of(fresh.database, f"SELECT name, type, pk FROM pragma_table_info('{declared.table}')")
-        wanted = [(key, "TEXT") for key in KEY] + [(c.label, WANTED[c.kind]) for c in declared.columns]
+        wanted = [(key, "TEXT") for key in KEY] + [(declared.label(c), WANTED[c.kind.name]) for c in declared.columns]
         assert [(row["name"], AFFINITY[row["type"]]) for row in found] == wanted
         assert [row["name"] for row in found if row["pk"]] == list(KEY)
 
@@ -153,8 +153,8 @@ def test_numbers_are_numbers_and_times_are_iso_in_utc(fresh: Fresh) -> None:
     kinds: dict[str, set[str]] = {"real": set(), "integer": set(), "text": set(), "time": set()}
     for declared in INDICATORS.values():
         for column in declared.columns:
-            query = f'SELECT DISTINCT typeof("{column.label}") AS kind FROM "{declared.table}"'
-            kinds[column.kind] |= {row["kind"] for row in rows_of(fresh.database, query)}
+            query = f'SELECT DISTINCT typeof("{declared.label(column)}") AS kind FROM "{declared.table}"'
+            kinds[column.kind.name] |= {row["kind"] for row in rows_of(fresh.database, query)}
     assert kinds["real"] == {"real", "null"}
     assert kinds["integer"] == {"integer", "null"}
     assert kinds["text"] == kinds["time"] == {"text", "null"}
@@ -230,7 +230,7 @@ def test_a_row_without_values_never_replaces_one_with_values(run: Run, result: P
     few = dump_of(result)
     # Columns without any value in the first run have their types all the same.
     types = rows_of(result, f"SELECT name, type FROM pragma_table_info('{MACD}')")
-    assert [AFFINITY[row["type"]] for row in types[3:]] == [WANTED[c.kind] for c in INDICATORS["macd"].columns]
+    assert [AFFINITY[row["type"]] for row in types[3:]] == [WANTED[c.kind.name] for c in INDICATORS["macd"].columns]
     assert {value for row in few[MACD] for value in row[4:]} == {None}
     run()
     full = dump_of(result)
@@ -307,7 +307,7 @@ def test_a_legacy_database_keeps_its_columns_and_rows_and_takes_the_new_ones_exa
     record = run("--indicators", "base_data,macd,volume_ratio,data_monitor")
     after = [row["name"] for row in rows_of(legacy, f"SELECT name FROM pragma_table_info('{BASE}')")]
     assert after[: len(before)] == before
-    added = [c.label for c in INDICATORS["base_data"].columns if c.label not in before]
+    added = [label for label in INDICATORS["base_data"].stored.labels.values() if label not in before]
     assert after[len(before) :] == added
 
     kept = {row["来源"]: row["n"] for row in rows_of(legacy, f'SELECT 来源, count(*) AS n FROM "{BASE}" GROUP BY 1')}

@@ -80,7 +80,7 @@ def test_the_tables_are_those_of_the_indicators_and_their_columns_have_the_decla
     keys = [("symbol", "VARCHAR"), ("interval", "VARCHAR"), ("bucket_ts", TYPES["time"]), ("run_id", "VARCHAR")]
     for declared in INDICATORS.values():
         found = [(name, kind) for table, name, kind in columns if table == declared.id]
-        assert found == keys + [(column.name, TYPES[column.kind]) for column in declared.columns]
+        assert found == keys + [(column.name, TYPES[column.kind.name]) for column in declared.columns]
 
 
 def test_every_row_of_the_result_database_is_here_under_its_english_name(published: Published) -> None:
@@ -155,7 +155,7 @@ def test_the_catalog_has_a_row_for_every_declared_column(published: Published) -
     )
     kinds = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
     assert sorted(found) == sorted(
-        (i.id, position, c.name, i.table, c.label, kinds[c.kind], c.unit, c.meaning)
+        (i.id, position, c.name, i.table, i.label(c), kinds[c.kind.name], c.unit, c.meaning)
         for i in INDICATORS.values()
         for position, c in enumerate(i.columns, 1)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,13 +10,28 @@ import numpy as np
 from . import recursions, rolling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..contract import Floats, Panel
 
 
-#: Periods that some indicator uses. One recursion over all of them costs little more than one over the first.
-ATR_PERIODS = (10, 14, 70)
-RIBBON_PERIODS = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 90, 100)
-CLOSE_EMA_PERIODS = (*RIBBON_PERIODS, 2, 7, 9, 21, 34, 99)
+class PerPeriod:
+    """A kernel that takes a period, and computes all the periods that are expected of a panel in one recursion.
+
+    One recursion over many periods costs little more than one over the first. Indicators say in ``shares`` which of
+    their parameters are periods of a kernel; a period that nobody said is computed by itself, with the same result.
+    """
+
+    def __init__(self, compute: Callable[[Panel, Floats], Floats]) -> None:
+        """Wrap a function of a panel and periods of shape (periods,) with a result of (rows, periods, series)."""
+        self._compute = compute
+        update_wrapper(self, compute)
+
+    def __call__(self, bars: Panel, period: int) -> Floats:
+        """The result for one period, shape (rows, series)."""
+        periods = bars.expected(self, period)
+        together = bars.shared((self, periods), lambda: self._compute(bars, np.array(periods, dtype=np.float64)))
+        return together[:, periods.index(period)]
 
 
 def true_range(bars: Panel) -> Floats:
@@ -35,27 +51,21 @@ def true_range(bars: Panel) -> Floats:
     return bars.shared(("true_range",), compute)
 
 
-def average_true_range(bars: Panel, period: int) -> Floats:
-    """True range in Wilder's smoothing from the first bar on, shape (bars, series); of a period in ATR_PERIODS."""
-    all_periods = bars.shared(
-        ("atr",), lambda: recursions.ema(true_range(bars), 1 / np.array(ATR_PERIODS)[:, None], bars.first)
-    )
-    return all_periods[:, ATR_PERIODS.index(period)]
+@PerPeriod
+def average_true_range(bars: Panel, periods: Floats) -> Floats:
+    """True range in Wilder's smoothing from the first bar on, shape (bars, series)."""
+    return recursions.ema(true_range(bars), 1 / periods[:, None], bars.first)
 
 
-def close_ema(bars: Panel, period: int) -> Floats:
-    """EMA of the close by span, the newest two rows, shape (2, series); of a period in CLOSE_EMA_PERIODS."""
-
-    def compute() -> Floats:
-        alphas = recursions.span(np.array(CLOSE_EMA_PERIODS, dtype=np.float64)[:, None])
-        return recursions.ema(bars.close, alphas, bars.first, rows=2)
-
-    return bars.shared(("close_ema",), compute)[:, CLOSE_EMA_PERIODS.index(period)]
+@PerPeriod
+def close_ema(bars: Panel, periods: Floats) -> Floats:
+    """EMA of the close by span, the newest two rows, shape (2, series)."""
+    return recursions.ema(bars.close, recursions.span(periods[:, None]), bars.first, rows=2)
 
 
-def close_mean(bars: Panel) -> Floats:
-    """Mean of the close over 20 bars (fewer at a series' beginning), the newest ten rows, shape (10, series)."""
-    return bars.shared(("close_mean",), lambda: rolling.moving_mean(bars.close, 20, bars.first, rows=10))
+def close_mean(bars: Panel, width: int) -> Floats:
+    """Mean of the close over some bars (fewer at a series' beginning), the newest ten rows, shape (10, series)."""
+    return bars.shared(("close_mean", width), lambda: rolling.moving_mean(bars.close, width, bars.first, rows=10))
 
 
 def turnover(bars: Panel) -> Floats:

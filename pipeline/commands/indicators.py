@@ -25,10 +25,18 @@ def indicators(as_json: options.AsJson = False) -> None:
                 "title": declared.title,
                 "family": declared.family,
                 "mode": declared.mode,
-                "min_bars": declared.bars_needed(),
+                "min_bars": declared.stored.bars_needed(""),
+                "parameters": dict(declared.parameters),
                 "formula": declared.formula,
                 "columns": [
-                    {"label": c.label, "name": c.name, "unit": c.unit, "meaning": c.meaning} for c in declared.columns
+                    {
+                        "label": declared.label(column),
+                        "name": column.name,
+                        "unit": column.unit,
+                        "meaning": column.meaning,
+                        "words": dict(column.words),
+                    }
+                    for column in declared.columns
                 ],
             }
             for declared in INDICATORS.values()
@@ -40,6 +48,7 @@ def indicators(as_json: options.AsJson = False) -> None:
 
     table = Table("id", "table", "family", "mode", "min bars", "columns", box=None, header_style="bold")
     for declared in INDICATORS.values():
-        labels = ", ".join(column.label for column in declared.columns)
-        table.add_row(declared.id, declared.table, declared.family, declared.mode, str(declared.bars_needed()), labels)
+        stored = declared.stored
+        bars, labels = str(stored.bars_needed("")), ", ".join(stored.labels.values())
+        table.add_row(declared.id, stored.table, declared.family, stored.mode, bars, labels)
     Console(width=None if sys.stdout.isatty() else 200).print(table)

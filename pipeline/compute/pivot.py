@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Array, Bools, Floats, Ints, Panel
+from ...indicators.registry import INDICATORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ class Pivot:
     Attributes:
         panel: the arrays.
         ranked: one row per bar, in the panel's order of series and by time within: series (the panel's column),
-            symbol, bucket_ts, n (bars of the series), rn (1 for the newest bar) and the fields.
+            interval, symbol, bucket_ts, n (bars of the series), rn (1 for the newest bar) and the fields.
         skipped: rows left out, by reason.
     """
 
@@ -54,10 +55,15 @@ def pivot_metrics(
     symbols: Sequence[str],
     totals: Mapping[str, float] | None = None,
 ) -> Pivot:
-    """Panel of futures metrics of some symbols, with the totals given, or else those over all symbols of the table."""
+    """Panel of futures metrics of some symbols, with the totals given, or else those over all symbols of the table.
+
+    A total that is not given is NaN.
+    """
     found = _rows(table, METRIC_FIELDS, ())
+    wanted = dict.fromkeys(name for declared in INDICATORS.values() for name in declared.totals)
     if totals is None:
-        totals = _market_totals(found, interval, as_of)
+        totals = {name: _market_total(found, name, interval, as_of) for name in wanted}
+    totals = dict.fromkeys(wanted, math.nan) | dict(totals)
     chosen = np.isin(found.symbols, symbols)[found.code]
     return _pivot(found.only(chosen), interval, as_of, rows, "metrics row", totals)
 
@@ -112,18 +118,19 @@ def _pivot(rows: _Rows, interval: str, as_of: datetime, lookback: int, noun: str
     time = rows.time[kept]
     fields = {name: values[kept] for name, values in rows.fields.items()}
     panel = Panel(
-        interval=interval,
+        intervals=[interval] * len(columns),
         as_of=int(as_of.timestamp() * 1_000_000),
         symbols=symbols.tolist(),
         lengths=lengths,
         time=_aligned(time, lengths, 0),
         fields={name: _aligned(values, lengths, np.nan) for name, values in fields.items()},
-        totals=totals,
+        totals={name: np.full(len(columns), total) for name, total in totals.items()},
     )
     count = lengths[series]
     ranked = pa.table(
         {
             "series": series,
+            "interval": pa.DictionaryArray.from_arrays(np.zeros(len(series), dtype=np.int8), [interval]),
             "symbol": pa.DictionaryArray.from_arrays(series.astype(np.int32), pa.array(symbols, pa.string())),
             "bucket_ts": pa.array(time).cast(pa.timestamp("us", "UTC")),
             "n": count,
@@ -176,13 +183,13 @@ def _aligned(values: Array, lengths: Ints, empty: float) -> Array:
     return np.ascontiguousarray(block.T)
 
 
-def _market_totals(rows: _Rows, interval: str, as_of: datetime) -> dict[str, float]:
-    """Open interest of the whole market, in money; nothing where it is unknown or 0.
+def _market_total(rows: _Rows, field: str, interval: str, as_of: datetime) -> float:
+    """Sum of a field over the whole market; NaN where it is unknown or 0.
 
     At 5m each symbol counts with its newest row of the last hour; at coarser intervals the newest bucket counts, which
     all symbols share.
     """
-    value, time = rows.fields["open_interest_value"], rows.time
+    value, time = rows.fields[field], rows.time
     if interval == "5m":
         recent = np.flatnonzero(rows.usable & (time > int(as_of.timestamp() * 1_000_000) - _HOUR))
         newest = np.full(len(rows.symbols), -1)
@@ -193,8 +200,7 @@ def _market_totals(rows: _Rows, interval: str, as_of: datetime) -> dict[str, flo
     else:
         counted = value[rows.usable & (time == time.max(initial=0))]
     # Exact, so that the order of the rows changes nothing.
-    total = math.fsum(counted[~np.isnan(counted)])
-    return {"open_interest_value": total} if total else {}
+    return math.fsum(counted[~np.isnan(counted)]) or math.nan
 
 
 def _nulls(column: pa.ChunkedArray) -> Bools:

@@ -1,4 +1,4 @@
-"""One interval's rows: SQL over the work file, NumPy over the panel, and what fails kept apart."""
+"""The rows of a panel: SQL over the work file, NumPy over the arrays, and what fails kept apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from ...indicators import evaluate
-from ...indicators.contract import Values
+from ...indicators.contract import PARITY, Values
+from ...indicators.kinds import TIME
 from ..base import interrupts
 
 if TYPE_CHECKING:
@@ -23,52 +24,67 @@ log = logging.getLogger(__name__)
 
 
 def compute_interval(
-    indicators: Sequence[Indicator], bars: Panel, metrics: Panel | None, sql: SqlIndicators, record: Record
+    indicators: Sequence[Indicator],
+    bars: Panel,
+    metrics: Panel | None,
+    sql: SqlIndicators,
+    record: Record,
+    profile: str = PARITY,
 ) -> dict[Indicator, pa.Table]:
-    """Finished rows of every indicator at one interval, a row per series.
+    """Finished rows of every indicator, a row per series of the intervals that it covers.
 
     A failing indicator costs only the series it fails on: these get rows without values, and are reported.
     """
     rows = {}
-    keys = {id(panel): _keys(panel, record.run_id) for panel in (bars, metrics) if panel is not None and panel.series}
+    panels = {"candles": bars, "metrics": metrics}
+    keys = {source: _keys(panel, record.run_id) for source, panel in panels.items() if panel is not None}
+    for source, panel in panels.items():
+        if panel is not None:
+            evaluate.expect(panel, [declared for declared in indicators if declared.source == source])
     for declared in indicators:
-        panel = bars if declared.source == "candles" else metrics
-        if panel is None or not panel.series or not declared.covers(panel.interval):
+        panel = panels[declared.source]
+        covered = panel.by_interval(declared.covers) if panel is not None and panel.series else np.array([False])
+        if panel is None or not covered.any():
             continue
         try:
-            values = evaluate.compute(declared, panel) if declared.compute else sql.compute(declared, panel)
-            cells = evaluate.finish(declared, panel, values)
+            compute = evaluate.compute if declared.compute else sql.compute
+            cells = evaluate.finish(declared, panel, compute(declared, panel, profile=profile), profile=profile)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
             interrupts.check()
-            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, record))
-        rows[declared] = _as_arrow(keys[id(panel)], cells)
-        record.rows += panel.series
+            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, record, profile))
+        table = _as_arrow(keys[declared.source], cells)
+        rows[declared] = table if covered.all() else table.filter(pa.array(covered))
+        record.rows += rows[declared].num_rows
     return rows
 
 
-def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Record) -> Values:
+def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Record, profile: str) -> Values:
     """Values of a failing indicator, computed series by series; a series that fails stays undefined."""
     if declared.compute is None:
-        _report(declared, "", panel.interval, error, record)
+        _report(declared, "", _intervals(panel), error, record)
         return evaluate.nothing(declared, panel)
     reported = len(record.errors)
     parts: list[Values] = []
     for column, symbol in enumerate(panel.symbols):
         alone = panel.select([column])
         try:
-            part = evaluate.compute(declared, alone)
-            evaluate.finish(declared, alone, part)
+            part = evaluate.compute(declared, alone, profile=profile)
+            evaluate.finish(declared, alone, part, profile=profile)
         except Exception as cause:
             interrupts.check()
-            _report(declared, symbol, panel.interval, cause, record)
+            _report(declared, symbol, panel.intervals[column], cause, record)
             part = evaluate.nothing(declared, alone)
         parts.append(part)
     if len(record.errors) == reported:
         # It fails on all of them together only; the values of each alone stand, and the failure is told.
-        _report(declared, "", panel.interval, error, record)
+        _report(declared, "", _intervals(panel), error, record)
     columns = [_joined([part.columns[i] for part in parts]) for i in range(len(declared.columns))]
     defined = [np.ones(1, dtype=np.bool_) if part.defined is None else part.defined for part in parts]
     return Values(*columns, defined=np.concatenate(defined))
+
+
+def _intervals(panel: Panel) -> str:
+    return ",".join(dict.fromkeys(panel.intervals))
 
 
 def _joined(parts: Sequence[Array]) -> Array:
@@ -88,24 +104,11 @@ def _keys(panel: Panel, run_id: str) -> dict[str, pa.Array]:
     """The key columns of a panel's rows, which all its indicators share."""
     return {
         "symbol": pa.array(panel.symbols, pa.string()),
-        "interval": pa.repeat(panel.interval, panel.series),
-        "bucket_ts": _moments(panel.newest_time),
+        "interval": pa.array(panel.intervals, pa.string()),
+        "bucket_ts": TIME.arrow(panel.newest_time, np.zeros(panel.series, dtype=np.bool_)),
         "run_id": pa.repeat(run_id, panel.series),
     }
 
 
 def _as_arrow(keys: dict[str, pa.Array], cells: Sequence[evaluate.Cells]) -> pa.Table:
-    columns = dict(keys)
-    for cell in cells:
-        if cell.column.kind == "time":
-            columns[cell.column.name] = _moments(cell.values, cell.null)
-        else:
-            kind = pa.string() if cell.column.kind == "text" else None
-            columns[cell.column.name] = pa.array(cell.values, kind, mask=cell.null)
-    return pa.table(columns)
-
-
-def _moments(
-    values: np.ndarray[tuple[int], np.dtype[np.int64]], null: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
-) -> pa.Array:
-    return pa.array(values, mask=null).cast(pa.timestamp("us", "UTC"))
+    return pa.table(keys | {cell.column.name: cell.column.kind.arrow(cell.values, cell.null) for cell in cells})

@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ...indicators.registry import INDICATORS
-from ..workfile.writer import SQLITE_TYPES
 
 if TYPE_CHECKING:
     from ...indicators.contract import Column, Indicator
@@ -51,7 +50,7 @@ def _description(declared: Indicator) -> tuple[str, str]:
 
 def _contents() -> str:
     rows = [
-        _cells(f"[{d.id}](#{d.id})", f"`{d.table}`", d.title, d.family, d.mode, str(d.bars_needed()), _computed_in(d))
+        _cells(f"[{d.id}](#{d.id})", f"`{d.table}`", d.title, d.family, d.mode, _bars(d), _computed_in(d))
         for d in INDICATORS.values()
     ]
     head = _cells("id", "table", "title", "family", "mode", "minimum bars", "computed in")
@@ -71,17 +70,20 @@ def _section(declared: Indicator) -> str:
     source = "candles" if declared.source == "candles" else "futures metrics"
     inputs = f" ({', '.join(declared.inputs)})" if declared.inputs else ""
     others = "".join(f", {bars} at {interval}" for interval, bars in _other_minima(declared))
+    parameters = ", ".join(f"{name} {value}" for name, value in declared.parameters.items())
     facts = [
         f"- table `{declared.table}`, in the work file `{declared.id}`",
         f"- mode {declared.mode}, computed in {_computed_in(declared)}",
         f"- formula: {declared.formula}",
-        f"- from {source}{inputs}; minimum bars {declared.bars_needed()}{others}",
+        f"- from {source}{inputs}; minimum bars {declared.stored.bars_needed('')}{others}",
     ]
+    if parameters:
+        facts.append(f"- parameters: {parameters}")
     if declared.intervals:
         facts.append(f"- rows for {', '.join(declared.intervals)} only")
     if reference:
         facts.append(f"- source: {reference}")
-    rows = [_row(column) for column in declared.columns]
+    rows = [_row(declared, column) for column in declared.columns]
     table = [
         "| SQLite | work file | type | unit | rounding | meaning |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -90,14 +92,22 @@ def _section(declared: Indicator) -> str:
     return "\n".join([f"### {declared.id}", "", f"**{declared.title}.** {what}", "", *facts, "", *table, ""])
 
 
+def _bars(declared: Indicator) -> str:
+    return str(declared.stored.bars_needed(""))
+
+
 def _other_minima(declared: Indicator) -> list[tuple[str, int]]:
-    return [(interval, declared.bars_needed(interval)) for interval in declared.min_bars_at]
+    least = declared.stored.min_bars
+    by_interval = () if isinstance(least, int) else (interval for interval in least if interval)
+    return [(interval, declared.stored.bars_needed(interval)) for interval in by_interval]
 
 
-def _row(column: Column) -> str:
-    rounding = str(column.rounding) if column.rounding else ""
+def _row(declared: Indicator, column: Column) -> str:
+    rounding = str(declared.stored.rounding.get(column.name) or "")
     escaped = column.meaning.replace("|", "\\|")
-    return _cells(f"`{column.label}`", column.name, SQLITE_TYPES[column.kind], column.unit, rounding, escaped)
+    words = "".join(f"<br>`{word}`: {english}" for word, english in column.words.items() if not column.listed)
+    label = declared.label(column)
+    return _cells(f"`{label}`", column.name, column.kind.declared, column.unit, rounding, escaped + words)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def names_table(word: str, table: str) -> bool:
 def english_of(table: str, column: str) -> str | None:
     """English name of a column; None where it is not declared."""
     declared = declared_of(table)
-    return next((c.name for c in declared.columns if c.label == column), None) if declared else None
+    labels = declared.stored.labels.items() if declared else ()
+    return next((name for name, label in labels if label == column), None)
 
 
 @dataclass(frozen=True)

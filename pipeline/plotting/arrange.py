@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...indicators.contract import BAR_FIELDS
+from ...indicators.kinds import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from ...indicators.contract import Array
     from .history import Series, Track
 
-#: Texts of a category; a column with more of them, or with comma lists, is something else, and not drawn.
-_CATEGORIES = 8
 #: Units of columns that speak of the moment of the run, not of the bar.
 _OF_THE_RUN = ("seconds", "flag")
 
@@ -75,9 +74,9 @@ def arranged(series: Series, tracks: Sequence[Track]) -> Arrangement:
     for track in tracks:
         if not _has_values(track) or track.column.unit in _OF_THE_RUN:
             continue
-        if track.column.kind == "text":
+        if track.column.kind is TEXT:
             texts = tuple(dict.fromkeys(text for text in track.values if text is not None))
-            if len(texts) <= _CATEGORIES and not any("," in text for text in texts):
+            if not (track.column.free or track.column.listed):
                 to_draw.lanes.append(Lane(track, texts))
             continue
         before = seen.setdefault(track.indicator.id, [*bar])
@@ -87,7 +86,7 @@ def arranged(series: Series, tracks: Sequence[Track]) -> Arrangement:
         before.append(track.values)
         # A price of 0 says that there is none.
         prices = np.where(track.values == 0, np.nan, track.values)
-        if track.column.unit == "price" and _are_levels(prices, series):
+        if track.column.role == "level":
             to_draw.overlays.append(replace(track, values=prices))
         else:
             to_draw.panels.setdefault((track.indicator.id, track.column.unit), []).append(track)
@@ -95,13 +94,6 @@ def arranged(series: Series, tracks: Sequence[Track]) -> Arrangement:
 
 
 def _has_values(track: Track) -> bool:
-    if track.column.kind == "text":
+    if track.column.kind is TEXT:
         return any(text is not None for text in track.values)
     return bool(np.isfinite(track.values).any())
-
-
-def _are_levels(prices: Array, series: Series) -> bool:
-    """Whether values in units of price are prices rather than differences of prices: they lie where the candles lie."""
-    known = prices[np.isfinite(prices)]
-    lowest, highest = np.min(series.field("low")), np.max(series.field("high"))
-    return len(known) > 0 and bool(0.5 * lowest <= np.median(known) <= 2 * highest)

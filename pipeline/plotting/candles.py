@@ -93,7 +93,7 @@ class Chart:
 
     def _panel(self, axes: Axes, unit: str, tracks: Sequence[Track]) -> None:
         for track in tracks:
-            if track.column.name == "histogram":
+            if track.column.role == "histogram":
                 colours = [self.palette.up if value >= 0 else self.palette.down for value in track.values]
                 axes.bar(self.x, track.values, self._width(), color=colours, alpha=0.6, label=track.name)
             else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from ...indicators.kinds import TIME
 from ..base.errors import NoCandlesError
 from ..base.intervals import INTERVALS, Interval
 from ..base.statements import statement
@@ -111,7 +112,7 @@ def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
         Track(indicator, column, _placed(rows, column, series.times))
         for indicator, rows in found.items()
         for column in indicator.columns
-        if column.kind != "time"
+        if column.kind is not TIME
     ]
 
 
@@ -130,7 +131,7 @@ def _symbols(rows: pa.Table) -> list[str]:
 
 def _placed(rows: pa.Table, column: Column, times: Ints) -> Array:
     """A result column at the drawn bars; a row whose time is no bar's is left out, a bar without a row has no value."""
-    placed = np.full(len(times), None, np.object_) if column.kind == "text" else np.full(len(times), np.nan)
+    placed = column.kind.blank(len(times))
     places = {time: place for place, time in enumerate(times.tolist())}
     for time, value in zip(_times(rows).tolist(), rows[column.name].to_pylist(), strict=True):
         if value is not None and time in places:

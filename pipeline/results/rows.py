@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy import strings
 
-from ...indicators.rounding import rounded
+from ...indicators.kinds import iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...indicators.contract import Array, Bools, Column, Indicator, Ints
+    from ...indicators.contract import Bools, Column, Indicator
 
 SYMBOL, INTERVAL, DATA_TIME = KEY = ("交易对", "周期", "数据时间")
 
@@ -38,7 +37,7 @@ class Keys:
         self.order = pc.sort_indices(rows, sort_keys=keys)
         self._from = rows.select([name for name, _ in keys])
         symbols, intervals, times = (column.combine_chunks() for column in self._from.take(self.order).columns)
-        texts = _iso(times.cast(pa.int64()).to_numpy())
+        texts = iso(times.cast(pa.int64()).to_numpy())
         self.columns = {SYMBOL: symbols, INTERVAL: intervals, DATA_TIME: pa.array(texts)}
         keyed = list(zip(symbols.to_pylist(), intervals.to_pylist(), texts.tolist(), strict=True))
         self.rows = {key: place for place, key in enumerate(keyed)}
@@ -103,31 +102,17 @@ def batches(results: Mapping[Indicator, pa.Table]) -> dict[Indicator, Batch]:
 
 def telling(indicator: Indicator) -> list[Column]:
     """The columns that have a value only where the row has values: those that no short row fills."""
-    return [column for column in indicator.columns if column.label not in indicator.short]
+    return [column for column in indicator.columns if column.name not in indicator.stored.short]
 
 
 def _batch(indicator: Indicator, rows: pa.Table, keys: Keys) -> Batch:
     valued = np.zeros(rows.num_rows, dtype=np.bool_)
     for column in telling(indicator):
         valued |= rows[column.name].is_valid().to_numpy()
-    values = {column.label: _written(column, rows[column.name].combine_chunks()) for column in indicator.columns}
+    rounding = indicator.stored.rounding
+    # Rounded on the way: the work file keeps full precision.
+    values = {
+        indicator.label(column): column.kind.written(rows[column.name].combine_chunks(), rounding.get(column.name))
+        for column in indicator.columns
+    }
     return Batch(keys, pa.table({**keys.columns, **values}), valued)
-
-
-def _written(column: Column, values: pa.Array) -> pa.Array:
-    """A column's values as SQLite shall hold them. The work file keeps full precision."""
-    if column.kind == "time":
-        null = values.is_null().to_numpy(zero_copy_only=False)
-        return pa.array(_iso(values.cast(pa.int64()).fill_null(0).to_numpy()), mask=null)
-    if column.rounding is not None:
-        numbers = values.to_numpy(zero_copy_only=False)
-        return pa.array(rounded(numbers, column.rounding), mask=np.isnan(numbers))
-    return values
-
-
-def _iso(moments: Ints) -> Array:
-    """Microseconds since the epoch as ``2026-01-18T14:00:00+00:00``, with a fraction only where there is one."""
-    times = moments.astype("datetime64[us]")
-    seconds = times.astype("datetime64[s]")
-    texts = np.where(times == seconds, np.datetime_as_string(seconds), np.datetime_as_string(times))
-    return strings.add(texts, "+00:00")

@@ -15,8 +15,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from ...indicators.kinds import TEXT
 from ..base.statements import Sql, identifier, join, render, statement
-from ..workfile.writer import SQLITE_TYPES
 from .retention import ATTACHED, look, native
 from .rows import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
 
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
     import duckdb
 
     from ...indicators.contract import Indicator
+    from ...indicators.kinds import Kind
     from .retention import ByTime
     from .rows import Batch
 
 #: The key's columns in the order of a table's index.
 INDEX = (INTERVAL, DATA_TIME, SYMBOL)
 _STAGE = "candlemill_stage"
-# DuckDB's names for SQLite's affinities: its REAL would be a 4-byte float.
-_DUCKDB_TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "VARCHAR"}
 # Columns of an existing table that DuckDB can write into directly, without changing the value.
 _FITTING = {"REAL": ("REAL", "TEXT"), "INTEGER": ("INTEGER", "REAL", "TEXT"), "TEXT": ("TEXT",)}
 
@@ -79,10 +78,9 @@ def replace_rows(
 
 def _complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable, name: Sql) -> None:
     """Add the columns and the index that an existing table lacks."""
-    for column in indicator.columns:
-        if column.label not in table.columns:
-            kind = _DUCKDB_TYPES[column.kind]
-            door.execute(f"ALTER TABLE {ATTACHED}.{name} ADD COLUMN {identifier(column.label)} {kind}")
+    for label, kind in _kinds(indicator).items():
+        if label not in table.columns:
+            door.execute(f"ALTER TABLE {ATTACHED}.{name} ADD COLUMN {identifier(label)} {Sql(kind.sink)}")
     if not table.indexed:
         index = join([identifier(key) for key in INDEX])
         door.execute(f"USE {ATTACHED}")
@@ -94,7 +92,7 @@ def _valued(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql, pl
     """Those of some rows of the table, given by rowid, that have values."""
     if not places:
         return []
-    values = join([*(identifier(column.label) for column in telling(indicator)), Sql("NULL")])
+    values = join([*(identifier(indicator.label(column)) for column in telling(indicator)), Sql("NULL")])
     query = render(statement("results/valued_places"), table=name, values=values)
     return [place for (place,) in native(door, query, json.dumps(places))]
 
@@ -107,14 +105,18 @@ def _delete(door: duckdb.DuckDBPyConnection, name: Sql, by: str, what: Sequence[
     return len(native(door, query, json.dumps(what, ensure_ascii=False)))
 
 
+def _kinds(indicator: Indicator) -> dict[str, Kind]:
+    """Kind of each column by its name in the table, the key columns first."""
+    return dict.fromkeys(KEY, TEXT) | {indicator.label(column): column.kind for column in indicator.columns}
+
+
 def _labels(indicator: Indicator) -> Sql:
-    return join([identifier(label) for label in (*KEY, *(column.label for column in indicator.columns))])
+    return join([identifier(label) for label in _kinds(indicator)])
 
 
 def _create(indicator: Indicator, name: str | None = None) -> Sql:
     """Statement that makes a table with the declared columns and, for a result table, its key."""
-    columns = [Sql(f"{identifier(key)} VARCHAR") for key in KEY]
-    columns += [Sql(f"{identifier(c.label)} {_DUCKDB_TYPES[c.kind]}") for c in indicator.columns]
+    columns = [Sql(f"{identifier(label)} {Sql(kind.sink)}") for label, kind in _kinds(indicator).items()]
     if name is None:
         columns.append(Sql(f"PRIMARY KEY ({join([identifier(key) for key in INDEX])})"))
     return Sql(f"CREATE TABLE {ATTACHED}.{identifier(name or indicator.table)} ({join(columns)})")
@@ -145,9 +147,10 @@ def _insert_staged(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch:
 
 
 def _fits(indicator: Indicator, table: ResultTable) -> bool:
-    wanted = {column.label: SQLITE_TYPES[column.kind] for column in indicator.columns} | dict.fromkeys(KEY, "TEXT")
     return all(
-        _affinity(table.columns[label]) in _FITTING[kind] for label, kind in wanted.items() if label in table.columns
+        _affinity(table.columns[label]) in _FITTING[kind.declared]
+        for label, kind in _kinds(indicator).items()
+        if label in table.columns
     )
 
 

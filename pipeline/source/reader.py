@@ -19,6 +19,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from ...indicators.contract import BAR_FIELDS
+from ...indicators.registry import INDICATORS
 from ..base.errors import SourceError, UsageError
 from ..base.intervals import INTERVALS, Interval, before
 from ..base.statements import Sql, identifier, join, literal, render, statement
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 
 SCHEMA = "market_data"
 METRICS_5M = "binance_futures_metrics_5m"
-METRICS_ROWS = 240
+#: Newest metrics rows of a symbol that some indicator looks at.
+METRICS_ROWS = max(declared.bars_read() for declared in INDICATORS.values() if declared.source == "metrics")
 METRICS_WINDOW = timedelta(days=30)
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 60

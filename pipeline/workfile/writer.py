@@ -41,13 +41,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TYPES = {"real": "DOUBLE", "integer": "BIGINT", "text": "VARCHAR", "time": "TIMESTAMPTZ"}
+_CATALOG = pa.schema(
+    [
+        *((name, pa.string()) for name in ("indicator", "title", "family", "mode")),
+        *((name, pa.int64()) for name in ("min_bars", "position")),
+        *((name, pa.string()) for name in ("column_name", "sqlite_table", "sqlite_column", "sqlite_type")),
+        *((name, pa.string()) for name in ("unit", "rounding", "meaning")),
+        ("words", pa.map_(pa.string(), pa.string())),
+        ("formula", pa.string()),
+    ]
+)
+
 _PREFIX = ".candlemill-"
 #: Seconds to wait for another run that begins or publishes in the same folder.
 _PATIENCE = 30.0
 #: Runs that the history has at most: a day of passes, at one every ten seconds.
 RUNS_KEPT = 10_000
-SQLITE_TYPES = {"real": "REAL", "integer": "INTEGER", "text": "TEXT", "time": "TEXT"}
 
 
 class WorkFile(SqlIndicators):
@@ -128,12 +137,12 @@ class WorkFile(SqlIndicators):
         """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
         super().load_bars(interval, pivot)
         constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
-        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, n, rn)"), pivot.ranked)
+        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, interval, n, rn)"), pivot.ranked)
 
     def load_metrics(self, interval: str, pivot: Pivot) -> None:
         """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
         super().load_metrics(interval, pivot)
-        columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, n, rn)')
+        columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, interval, n, rn)')
         self._keep("futures_metrics", columns, pivot.ranked)
 
     def store(self, results: Mapping[Indicator, pa.Table]) -> None:
@@ -205,21 +214,22 @@ class WorkFile(SqlIndicators):
                 "title": declared.title,
                 "family": declared.family,
                 "mode": declared.mode,
-                "min_bars": declared.bars_needed(),
+                "min_bars": declared.stored.bars_needed(""),
                 "position": position,
                 "column_name": column.name,
                 "sqlite_table": declared.table,
-                "sqlite_column": column.label,
-                "sqlite_type": SQLITE_TYPES[column.kind],
+                "sqlite_column": declared.label(column),
+                "sqlite_type": column.kind.declared,
                 "unit": column.unit,
-                "rounding": str(column.rounding) if column.rounding else None,
+                "rounding": str(declared.stored.rounding.get(column.name) or "") or None,
                 "meaning": column.meaning,
+                "words": list(column.words.items()),
                 "formula": declared.formula,
             }
             for declared in INDICATORS.values()
             for position, column in enumerate(declared.columns, 1)
         ]
-        self._door.register("entries", pa.Table.from_pylist(rows))
+        self._door.register("entries", pa.Table.from_pylist(rows, schema=_CATALOG))
         self._door.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
         self._door.unregister("entries")
 
@@ -328,5 +338,5 @@ def _create(declared: Indicator) -> Sql:
         '"symbol" VARCHAR NOT NULL, "interval" VARCHAR NOT NULL, '
         '"bucket_ts" TIMESTAMPTZ NOT NULL, "run_id" VARCHAR NOT NULL'
     )
-    columns = join([Sql(f"{identifier(column.name)} {_TYPES[column.kind]}") for column in declared.columns])
+    columns = join([Sql(f"{identifier(column.name)} {Sql(column.kind.work_file)}") for column in declared.columns])
     return Sql(f"CREATE TABLE {identifier(declared.id)} ({keys}, {columns})")

@@ -1,5 +1,5 @@
--- Donchian channel.
--- grain:   one row per series with at least 20 bars
+-- Donchian channel over $period bars.
+-- grain:   one row per series with at least $period bars
 -- reads:   bars (series, rn = 1 for the newest bar, high, low)
 -- columns: upper, middle, lower, in units of price
 -- NULL:    never; prices of bars are never NULL
@@ -10,5 +10,5 @@ SELECT
     (max(high) + min(low)) / 2 AS middle,
     min(low) AS lower
 FROM bars
-WHERE rn <= 20 AND n >= 20
+WHERE rn <= $period AND n >= $period
 GROUP BY series

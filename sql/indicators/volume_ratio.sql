@@ -1,5 +1,5 @@
 -- Volume of the newest bar relative to the mean of the last 20, the newest included.
--- grain:   one row per series with at least 20 bars and a mean volume other than zero
+-- grain:   one row per series with at least $period bars and a mean volume other than zero
 -- reads:   bars (series, rn = 1 for the newest bar, volume, quote_volume, close)
 -- columns: volume_ratio, signal, turnover (quote currency; 0 where the source has none), price
 -- NULL:    never
@@ -8,12 +8,12 @@ WITH windowed AS (
     SELECT
         series,
         -- Equal volumes have exactly their own value as mean: a rounded sum would turn a ratio of 1 into a signal.
-        CASE WHEN min(volume) = max(volume) THEN min(volume) ELSE fsum(volume) / 20 END AS mean_volume,
+        CASE WHEN min(volume) = max(volume) THEN min(volume) ELSE fsum(volume) / $period END AS mean_volume,
         max(volume) FILTER (WHERE rn = 1) AS volume,
         max(close) FILTER (WHERE rn = 1) AS price,
         coalesce(max(quote_volume) FILTER (WHERE rn = 1), 0) AS turnover
     FROM bars
-    WHERE rn <= 20 AND n >= 20
+    WHERE rn <= $period AND n >= $period
     GROUP BY series
 ),
 

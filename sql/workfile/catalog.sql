@@ -1,6 +1,7 @@
 -- What every indicator column is called and means (DuckDB).
 -- grain:   one row per indicator column
--- columns: as named; rounding applies to SQLite only, this file has full precision; NULL there: not rounded
+-- columns: as named; rounding applies to SQLite only, this file has full precision; NULL there: not rounded; words are
+--          the values that a text can have, each with its English
 CREATE TABLE catalog (
     indicator VARCHAR NOT NULL,
     title VARCHAR NOT NULL,
@@ -15,5 +16,6 @@ CREATE TABLE catalog (
     unit VARCHAR NOT NULL,
     rounding VARCHAR,
     meaning VARCHAR NOT NULL,
+    words MAP(VARCHAR, VARCHAR) NOT NULL,
     formula VARCHAR NOT NULL
 )

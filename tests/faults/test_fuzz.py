@@ -170,5 +170,5 @@ def check(damages: list[Damage], seed: int, mill: Mill) -> None:
         assert len({row[: len(KEY)] for row in stored}) == len(stored)
         for row in stored:
             for column, value in zip(declared.columns, row[len(KEY) :], strict=True):
-                assert value is None or type(value) is kinds[column.kind], (declared.table, column.label, value)
+                assert value is None or type(value) is kinds[column.kind.name], (declared.table, column.name, value)
                 assert not isinstance(value, float) or math.isfinite(value)
