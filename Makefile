@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo watch test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
+.PHONY: help setup run demo watch test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,11 @@ format: $(READY) ## put the code into its format
 
 typecheck: $(READY) ## mypy, strict
 	@$(BIN)/mypy
+
+lock: $(READY) ## write requirements.lock from pyproject.toml, keeping what it pins where that fits
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --no-header --python-version 3.11 \
+		pyproject.toml --output-file requirements.lock
 
 docs: $(READY) ## write docs/indicators.md from the declarations
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md

@@ -152,7 +152,7 @@ class Panel:
     @property
     def newest_time(self) -> Ints:
         """Time of each series' newest bar, microseconds since the epoch, shape (series,)."""
-        newest: Ints = self.time[-1]
+        newest: Ints = self.time[-1] if self.rows else np.zeros(self.series, dtype=np.int64)
         return newest
 
     def by_interval(self, value: Callable[[str], Any]) -> Array:
