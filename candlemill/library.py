@@ -31,7 +31,7 @@ from .pipeline.source.reader import METRICS_ROWS, METRICS_WINDOW
 if TYPE_CHECKING:
     from collections import Counter
 
-    from .indicators.contract import Parameters, Values
+    from .indicators.contract import Array, Parameters, Values
 
 __all__ = ["compute", "register"]
 
@@ -175,7 +175,7 @@ def _read(given: Table, name: str, fields: tuple[str, ...], needed: tuple[str, .
     """The table with symbol, bucket_ts in UTC and all fields as doubles; those that are not there are NULL."""
     try:
         if isinstance(given, Mapping) and not hasattr(given, "__arrow_c_stream__"):
-            table = pa.table({key: np.asarray(values) for key, values in given.items()})
+            table = pa.table({key: _array(values) for key, values in given.items()})
         else:
             table = pa.table(given)
     except (TypeError, ValueError, pa.ArrowException) as error:
@@ -196,6 +196,12 @@ def _read(given: Table, name: str, fields: tuple[str, ...], needed: tuple[str, .
         },
     }
     return pa.table(columns)
+
+
+def _array(values: Any) -> Array:
+    """The values as an array that Arrow takes: it does not know all of NumPy's units of time."""
+    array = np.asarray(values)
+    return array.astype("datetime64[us]") if array.dtype.kind == "M" else array
 
 
 def _cast(table: pa.Table, column: str, kind: pa.DataType) -> pa.ChunkedArray:

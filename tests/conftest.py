@@ -136,7 +136,7 @@ def candlemill(tmp_path: Path) -> Callable[..., Ran]:
     """Runs the installed command in a folder of the test's own, without any configuration from outside."""
 
     def command(*words: object, env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
-        keep = ("PATH", "HOME", "LANG", "TMPDIR")
+        keep = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
         clean = {name: os.environ[name] for name in keep if name in os.environ}
         done = subprocess.run(
             [str(CANDLEMILL), *map(str, words)],

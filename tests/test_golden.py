@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.service import SERVICE
 from tests import goldens
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_case(case: Path, golden_url: Callable[[Path], str], candlemill: Callabl
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert ran.record["errors"] == []
-    verdict = goldens.compare(case, tmp_path / "result.db", {i.table for i in INDICATORS.values()})
+    verdict = goldens.compare(case, tmp_path / "result.db", {line.table for line in SERVICE.values()})
     assert verdict.wrong == []
     assert verdict.flips <= verdict.values / 1000
     assert verdict.values > 500
