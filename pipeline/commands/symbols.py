@@ -27,10 +27,8 @@ def symbols(
 
     Example: candlemill symbols --symbols auto
     """
-    from ..record import Record
     from ..source.reader import Source
     from ..source.symbols import choose
-    from ..source.urls import redacted
 
     options.set_up_log(log_level, False, False)
     if not source:
@@ -47,8 +45,7 @@ def symbols(
         exchange=exchange,
         symbol_rules=rules,
     )
-    record = Record(settings.as_of, redacted(source), [interval.name for interval in settings.intervals], 0)
-    chosen = choose(settings, Source.connect(source, record))
+    chosen = choose(settings, Source.connect(source))
     if as_json:
         typer.echo(json.dumps([{"symbol": symbol, "rules": found} for symbol, found in chosen.items()]))
         return

@@ -11,26 +11,31 @@ import pyarrow as pa
 from ...indicators import evaluate
 from ...indicators.contract import Values
 from ..base import interrupts
+from ..record import SILENT, Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...indicators.contract import Array, Indicator, Panel
-    from ..record import Record
     from .sql import SqlIndicators
 
 log = logging.getLogger(__name__)
 
 
 def compute_interval(
-    indicators: Sequence[Indicator], bars: Panel, metrics: Panel | None, sql: SqlIndicators, record: Record
+    indicators: Sequence[Indicator],
+    bars: Panel,
+    metrics: Panel | None,
+    sql: SqlIndicators,
+    run_id: str = "",
+    observer: Observer = SILENT,
 ) -> dict[Indicator, pa.Table]:
-    """Finished rows of every indicator at one interval, a row per series.
+    """Finished rows of every indicator at one interval, a row per series, with the id of the run in each.
 
     A failing indicator costs only the series it fails on: these get rows without values, and are reported.
     """
     rows = {}
-    keys = {id(panel): _keys(panel, record.run_id) for panel in (bars, metrics) if panel is not None and panel.series}
+    keys = {id(panel): _keys(panel, run_id) for panel in (bars, metrics) if panel is not None and panel.series}
     for declared in indicators:
         panel = bars if declared.source == "candles" else metrics
         if panel is None or not panel.series or not declared.covers(panel.interval):
@@ -40,18 +45,17 @@ def compute_interval(
             cells = evaluate.finish(declared, panel, values)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
             interrupts.check()
-            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, record))
+            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, observer))
         rows[declared] = _as_arrow(keys[id(panel)], cells)
-        record.rows += panel.series
     return rows
 
 
-def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Record) -> Values:
+def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Observer) -> Values:
     """Values of a failing indicator, computed series by series; a series that fails stays undefined."""
     if declared.compute is None:
-        _report(declared, "", panel.interval, error, record)
+        _report(declared, "", panel.interval, error, observer)
         return evaluate.nothing(declared, panel)
-    reported = len(record.errors)
+    sound = True
     parts: list[Values] = []
     for column, symbol in enumerate(panel.symbols):
         alone = panel.select([column])
@@ -60,12 +64,13 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Recor
             evaluate.finish(declared, alone, part)
         except Exception as cause:
             interrupts.check()
-            _report(declared, symbol, panel.interval, cause, record)
+            _report(declared, symbol, panel.interval, cause, observer)
             part = evaluate.nothing(declared, alone)
+            sound = False
         parts.append(part)
-    if len(record.errors) == reported:
+    if sound:
         # It fails on all of them together only; the values of each alone stand, and the failure is told.
-        _report(declared, "", panel.interval, error, record)
+        _report(declared, "", panel.interval, error, observer)
     columns = [_joined([part.columns[i] for part in parts]) for i in range(len(declared.columns))]
     defined = [np.ones(1, dtype=np.bool_) if part.defined is None else part.defined for part in parts]
     return Values(*columns, defined=np.concatenate(defined))
@@ -77,11 +82,11 @@ def _joined(parts: Sequence[Array]) -> Array:
     return np.concatenate([part.astype(np.object_) if texts else part for part in parts])
 
 
-def _report(declared: Indicator, symbol: str, interval: str, error: Exception, record: Record) -> None:
+def _report(declared: Indicator, symbol: str, interval: str, error: Exception, observer: Observer) -> None:
     message = f"{type(error).__name__}: {error}"
     log.error("%s failed on %s %s: %s", declared.id, symbol or "all symbols", interval, message)
     log.debug("the traceback:", exc_info=error)
-    record.fail(declared.table, symbol, interval, message)
+    observer.fail(declared.table, symbol, interval, message)
 
 
 def _keys(panel: Panel, run_id: str) -> dict[str, pa.Array]:
