@@ -70,8 +70,10 @@ format: $(READY) ## put the code into its format
 typecheck: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-docs: $(READY) ## write docs/indicators.md from the declarations
+docs: $(READY) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
+	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
+	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 
 clean: ## remove .venv, caches and data/
 	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
