@@ -75,8 +75,10 @@ lock: $(READY) ## write requirements.lock from pyproject.toml, keeping what it p
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --no-header --python-version 3.11 \
 		pyproject.toml --output-file requirements.lock
 
-docs: $(READY) ## write docs/indicators.md from the declarations
+docs: $(READY) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
+	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
+	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 
 clean: ## remove .venv, caches and data/
 	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -30,7 +30,7 @@ from .base.threads import in_thread, read_ahead
 from .compute.checks import possible_bars, possible_metrics
 from .compute.pivot import pivot_bars, pivot_metrics
 from .compute.rows import compute_interval
-from .record import WITHOUT_CANDLES, Record, Stage, timed
+from .record import WITHOUT_CANDLES, Observer, Record, Stage, timed
 from .results.sink import Sink
 from .source.reader import METRICS_ROWS, Source
 from .source.symbols import every_symbol, symbols_to_read
@@ -145,7 +145,7 @@ def compute(
             for indicator, rows in _work(market, settings, sql, record, seen).items():
                 tables[indicator].append(rows)
                 market.stage.rows += rows.num_rows
-        record.stages.append(market.stage)
+        record.finished(market.stage)
     record.symbols = len(seen)
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
 
@@ -181,7 +181,7 @@ def _read(
     settings: Settings,
     symbols: Sequence[str] | None,
     interval: Interval,
-    record: Record,
+    observer: Observer,
     awaited: Awaited,
 ) -> Loaded:
     stage = Stage(interval.name)
@@ -203,7 +203,7 @@ def _read(
             except SourceError as error:
                 # Futures tables then get no rows for this interval; the candles are worth the run all the same.
                 log.error("%s: no futures metrics: %s", interval.name, error)
-                record.fail("", "", interval.name, str(error))
+                observer.fail("", "", interval.name, str(error))
         candles = coming.result()
     return Loaded(interval, stage, candles, metrics)
 
@@ -228,19 +228,17 @@ def _work(
     market: Arranged, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
     name, bars = market.interval.name, market.bars
-    record.skipped.update(market.skipped)
+    record.left_out(market.skipped)
     seen.update(bars.panel.symbols)
     market.stage.bars, market.stage.series = bars.ranked.num_rows, bars.panel.series
-    record.series += bars.panel.series
     if not bars.panel.series:
         log.warning("%s: no candles in the window", name)
         return {}
     sql.load_bars(name, bars)
     if market.metrics is not None:
         sql.load_metrics(name, market.metrics)
-    return compute_interval(
-        settings.indicators, bars.panel, market.metrics.panel if market.metrics else None, sql, record
-    )
+    metrics = market.metrics.panel if market.metrics else None
+    return compute_interval(settings.indicators, bars.panel, metrics, sql, record.run_id, record)
 
 
 def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
@@ -254,4 +252,4 @@ def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Setti
         )
     if missing:
         log.warning("no candles for %s", ", ".join(missing))
-        record.skipped[WITHOUT_CANDLES] += len(missing)
+        record.left_out({WITHOUT_CANDLES: len(missing)})

@@ -26,10 +26,10 @@ from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import statement
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
-from candlemill.pipeline.record import Record
 from candlemill.pipeline.source.reader import METRICS_ROWS, Source
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
+from tests.observing import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,14 +107,14 @@ class Lab:
             pivot = pivot_metrics(metrics, interval, as_of, METRICS_ROWS, bars.panel.symbols)
             self.work.load_metrics(interval, pivot)
             second = pivot.panel
-        record = Record(as_of, "", [interval], len(chosen))
-        rows = compute_interval(chosen, bars.panel, second, self.work, record)
+        heard = Heard()
+        rows = compute_interval(chosen, bars.panel, second, self.work, observer=heard)
         return Outcome(
             {
                 declared.id: {row.pop("symbol"): plain(row) for row in table.drop_columns("run_id").to_pylist()}
                 for declared, table in rows.items()
             },
-            record.errors,
+            heard.errors,
         )
 
 
@@ -601,7 +601,7 @@ def earlier(lab: Lab, market: str) -> list[tuple[Outcome, Outcome]]:
     """Looked at from earlier moments: what a source gives that holds all bars, and what there was then."""
     found = []
     for moment in MOMENTS:
-        source = Source.connect(market, Record(moment, "", ["5m"], 1))
+        source = Source.connect(market)
         candles = source.candles(INTERVALS["5m"], "exchange", None, moment, LOOKBACK)
         seen = lab.compute_tables(candles, source.metrics(INTERVALS["5m"], moment), as_of=moment)
         found.append((seen, lab.compute(until(ZOO, moment), until(METRICS, moment), as_of=moment)))

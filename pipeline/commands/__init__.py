@@ -2,5 +2,5 @@
 
 A command imports what it needs inside its function, so that each starts as fast as it can.
 
-May import: base, record, settings, source, workfile, engine, live, ingest, plotting, parity, demo, doctor.
+May import: base, record, settings, options, source, workfile, engine, live, ingest, plotting, parity, demo, doctor.
 """

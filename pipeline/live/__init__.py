@@ -2,5 +2,5 @@
 
 Others use ``watch`` and ``Plan`` (watch), ``Health`` (health).
 
-May import: base, record, settings, source, compute, results, workfile, engine.
+May import: base, record, settings, options, source, compute, results, workfile, engine.
 """

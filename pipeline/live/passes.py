@@ -120,4 +120,4 @@ def _changed(
         if new or loaded.interval.name in owed:
             yield arranged(loaded, asked)
         else:
-            record.stages.append(loaded.stage)
+            record.finished(loaded.stage)

@@ -17,6 +17,7 @@ import duckdb
 from .. import __version__
 from ..base import interrupts
 from ..base.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
+from ..options import Options
 from ..results.sink import Sink
 from ..source.urls import redacted
 from .health import GRACE, Health, Watched, health_file, stale_after
@@ -58,10 +59,10 @@ class Plan:
     """
 
     every: Mapping[str, float] = field(default_factory=dict)
-    delay: float = 2.0
-    overlap: int = 3
-    reload: float = 3600.0
-    publish: float = 300.0
+    delay: float = Options.delay
+    overlap: int = Options.overlap
+    reload: float = Options.reload
+    publish: float = Options.publish
     listen: bool = False
     runs: int | None = None
     seconds: float | None = None

@@ -21,7 +21,6 @@ from ..base.intervals import INTERVALS, Interval
 from ..base.statements import statement
 from ..compute.pivot import pivot_bars, pivot_metrics
 from ..compute.rows import compute_interval
-from ..record import Record
 from ..settings import unknown
 from ..workfile.writer import WorkFile
 
@@ -103,11 +102,10 @@ def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
     bars = pivot_bars(_windows(series.candles, series.drawn), name, as_of, series.candles.num_rows)
     windows = _windows(series.metrics, int((_times(series.metrics) >= series.times[0]).sum()))
     metrics = pivot_metrics(windows, name, as_of, series.metrics.num_rows, _symbols(windows), {})
-    record = Record(as_of, "", [name], len(indicators))
     with tempfile.TemporaryDirectory() as folder, WorkFile(Path(folder) / "history.duckdb", 1, "") as work:
         work.load_bars(name, bars)
         work.load_metrics(name, metrics)
-        found = compute_interval(indicators, bars.panel, metrics.panel, work, record)
+        found = compute_interval(indicators, bars.panel, metrics.panel, work)
     return [
         Track(indicator, column, _placed(rows, column, series.times))
         for indicator, rows in found.items()

@@ -23,6 +23,7 @@ from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
 from ..base.statements import Sql, identifier, join, literal
 from ..base.threads import in_thread
+from ..record import SILENT, Observer
 from .extension import load_sqlite
 from .retention import ATTACHED, by_time, crowded_intervals, native
 from .rows import KEY, batches
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ...indicators.contract import Indicator
-    from ..record import Record
     from .retention import ByTime
     from .rows import Batch
 
@@ -123,7 +123,7 @@ class Sink:
         self,
         results: Mapping[Indicator, pa.Table],
         keep: Callable[[str], int],
-        record: Record,
+        observer: Observer = SILENT,
         before_commit: Callable[[], None] = lambda: None,
     ) -> None:
         """Write the newest rows of all indicators in one transaction.
@@ -134,7 +134,7 @@ class Sink:
         Args:
             results: finished rows by indicator, with symbol, interval, bucket_ts and the indicator's columns.
             keep: rows to keep for an interval's name.
-            record: counts the commit, and the rows written and pruned.
+            observer: is told of the commit, and of the rows written and pruned.
             before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
         """
         try:
@@ -142,14 +142,14 @@ class Sink:
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
         ready = batches(results)
-        self._retried(lambda door: self._transaction(door, ready, keep, record, before_commit))
+        self._retried(lambda door: self._transaction(door, ready, keep, observer, before_commit))
 
     def _transaction(
         self,
         door: duckdb.DuckDBPyConnection,
         results: Mapping[Indicator, Batch],
         keep: Callable[[str], int],
-        record: Record,
+        observer: Observer,
         before_commit: Callable[[], None],
     ) -> None:
         written = pruned = 0
@@ -166,10 +166,8 @@ class Sink:
         before_commit()
         interrupts.check()
         door.execute("COMMIT")
-        record.sqlite_commits += 1
+        observer.committed(written, pruned)
         self._detach(door)
-        record.sqlite_rows_written += written
-        record.sqlite_rows_pruned += pruned
 
     def _taken(self) -> dict[str, ByTime] | None:
         """What was read in the transaction that ``prepare`` opened; None: no transaction is open."""
