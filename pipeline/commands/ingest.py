@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..base import interrupts
+from ..base import ending
 from ..base.errors import Exit, NoCandlesError, UsageError
 from ..settings import DEFAULT_EXCHANGE
 from . import options
@@ -44,7 +44,7 @@ def binance_vision(
     from ..ingest.load import ingest
     from .progress import count_bar
 
-    interrupts.leaves("the files before stay loaded")
+    ending.leaves("the files before stay loaded")
     options.set_up_log(log_level, log_json, quiet)
     if not source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")

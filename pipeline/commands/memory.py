@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from memray import FileDestination, FileReader, Tracker
 
+from ..base import ending
 from ..base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,13 +67,17 @@ class Capture:
     def _memray(self, *words: str) -> str | None:
         """What one of memray's own reporters prints; None where it fails. In a process of its own, with its memory."""
         command = [sys.executable, "-m", "memray", *words, str(self.file)]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)  # noqa: S603
-        if done.returncode:
-            log.warning(
-                "memray %s says nothing about %s: %s", words[0], self.file, (done.stderr or done.stdout).strip()
-            )
+
+        def begin() -> subprocess.Popen[str]:
+            pipe = subprocess.PIPE
+            return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")  # noqa: S603
+
+        with ending.owned(begin, subprocess.Popen.kill) as child:
+            out, err = child.communicate()
+        if child.returncode:
+            log.warning("memray %s says nothing about %s: %s", words[0], self.file, (err or out).strip())
             return None
-        return done.stdout
+        return out
 
     def _draw(self, picture: Path) -> bool:
         try:

@@ -20,10 +20,10 @@ def init_db(
 
     Example: candlemill init-db --source postgresql://me@localhost/market
     """
-    from ..base import interrupts
+    from ..base import ending
     from ..source import schema
 
-    interrupts.leaves("what was created stays: run it again")
+    ending.leaves("what was created stays: run it again")
     options.set_up_log(log_level, log_json, quiet)
     if not source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")

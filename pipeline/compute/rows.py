@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from ...indicators import evaluate
 from ...indicators.contract import Values
-from ..base import interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,6 @@ def compute_interval(
             values = evaluate.compute(declared, panel) if declared.compute else sql.compute(declared, panel)
             cells = evaluate.finish(declared, panel, values)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
-            interrupts.check()
             cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, record))
         rows[declared] = _as_arrow(keys[id(panel)], cells)
         record.rows += panel.series
@@ -59,7 +57,6 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Recor
             part = evaluate.compute(declared, alone)
             evaluate.finish(declared, alone, part)
         except Exception as cause:
-            interrupts.check()
             _report(declared, symbol, panel.interval, cause, record)
             part = evaluate.nothing(declared, alone)
         parts.append(part)

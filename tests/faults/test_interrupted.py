@@ -145,7 +145,7 @@ def interrupted_at(place: Place, when: str, call: str, asked: str = "") -> tuple
         ("threading:Thread.start", "(sink"),
         ("threading:Thread.start", "(workfile"),
         ("threading:Thread.start", "(reader"),
-        ("candlemill.pipeline.workfile.writer:tempfile.mkdtemp", ""),
+        ("candlemill.pipeline.base.folders:tempfile.mkdtemp", ""),
         ("candlemill.pipeline.workfile.writer:open_duckdb", ""),
     ],
 )
