@@ -11,6 +11,19 @@ from candlemill.pipeline.base import ending
 
 def main() -> None:
     """Run the command line, and end with its exit code."""
+    try:
+        _run()
+    except SystemExit as end:
+        if isinstance(end.code, int) and any(thread.daemon for thread in threading.enumerate()):
+            # The interpreter cannot take itself apart under a thread that goes on reading in a library of C++: that
+            # kills the process, whose exit code is then lost.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
+def _run() -> None:
     ending.listen()
     try:
         # Imported here because that takes a while, in which a signal is heard already.
@@ -19,15 +32,6 @@ def main() -> None:
 
         heaps.keep_few()
         app.main()
-    except SystemExit as end:
-        ending.finish()
-        if isinstance(end.code, int) and any(thread.daemon for thread in threading.enumerate()):
-            # The interpreter cannot take itself apart under a thread that goes on reading in a library of C++: that
-            # kills the process, whose exit code is then lost.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(end.code)
-        raise
     finally:
         ending.finish()
 

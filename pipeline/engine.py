@@ -102,7 +102,6 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
-    ending.leaves(ending.NOTHING)
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)

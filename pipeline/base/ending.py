@@ -26,8 +26,6 @@ Resource = TypeVar("Resource")
 
 #: By signal, what a program's end by it looks like to a shell, and the word for it.
 _ENDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
-#: What the end leaves where nobody says otherwise.
-NOTHING = "nothing was written"
 
 #: Held by whoever postpones the end, and by the end itself.
 _lock = threading.Lock()
@@ -38,7 +36,7 @@ _releases: list[Callable[[], object]] = []
 class _State:
     """The one state of the process, as signals belong to the process."""
 
-    left = NOTHING
+    left = "nothing was written"
     reading = -1
     listener: threading.Thread | None = None
 

@@ -67,12 +67,8 @@ class Capture:
     def _memray(self, *words: str) -> str | None:
         """What one of memray's own reporters prints; None where it fails. In a process of its own, with its memory."""
         command = [sys.executable, "-m", "memray", *words, str(self.file)]
-
-        def begin() -> subprocess.Popen[str]:
-            pipe = subprocess.PIPE
-            return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")  # noqa: S603
-
-        with ending.owned(begin, subprocess.Popen.kill) as child:
+        how: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+        with ending.owned(lambda: subprocess.Popen(command, **how), subprocess.Popen.kill) as child:  # noqa: S603
             out, err = child.communicate()
         if child.returncode:
             log.warning("memray %s says nothing about %s: %s", words[0], self.file, (err or out).strip())

@@ -42,13 +42,8 @@ def _bar(first: str, total: int, quiet: bool) -> Iterator[Callable[[str, int], N
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-
-    def begin() -> Progress:
-        bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        bar.start()
-        return bar
-
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
     # It hides the cursor of the terminal until it stops.
-    with ending.owned(begin, Progress.stop) as bar:
+    with ending.owned(bar.start, lambda _: bar.stop()):
         task = bar.add_task(first, total=total)
         yield lambda description, completed: bar.update(task, description=description, completed=completed)

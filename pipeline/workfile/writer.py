@@ -80,9 +80,8 @@ class WorkFile(SqlIndicators):
                 raise SinkError(f"the work file {path} cannot be written {why}") from error
             self._draft = self._folder / "work.duckdb"
             try:
-                self._door = opened.enter_context(
-                    closing(open_duckdb(self._draft, self._threads, self._folder / "spill"))
-                )
+                door = open_duckdb(self._draft, self._threads, self._folder / "spill")
+                self._door = opened.enter_context(closing(door))
                 self._refuse_foreign()
                 self._lay_out()
             except duckdb.Error as error:
