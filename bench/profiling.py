@@ -51,7 +51,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         (engine, "pivot_bars"), (engine, "pivot_metrics"), (engine, "compute_interval"),
         (WorkFile, "load_bars"), (WorkFile, "load_metrics"),
     ],
-    "write": [(WorkFile, "store"), (WorkFile, "settle"), (Sink, "write")],
+    "write": [(WorkFile, "store"), (WorkFile, "settle"), (Sink, "insert"), (Sink, "commit")],
     "publish": [(WorkFile, "publish")],
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""``candlemill`` and ``python -m pipeline``: what an interrupt ends is said here, from the first import on."""
+"""``candlemill`` and ``python -m pipeline``: a signal ends it in one line, from the first import on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from candlemill.pipeline.base import interrupts
+from candlemill.pipeline.base import ending
 
 
 def main() -> None:
@@ -14,44 +14,26 @@ def main() -> None:
     try:
         _run()
     except SystemExit as end:
-        if isinstance(end.code, int) and not _ends_well():
+        if isinstance(end.code, int) and any(thread.daemon for thread in threading.enumerate()):
+            # The interpreter cannot take itself apart under a thread that goes on reading in a library of C++: that
+            # kills the process, whose exit code is then lost.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code)
         raise
 
 
-def _ends_well() -> bool:
-    """Whether the interpreter can take itself apart; where it cannot, that kills the process, whose code is then lost.
-
-    It cannot under a thread that reads, as that is not to be interrupted and goes on in a library of C++, nor with a
-    library whose import was interrupted half-way.
-    """
-    return interrupts.came() is None and not any(thread.daemon for thread in threading.enumerate())
-
-
 def _run() -> None:
-    # The command line is imported here because that takes a while, in which an interrupt is told as later.
-    interrupts.listen()
+    ending.listen()
     try:
+        # Imported here because that takes a while, in which a signal is heard already.
         from candlemill.pipeline.base import heaps
         from candlemill.pipeline.commands import app
 
         heaps.keep_few()
         app.main()
-    except Exception:
-        if interrupts.came() is None:
-            raise
-    except interrupts.Interrupted:
-        pass
     finally:
-        interrupts.ignore()
-    signal = interrupts.came()
-    if signal is not None:
-        from candlemill.pipeline.base import logs
-
-        logs.say_last(interrupts.last_words())
-        sys.exit(interrupts.CODES[signal])
+        ending.finish()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
 6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
-8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
+8. They go to SQLite in one transaction (``Sink.insert``), committed once the work file has settled (``Sink.commit``).
 9. The record is closed, and the work file published with it (``Record.close``, ``WorkFile.publish``).
 
-A step that fails ends the run before anything is committed, and leaves both files as they were.
+A step that fails, or a signal, ends the run before anything is committed, and leaves both files as they were. From the
+commit on the run is completed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from .base import interrupts
+from .base import ending
 from .base.errors import NoCandlesError, SourceError
 from .base.intervals import bucket_start
 from .base.threads import in_thread, read_ahead
@@ -101,7 +102,6 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
-    interrupts.leaves(interrupts.NOTHING)
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
@@ -115,7 +115,12 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
             results = compute(settings, incoming, work, record, progress)
             report_unseen(symbols, results.symbols, settings, record)
-            write_and_publish(settings, results, sink, work, record, progress=progress)
+            insert(settings, results, sink, work, record, progress)
+            with ending.postponed():
+                commit_and_publish(settings, sink, work, record, progress=progress)
+                ending.leaves("the results were written")
+                if ending.forget():
+                    log.warning("the request to end came when the results were being committed: the run is complete")
     return record
 
 
@@ -150,30 +155,36 @@ def compute(
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
 
 
-def write_and_publish(
+def insert(
     settings: Settings,
     results: Results,
+    sink: Sink,
+    work: WorkFile,
+    record: Record,
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Bring the rows into both files, settled in the draft of one, not committed in the other."""
+    progress("write")
+    work.store(results.tables)
+    settled = work.settle()
+    with timed(record, "t_write"):
+        sink.insert(results.tables, settings.keep, before_commit=settled.result)
+
+
+def commit_and_publish(
+    settings: Settings,
     sink: Sink,
     work: WorkFile,
     record: Record,
     earlier: Sequence[Record] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> bool:
-    """Write to both files; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
-    progress("write")
-    work.store(results.tables)
-    settled = work.settle()
-    # From here on an interrupt ends the run where the sink looks for one. Past the commit it comes too late.
-    with interrupts.held():
-        with timed(record, "t_write"):
-            sink.write(results.tables, settings.keep, record, before_commit=settled.result)
-        interrupts.leaves("the results were written")
-        progress("publish")
-        record.close()
-        published = work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
-    if interrupts.came():
-        log.warning("the request to end came when the results were being committed: the run is complete")
-    return published
+    """Commit, then publish; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
+    with timed(record, "t_write"):
+        sink.commit(record)
+    progress("publish")
+    record.close()
+    return work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
 
 
 def _read(

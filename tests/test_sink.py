@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import struct
 import subprocess
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -415,6 +416,22 @@ def test_a_run_that_is_interrupted_while_it_waits_leaves_everything_as_it_was(
     assert stored.read_bytes() == before
     assert (tmp_path / "work.duckdb").read_bytes() == work
     assert list(tmp_path.glob(".candlemill-*")) == []
+
+
+def test_a_thread_that_reads_ahead_is_waited_for_before_its_connection_is_closed(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+
+    def read_slowly(*_: object) -> dict[str, Any]:
+        time.sleep(0.2)
+        steps.append("read")
+        return {}
+
+    monkeypatch.setattr(Sink, "_read_ahead", read_slowly)
+    with Sink(stored, lock_timeout=1) as sink:
+        sink.prepare([], {}, lambda _: 1)
+    assert steps == ["read"]
 
 
 def test_a_run_gives_up_when_the_other_writer_stays(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..base import interrupts
+from ..base import ending
 from ..base.errors import Exit, NoCandlesError, UsageError
 from ..options import Options
 from . import options
@@ -42,7 +42,7 @@ def binance_vision(
     from ..ingest.load import ingest
     from .progress import count_bar
 
-    interrupts.leaves("the files before stay loaded")
+    ending.leaves("the files before stay loaded")
     options.set_up_log(asked)
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")

@@ -17,10 +17,10 @@ def init_db(asked: Options) -> None:
 
     Example: candlemill init-db --source postgresql://me@localhost/market
     """
-    from ..base import interrupts
+    from ..base import ending
     from ..source import schema
 
-    interrupts.leaves("what was created stays: run it again")
+    ending.leaves("what was created stays: run it again")
     options.set_up_log(asked)
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..base import interrupts
+from ..base import ending
 from ..base.duck import open_duckdb
 from ..base.threads import read_ahead
 from ..compute.sql import SqlIndicators
-from ..engine import Arranged, Loaded, arranged, compute, new_record, report_unseen, write_and_publish
+from ..engine import Arranged, Loaded, arranged, commit_and_publish, compute, insert, new_record, report_unseen
 from ..record import Record, timed
 from ..source.reader import Source
 from ..source.symbols import symbols_to_read
@@ -73,7 +73,7 @@ class Passes:
         looks = self._looks(asked, *self._begun(asked, record), record)
         results = compute(asked, _changed(looks, owed, asked, record), self._sql, record)
         if results.tables:
-            with interrupts.held(), timed(record, "t_write"):
+            with timed(record, "t_write"):
                 self._sink.write(results.tables, asked.keep, record)
         record.close()
         if results.tables:
@@ -91,7 +91,9 @@ class Passes:
         with WorkFile(asked.duckdb, asked.workers, asked.exchange) as work:
             results = compute(asked, (arranged(loaded, asked) for loaded, _ in looks), work, record)
             report_unseen(symbols, results.symbols, asked, record)
-            published = write_and_publish(asked, results, self._sink, work, record, list(self._unpublished))
+            insert(asked, results, self._sink, work, record)
+            with ending.postponed():
+                published = commit_and_publish(asked, self._sink, work, record, list(self._unpublished))
         if published:
             self._unpublished.clear()
         self._owed.clear()

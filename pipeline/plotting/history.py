@@ -7,9 +7,7 @@ a run take. A window begins where the file's bars begin, so an early one is shor
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +15,7 @@ import pyarrow as pa
 
 from ...indicators.kinds import TIME
 from ..base.errors import NoCandlesError
+from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS, Interval
 from ..base.statements import statement
 from ..compute.pivot import pivot_bars, pivot_metrics
@@ -102,7 +101,7 @@ def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
     bars = pivot_bars(_windows(series.candles, series.drawn), name, as_of, series.candles.num_rows)
     windows = _windows(series.metrics, int((_times(series.metrics) >= series.times[0]).sum()))
     metrics = pivot_metrics(windows, name, as_of, series.metrics.num_rows, _symbols(windows), {})
-    with tempfile.TemporaryDirectory() as folder, WorkFile(Path(folder) / "history.duckdb", 1, "") as work:
+    with temporary_folder("candlemill-plot-") as folder, WorkFile(folder / "history.duckdb", 1, "") as work:
         work.load_bars(name, bars)
         work.load_metrics(name, metrics)
         found = compute_interval(indicators, bars.panel, metrics.panel, work)
