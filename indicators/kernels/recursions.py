@@ -113,7 +113,7 @@ def newest_emas(values: Floats, alphas: Floats, first: Ints) -> Floats:
     return averages
 
 
-def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
+def weighted_mean(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
     """Mean of all values so far with weights (1 - alpha)^k, newest k = 0; what an EMA is before its seed fades.
 
     Args:
@@ -121,9 +121,10 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
         alpha: 0 < alpha < 1; an array that broadcasts with a row of values and has 1 for the series computes several at
             once.
         first: row of each series' first value.
+        rows: newest rows to return; None: all.
 
     Returns:
-        Shape (bars, ..., series), a row as broadcast. A constant series stays exactly constant.
+        Shape (rows, ..., series), a row as broadcast. A constant series stays exactly constant.
     """
     means = np.empty((len(values), *np.broadcast_shapes(values.shape[1:], np.shape(alpha))))
     means[...] = _seeds(values, first)
@@ -144,13 +145,13 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
             result /= weight
             result += old
     _blank_before(means, first)
-    return means
+    return means if rows is None else means[-rows:]
 
 
-def smoothed(values: Floats, period: int, first: Ints) -> Floats:
+def smoothed(values: Floats, period: int, first: Ints, rows: int | None = None) -> Floats:
     """Smoothed moving average: the mean of the first ``period`` values, then (y_{t-1} (p - 1) + x_t) / p.
 
-    Shape (bars, series); NaN before the series has ``period`` values.
+    The newest rows, None: all; shape (rows, series); NaN before the series has ``period`` values.
     """
     averages = np.full_like(values, np.nan)
     seeded = first + period - 1
@@ -165,7 +166,7 @@ def smoothed(values: Floats, period: int, first: Ints) -> Floats:
             np.multiply(old, period - 1, out=result)
             result += new
             result /= period
-    return averages
+    return averages if rows is None else averages[-rows:]
 
 
 def _seeds(values: Floats, first: Ints) -> Floats:
