@@ -8,7 +8,7 @@ import numpy as np
 
 from .contract import Indicator, Panel, Parameters, Values, indicator, number, price, text
 from .kernels import chains, pivots, recursions, rolling
-from .kernels.bars import close_ema, gains_and_losses, turnover, typical_price
+from .kernels.bars import close_ema, turnover, typical_price
 
 if TYPE_CHECKING:
     from .contract import Array, Floats, Ints
@@ -148,9 +148,11 @@ def scalping(bars: Panel, p: Parameters) -> Values:
 )
 def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     """Mean of RSIs of many periods over the typical price."""
-    gains, losses = gains_and_losses(typical_price(bars))
-    periods = np.arange(p.fastest, p.slowest + 1.0)
-    gain, loss = (recursions.newest_emas(values, 1 / periods, bars.first) for values in (gains, losses))
+    change = np.diff(typical_price(bars), axis=0)
+    # Wilder's smoothings from 0 at the first bar; what they lack, a factor of 1 / period, is in both.
+    fading = 1 - 1 / np.arange(p.fastest, p.slowest + 1.0)
+    gain = recursions.fading_sums(np.where(change > 0, change, 0.0), fading)
+    loss = recursions.fading_sums(np.where(change < 0, -change, 0.0), fading)
     return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
 
 
