@@ -27,11 +27,11 @@ class PerPeriod:
         self._compute = compute
         update_wrapper(self, compute)
 
-    def __call__(self, bars: Panel, period: int) -> Floats:
-        """The result for one period, shape (rows, series)."""
+    def __call__(self, bars: Panel, period: int, rows: int | None = None) -> Floats:
+        """The newest rows of the result for one period, None: all it has; shape (rows, series)."""
         periods = bars.expected(self, period)
         together = bars.shared((self, periods), lambda: self._compute(bars, np.array(periods, dtype=np.float64)))
-        return together[:, periods.index(period)]
+        return together[0 if rows is None else -rows :, periods.index(period)]
 
 
 def true_range(bars: Panel) -> Floats:

@@ -136,3 +136,30 @@ def tail_std(values: Floats, ddof: int = 1) -> Floats:
     ``ddof`` is 1 for a sample, 0 for a population. NaN where no more than ``ddof`` values are left.
     """
     return tail_mean_std(values, ddof)[1]
+
+
+def tail_median(values: Floats) -> Floats:
+    """Median of all rows, shape (series,)."""
+    return np.median(values, axis=0)
+
+
+def tail_products(values: Floats, others: Floats) -> tuple[Floats, Floats]:
+    """Sums over all rows but NaN of the squared deviations from the mean, and of both deviations' products.
+
+    Of two arrays that have NaN at the same rows; each of shape (series,).
+    """
+    deviations = values - tail_mean(values)
+    return tail_sum(deviations * deviations), tail_sum(deviations * (others - tail_mean(others)))
+
+
+def running_sums(values: Floats, rows: Ints) -> Floats:
+    """Sums from the first row up to some rows of each series, 0 where the row is -1; shape of ``rows``."""
+    sums = np.cumsum(values, axis=0)
+    return np.where(rows < 0, 0.0, np.take_along_axis(sums, np.maximum(rows, 0), axis=0))
+
+
+def oldest(values: Floats, count: int, first: Ints) -> Floats:
+    """The first rows of each series, NaN where it has fewer; shape (count, series)."""
+    rows = first + np.arange(count)[:, None]
+    found = np.take_along_axis(values, np.minimum(rows, len(values) - 1), axis=0)
+    return np.where(rows < len(values), found, np.nan)
