@@ -164,10 +164,7 @@ def _metrics(metrics: Table, interval: Interval, as_of: datetime | None, _: int)
 def _in_sql(declared: Indicator, pivot: Pivot, parameters: Parameters, profile: str) -> Values:
     with open_duckdb() as door:
         sql = SqlIndicators(door)
-        if declared.source == "candles":
-            sql.load(pivot, declared.bars_read(parameters))
-        else:
-            sql.load_metrics("", pivot)
+        sql.load(declared.source, [pivot], newest=declared.bars_read(parameters))
         return sql.compute(declared, pivot.panel, parameters, profile)
 
 

@@ -3,10 +3,11 @@
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
 2. The result database is looked at, before anything is read for it (``Sink.check``).
 3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
-4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
+4. Per interval, candles and metrics are read, ahead of the work (``_read``, ``ReadAhead``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
-6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
+6. Intervals that have arrived become one panel (``joined``). SQL indicators are computed in the work file, NumPy
+   indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
 8. They go to SQLite in one transaction (``Sink.insert``), committed once the work file has settled (``Sink.commit``).
 9. The record is closed, and the work file published with it (``Record.close``, ``WorkFile.publish``).
@@ -18,18 +19,18 @@ commit on the run is completed.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
 from .base import ending
 from .base.errors import NoCandlesError, SourceError
 from .base.intervals import bucket_start
-from .base.threads import in_thread, read_ahead
+from .base.threads import ReadAhead, in_thread
 from .compute.checks import possible_bars, possible_metrics
-from .compute.pivot import pivot_bars, pivot_metrics
+from .compute.pivot import joined, pivot_bars, pivot_metrics
 from .compute.rows import compute_interval
 from .record import WITHOUT_CANDLES, Observer, Record, Stage, timed
 from .results.sink import Sink
@@ -43,14 +44,19 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..indicators.contract import Indicator
+    from ..indicators.contract import Indicator, Panel
     from .base.intervals import Interval
-    from .base.threads import Awaited
     from .compute.pivot import Pivot
     from .compute.sql import SqlIndicators
     from .settings import Settings
 
 log = logging.getLogger(__name__)
+
+#: Bars from which a group of intervals is computed while others are still read: below, NumPy's time is that of its
+#: calls, whatever they work on.
+WORTH = 60_000
+#: Bars of read intervals that wait beyond which reading pauses, for the memory's sake.
+MOST = 120_000
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,12 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
-        incoming = read_ahead(
-            lambda interval, awaited: arranged(_read(source, settings, symbols, interval, record, awaited), settings),
+        incoming = ReadAhead(
+            lambda interval: arranged(_read(source, settings, symbols, interval, record), settings),
             settings.intervals,
+            weight=lambda market: market.bars.ranked.num_rows,
+            worth=WORTH,
+            most=MOST,
         )
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
@@ -136,21 +145,23 @@ def new_record(settings: Settings) -> Record:
 
 def compute(
     settings: Settings,
-    incoming: Iterable[Arranged],
+    incoming: Iterable[Sequence[Arranged]],
     sql: SqlIndicators,
     record: Record,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Results:
-    """Compute what comes in, interval by interval."""
+    """Compute what comes in, group by group of intervals; the time of a group is shared out by bars."""
     tables: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
     seen: set[str] = set()
-    for market in incoming:
-        progress(market.interval.name)
-        with timed(market.stage, "t_compute"):
-            for indicator, rows in _work(market, settings, sql, record, seen).items():
-                tables[indicator].append(rows)
-                market.stage.rows += rows.num_rows
-        record.finished(market.stage)
+    for group in incoming:
+        progress(group[0].interval.name)
+        begun = perf_counter()
+        for indicator, rows in _work(group, settings, sql, record, seen).items():
+            tables[indicator].append(rows)
+        duration, bars = perf_counter() - begun, sum(market.bars.ranked.num_rows for market in group)
+        for market in group:
+            market.stage.t_compute = duration * market.bars.ranked.num_rows / bars if bars else duration / len(group)
+            record.finished(market.stage)
     record.symbols = len(seen)
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
 
@@ -193,7 +204,6 @@ def _read(
     symbols: Sequence[str] | None,
     interval: Interval,
     observer: Observer,
-    awaited: Awaited,
 ) -> Loaded:
     stage = Stage(interval.name)
     with timed(stage, "t_read"):
@@ -204,11 +214,7 @@ def _read(
         )
         metrics = None
         if any(indicator.source == "metrics" for indicator in settings.indicators):
-            # Side by side with the candles, because neither alone keeps both the server and this side busy; but not
-            # while an interval is computed, because three at work take the processors from one another.
-            wait([coming, awaited], return_when=FIRST_COMPLETED)
-            if coming.done():
-                coming.result()  # Where the candles failed, nobody needs metrics.
+            # Side by side with the candles: neither alone keeps both the server and this side busy.
             try:
                 metrics = source.metrics(interval, settings.as_of)
             except SourceError as error:
@@ -236,20 +242,34 @@ def arranged(loaded: Loaded, settings: Settings) -> Arranged:
 
 
 def _work(
-    market: Arranged, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
+    group: Sequence[Arranged], settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
-    name, bars = market.interval.name, market.bars
-    record.left_out(market.skipped)
-    seen.update(bars.panel.symbols)
-    market.stage.bars, market.stage.series = bars.ranked.num_rows, bars.panel.series
-    if not bars.panel.series:
-        log.warning("%s: no candles in the window", name)
+    """Rows of the intervals of a group, computed as one panel."""
+    for market in group:
+        name, bars, stage = market.interval.name, market.bars, market.stage
+        record.left_out(market.skipped)
+        seen.update(bars.panel.symbols)
+        stage.bars, stage.series = bars.ranked.num_rows, bars.panel.series
+        if bars.panel.series:
+            sql.keep(name, bars, market.metrics)
+        else:
+            log.warning("%s: no candles in the window", name)
+        series = {"candles": bars.panel.series, "metrics": market.metrics.panel.series if market.metrics else 0}
+        stage.rows = sum(series[declared.source] for declared in settings.indicators if declared.covers(name))
+    candles = [market.bars for market in group if market.bars.panel.series]
+    metrics = [market.metrics for market in group if market.metrics is not None and market.metrics.panel.series]
+    if not candles:
         return {}
-    sql.load_bars(name, bars)
-    if market.metrics is not None:
-        sql.load_metrics(name, market.metrics)
-    metrics = market.metrics.panel if market.metrics else None
-    return compute_interval(settings.indicators, bars.panel, metrics, sql, record.run_id, record)
+    panel = _loaded("candles", candles, sql)
+    beside = _loaded("metrics", metrics, sql) if metrics else None
+    return compute_interval(settings.indicators, panel, beside, sql, record.run_id, record)
+
+
+def _loaded(source: Literal["candles", "metrics"], pivots: Sequence[Pivot], sql: SqlIndicators) -> Panel:
+    """One panel of some, whose rows SQL can read, too."""
+    panel, columns = joined([pivot.panel for pivot in pivots])
+    sql.load(source, pivots, columns)
+    return panel
 
 
 def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:

@@ -81,11 +81,11 @@ def compute(
 ) -> Computed:
     """Rows of some indicators at one interval, as a run computes them."""
     bars = pivot_bars(panels.table_of(series), interval, panels.AS_OF, 400)
-    work.load_bars(interval, bars)
+    work.load("candles", [bars])
     second = None
     if metrics:
         pivot = pivot_metrics(panels.table_of(metrics), interval, panels.AS_OF, METRICS_ROWS, bars.panel.symbols)
-        work.load_metrics(interval, pivot)
+        work.load("metrics", [pivot])
         # One market, whichever of its symbols are there.
         second = replace(pivot.panel, totals={"open_interest_value": np.full(pivot.panel.series, 9e6)}, _shared={})
     heard = Heard()

@@ -112,7 +112,7 @@ class Statements:
     def compute(self, found: Indicator, **how: Any) -> list[list[Any]]:
         with open_duckdb() as door:
             sql = SqlIndicators(door)
-            sql.load_bars("5m", self.pivot)
+            sql.load("candles", [self.pivot], newest=found.bars_read(how.get("parameters")))
             cells = evaluate.finish(found, self.pivot.panel, sql.compute(found, self.pivot.panel, **how))
         return [cell.values[~cell.null].tolist() for cell in cells]
 

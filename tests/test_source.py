@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import subprocess
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +31,6 @@ from tests.observing import Heard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from candlemill.pipeline.base.threads import Awaited
     from candlemill.pipeline.engine import Loaded
     from tests.conftest import Server
 
@@ -142,7 +140,7 @@ def test_the_server_refuses_to_let_a_session_write(golden_url: Callable[[Path], 
 # -- candles and metrics side by side
 
 
-def five_minutes(source: Source, heard: Heard, url: str, awaited: Awaited) -> Loaded:
+def five_minutes(source: Source, heard: Heard, url: str) -> Loaded:
     """What the engine reads of an interval for all indicators."""
     settings = Settings(
         url,
@@ -154,7 +152,7 @@ def five_minutes(source: Source, heard: Heard, url: str, awaited: Awaited) -> Lo
         AS_OF,
         exchange=EXCHANGE,
     )
-    return _read(source, settings, None, INTERVALS["5m"], heard, awaited)
+    return _read(source, settings, None, INTERVALS["5m"], heard)
 
 
 def eventually(held: Callable[[], bool], seconds: float = 10) -> bool:
@@ -172,18 +170,13 @@ def own(server: Server) -> str:
     return url
 
 
-def test_metrics_wait_while_an_interval_is_computed_and_candles_do_not(own: str) -> None:
+def test_candles_and_metrics_are_read_side_by_side(own: str) -> None:
     source, heard = connected(own)
-    awaited: Awaited = Future()
     before = heard.statements
     with psycopg.connect(own) as door:
         # The candles do not come before this is let go.
         door.execute("LOCK market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
-        reading = in_thread(lambda: five_minutes(source, heard, own, awaited))
-        assert eventually(lambda: heard.statements == before + 1)
-        sleep(0.3)
-        assert heard.statements == before + 1
-        awaited.set_result(None)
+        reading = in_thread(lambda: five_minutes(source, heard, own))
         assert eventually(lambda: heard.statements == before + 2)
         assert not reading.done()
     loaded = reading.result(10)
@@ -194,19 +187,17 @@ def test_metrics_wait_while_an_interval_is_computed_and_candles_do_not(own: str)
 
 def test_metrics_follow_the_candles_when_nobody_waits_yet(own: str) -> None:
     source, heard = connected(own)
-    loaded = five_minutes(source, heard, own, Future())
+    loaded = five_minutes(source, heard, own)
     assert loaded.candles.num_rows
     assert loaded.metrics
     assert loaded.metrics.num_rows
 
 
-def test_no_metrics_are_asked_for_once_the_candles_have_failed(own: str) -> None:
+def test_candles_that_fail_are_told_whatever_the_metrics_do(own: str) -> None:
     source, heard = connected(own)
-    before = heard.statements
     execute(own, "ALTER TABLE market_data.candles_5m RENAME TO gone")
     with pytest.raises(SourceError, match=r"reading market_data\.candles_5m failed"):
-        five_minutes(source, heard, own, Future())
-    assert heard.statements == before + 1
+        five_minutes(source, heard, own)
 
 
 # -- candles

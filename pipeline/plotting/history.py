@@ -102,8 +102,8 @@ def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
     windows = _windows(series.metrics, int((_times(series.metrics) >= series.times[0]).sum()))
     metrics = pivot_metrics(windows, name, as_of, series.metrics.num_rows, _symbols(windows), {})
     with temporary_folder("candlemill-plot-") as folder, WorkFile(folder / "history.duckdb", 1, "") as work:
-        work.load_bars(name, bars)
-        work.load_metrics(name, metrics)
+        work.load("candles", [bars])
+        work.load("metrics", [metrics])
         found = compute_interval(indicators, bars.panel, metrics.panel, work)
     return [
         Track(indicator, column, _placed(rows, column, series.times))

@@ -124,17 +124,13 @@ class WorkFile(SqlIndicators):
     def _unwritable(self, error: Exception) -> SinkError:
         return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
 
-    def load_bars(self, interval: str, pivot: Pivot) -> None:
-        """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
-        super().load_bars(interval, pivot)
+    def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
+        """Keep the bars and metrics of an interval for analysts."""
         constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
-        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, interval, n, rn)"), pivot.ranked)
-
-    def load_metrics(self, interval: str, pivot: Pivot) -> None:
-        """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
-        super().load_metrics(interval, pivot)
-        columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, interval, n, rn)')
-        self._keep("futures_metrics", columns, pivot.ranked)
+        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, interval, n, rn)"), bars.ranked)
+        if metrics is not None:
+            columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, interval, n, rn)')
+            self._keep("futures_metrics", columns, metrics.ranked)
 
     def store(self, results: Mapping[Indicator, pa.Table]) -> None:
         """Keep the finished rows of all indicators, at full precision."""
