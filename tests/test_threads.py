@@ -298,8 +298,8 @@ def test_a_command_keeps_blas_to_one_thread_and_loads_no_library_of_tables(
 
 def test_the_library_leaves_its_host_as_it_is() -> None:
     told = (
-        "import os, sys; before = dict(os.environ); import candlemill; candlemill.compute; "
-        "print(dict(os.environ) == before, [finder for finder in sys.meta_path if 'candlemill' in repr(finder)])"
+        "import os, sys; import candlemill; candlemill.compute; "
+        "print('OPENBLAS_NUM_THREADS' in os.environ, [finder for finder in sys.meta_path if 'candlemill' in repr(finder)])"
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "True []"
+    assert done.stdout.strip() == "False []"
