@@ -55,7 +55,7 @@ class SqlIndicators:
             parts.append(read.set_column(0, "series", pa.array(places[read["series"].to_numpy()])))
         name = "bars" if source == "candles" else "metrics"
         # As a table of its own: each statement over an Arrow table costs a millisecond before its first row.
-        self._door.register("incoming", pa.concat_tables(parts))
+        self._door.register("incoming", pa.concat_tables(parts).__arrow_c_stream__())
         self._door.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS SELECT * FROM incoming")
         self._door.unregister("incoming")
 

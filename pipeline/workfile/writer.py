@@ -156,7 +156,8 @@ class WorkFile(SqlIndicators):
         """Insert rows into a table of the draft, behind the back of the computation; ``settle`` waits for it."""
 
         def insert() -> None:
-            self._writer.register("kept", rows)
+            # As a stream: DuckDB imports PyArrow's datasets to scan a table, and takes longer to plan it.
+            self._writer.register("kept", rows.__arrow_c_stream__())
             self._writer.execute(f"INSERT INTO {identifier(table)} BY NAME SELECT {columns} FROM kept")
             self._writer.unregister("kept")
 
