@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -23,7 +24,6 @@ from tests.conftest import CANDLEMILL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from candlemill.indicators.contract import Indicator
     from tests.conftest import Ran
@@ -268,3 +268,16 @@ def test_to_import_it_costs_next_to_nothing() -> None:
         assert getattr(candlemill, name) is not None
     with pytest.raises(AttributeError, match="module 'candlemill' has no attribute 'nonsense'"):
         _ = candlemill.nonsense
+
+
+def test_the_examples_of_the_page_run(caplog: pytest.LogCaptureFixture) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "library.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    bars = panels.table_of([panels.walk(symbol, 450, 1, interval="1h") for symbol in "ABC"])
+    rows = panels.table_of([panels.metrics_walk("A", 30, 1, interval="1h")])
+    names: dict[str, Any] = {"bars": pl.from_arrow(bars), "metrics": rows, "noon": panels.AS_OF, "pl": pl}
+    assert len(examples) >= 5
+    for example in examples:
+        exec(compile(example, "docs/library.md", "exec"), names)
+    assert names["newest"].num_rows == 3
+    assert caplog.text == ""
