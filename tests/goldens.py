@@ -40,9 +40,10 @@ _METRICS = """CREATE TABLE market_data.{name} (
 
 
 def cases() -> list[Path]:
-    """The repository's own cases, and those below the folder that CANDLEMILL_GOLDEN names."""
+    """The repository's own cases and those below the folder that CANDLEMILL_GOLDEN names, small ones first."""
     folders = [HERE, *([Path(os.environ["CANDLEMILL_GOLDEN"])] if os.environ.get("CANDLEMILL_GOLDEN") else [])]
-    return [file.parent for folder in folders for file in sorted(folder.rglob("case.json"))]
+    found = [file.parent for folder in folders for file in folder.rglob("case.json")]
+    return sorted(found, key=lambda case: ((case / "expected.parquet").stat().st_size, case.name))
 
 
 def description(case: Path) -> dict[str, Any]:
