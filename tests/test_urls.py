@@ -66,7 +66,10 @@ def test_a_socket_has_no_tls() -> None:
     ("reached", "place"),
     [
         (Reached(), "postgresql://reader@db.example:5433/market"),
-        (Reached(user="a/b", password="p@ss:w%", dbname="x y"), "postgresql://a%2Fb:p%40ss%3Aw%25@db.example:5433/x%20y"),
+        (
+            Reached(user="a/b", password="p@ss:w%", dbname="x y"),
+            "postgresql://a%2Fb:p%40ss%3Aw%25@db.example:5433/x%20y",
+        ),
         (Reached(host="::1"), "postgresql://reader@[::1]:5433/market"),
         (Reached(host="/run/pg:1"), "postgresql://reader@%2Frun%2Fpg%3A1:5433/market"),
     ],

@@ -47,7 +47,10 @@ class Copy:
         # The embedded PostgreSQL may run as another user.
         folder.chmod(0o755)
         listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
         )
         for name in listed.stdout.decode().split("\0"):
             if name and (ROOT / name).exists():
@@ -78,7 +81,8 @@ class Copy:
 
     def test(self, tests: Iterable[str], limit: float | None = None) -> tuple[bool, str]:
         """Whether the tests pass within some seconds, and what was said of the first that does not."""
-        words = [self._python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]
+        options = ("-x", "-q", "-p", "no:cacheprovider")
+        words = [str(self._python), "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         process = subprocess.Popen(
             words,

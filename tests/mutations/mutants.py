@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,12 @@ ARITHMETIC = {"+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "%": "*", "**":
 OTHERS = COMPARISONS | {text: (new,) for text, new in ARITHMETIC.items()}
 OTHERS |= {"and": ("or",), "or": ("and",), "&": ("|",), "|": ("&",)}
 OPERATORS: dict[type[ast.AST], str] = {
-    **{ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="},
-    **{ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in", ast.And: "and", ast.Or: "or"},
-    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"},
-    **{ast.BitAnd: "&", ast.BitOr: "|"},
+    getattr(ast, name): text
+    for name, text in zip(
+        "Lt LtE Gt GtE Eq NotEq Is IsNot In NotIn And Or Add Sub Mult Div FloorDiv Mod Pow BitAnd BitOr".split(),
+        (text.replace("_", " ") for text in "< <= > >= == != is is_not in not_in and or + - * / // % ** & |".split()),
+        strict=True,
+    )
 }
 #: Functions that are each other's opposite.
 OPPOSITES = {"min": "max", "minimum": "maximum", "fmin": "fmax", "argmin": "argmax", "any": "all", "floor": "ceil"}
@@ -51,6 +53,10 @@ _SQL = re.compile(
 #: What a sign stands behind where it joins two operands.
 _OPERAND_ENDS = re.compile(r"[\w)\]\"'}]\s*$")
 _NO_OPERAND = re.compile(r"\b(?:select|distinct|then|else|when|by|and|or|on|where|not|in|as)\s*$", re.IGNORECASE)
+
+
+#: What to replace: first byte, the byte after the last one, the new text.
+Edits: TypeAlias = "Iterator[tuple[int, int, str]]"
 
 
 @dataclass(frozen=True)
@@ -101,9 +107,6 @@ def mutants(file: str, source: bytes) -> list[Mutant]:
     return made
 
 
-Edits = "Iterator[tuple[int, int, str]]"
-
-
 def _of_python(source: bytes) -> Edits:
     begins = [0]
     for line in source.splitlines(keepends=True):
@@ -129,8 +132,8 @@ def _of_python(source: bytes) -> Edits:
 
     for node in _computed(ast.parse(source)):
         if isinstance(node, ast.Compare):
-            for left, sign, right in zip([node.left, *node.comparators], node.ops, node.comparators, strict=False):
-                yield from instead(left, sign, right)
+            for left, compared, right in zip([node.left, *node.comparators], node.ops, node.comparators, strict=False):
+                yield from instead(left, compared, right)
         elif isinstance(node, ast.BinOp):
             yield from instead(node.left, node.op, node.right)
         elif isinstance(node, ast.BoolOp):
@@ -167,7 +170,9 @@ def _computed(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _is_alias(node: ast.AST) -> bool:
     """Whether a statement names a type."""
-    return isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias"
+    return (
+        isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias"
+    )
 
 
 def _other(text: str, value: object) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.mutations.mutants import mutants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from tests.mutations.mutants import Mutant
 
@@ -32,7 +32,13 @@ TESTS = {
     "indicators/registry.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
     "indicators/service.py": ("test_values.py", "test_contract.py", "test_registry.py", "test_compute.py"),
     "indicators/*.py": _FORMULAS,
-    "sql/indicators/*.sql": ("test_values.py", "test_formulas.py", "test_compute.py", "test_registry.py", "test_categories.py"),
+    "sql/indicators/*.sql": (
+        "test_values.py",
+        "test_formulas.py",
+        "test_compute.py",
+        "test_registry.py",
+        "test_categories.py",
+    ),
     "pipeline/results/rows.py": ("test_values.py", "test_retention.py", "test_sink.py", "test_damage.py"),
     "pipeline/results/*.py": ("test_retention.py", "test_sink.py", "test_safety.py", "test_errors.py"),
     "sql/results/*.sql": ("test_retention.py", "test_sink.py", "test_errors.py"),
@@ -78,11 +84,7 @@ def equivalent(file: Path = EQUIVALENT) -> Mapping[tuple[str, str, str, int], st
     reasons: dict[tuple[str, str, str, int], str] = {}
     for path, entries in tomllib.loads(file.read_text()).items():
         for entry in entries:
-            for mutation in _several(entry["mutation"]):
-                for nth in _several(entry.get("nth", 1)):
+            for mutation in entry["mutations"]:
+                for nth in entry.get("nth", [1]):
                     reasons[path, entry["line"], mutation, nth] = entry["why"]
     return reasons
-
-
-def _several(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else [value]
