@@ -28,14 +28,12 @@ COMPARISONS = _ORDER | {
 ARITHMETIC = {"+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "%": "*", "**": "*"}
 OTHERS = COMPARISONS | {text: (new,) for text, new in ARITHMETIC.items()}
 OTHERS |= {"and": ("or",), "or": ("and",), "&": ("|",), "|": ("&",)}
-OPERATORS: dict[type[ast.AST], str] = {
-    getattr(ast, name): text
-    for name, text in zip(
-        "Lt LtE Gt GtE Eq NotEq Is IsNot In NotIn And Or Add Sub Mult Div FloorDiv Mod Pow BitAnd BitOr".split(),
-        (text.replace("_", " ") for text in "< <= > >= == != is is_not in not_in and or + - * / // % ** & |".split()),
-        strict=True,
-    )
-}
+#: Operators by the name of their node.
+OPERATORS = {
+    "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Eq": "==", "NotEq": "!=", "Is": "is", "IsNot": "is not",
+    "In": "in", "NotIn": "not in", "And": "and", "Or": "or", "Add": "+", "Sub": "-", "Mult": "*", "Div": "/",
+    "FloorDiv": "//", "Mod": "%", "Pow": "**", "BitAnd": "&", "BitOr": "|",
+}  # fmt: skip
 #: Functions that are each other's opposite.
 OPPOSITES = {"min": "max", "minimum": "maximum", "fmin": "fmax", "argmin": "argmax", "any": "all", "floor": "ceil"}
 OPPOSITES |= {other: one for one, other in OPPOSITES.items()}
@@ -124,7 +122,7 @@ def _of_python(source: bytes) -> Edits:
         """Other operators between two operands."""
         begin, end = span(left)[1], span(right)[0]
         between = re.sub(rb"#[^\n]*", lambda comment: b" " * len(comment[0]), source[begin:end])
-        text = OPERATORS.get(type(operator), "")
+        text = OPERATORS.get(type(operator).__name__, "")
         found = re.search(rb"\s+".join(map(re.escape, text.encode().split())), between)
         assert found is not None
         for new in OTHERS.get(text, ()):
