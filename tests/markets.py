@@ -29,9 +29,13 @@ def ranked(panel: Panel, newest: int) -> pa.Table:
             "bucket_ts": pa.array(panel.time[rows, series]).cast(pa.timestamp("us", "UTC")),
             "n": panel.lengths[series],
             "rn": panel.rows - rows,
-            **{name: values[rows, series] for name, values in panel.fields.items()},
+            **{name: _nullable(values[rows, series]) for name, values in panel.fields.items()},
         }
     )
+
+
+def _nullable(values: Floats) -> pa.Array:
+    return pa.array(values, mask=np.isnan(values))
 
 
 def with_volume(rng: np.random.Generator, prices: dict[str, Floats], spread: float = 1.0) -> dict[str, Floats]:
@@ -140,3 +144,29 @@ def plain_fall() -> Panel:
     close = 1000 - np.cumsum(rng.uniform(0.8, 1.2, (30, 5)), axis=0)
     open_ = np.vstack([np.full((1, 5), 1000.0), close[:-1]]) - rng.uniform(0, 0.05, (30, 5))
     return panel(with_volume(rng, {"open": open_, "high": open_ + 0.5, "low": close - 0.5, "close": close}))
+
+
+def ticks(seed: int, series: int) -> Panel:
+    """Walks on a grid so coarse that prices, ranges and volumes are often equal, and some bars have no volume."""
+    rng = np.random.default_rng(seed)
+    shape = (BARS, series)
+    kind = rng.integers(0, 4, series)
+    step = rng.choice([-1, 0, 1], shape, p=[0.3, 0.4, 0.3])
+    step = np.where((kind == 1) & (np.arange(BARS)[:, None] < rng.integers(340, 400, series)), 0, step)
+    step = np.where(kind == 2, rng.choice([-2, -1, 1, 2], series) * (rng.random(shape) < 0.3) * 1, step)
+    close = 1000.0 + np.cumsum(step, axis=0)
+    before = np.vstack([np.full((1, series), 1000.0), close[:-1]])
+    open_ = before + np.where(rng.random(shape) < 0.2, rng.choice([-1, 1], shape), 0)
+    high = np.maximum(open_, close) + rng.choice([0, 0, 1], shape)
+    low = np.minimum(open_, close) - rng.choice([0, 0, 1], shape)
+    fields = with_volume(rng, {"open": open_, "high": high, "low": low, "close": close})
+    volume = np.where(kind == 3, 0.0, 1.0) * rng.choice([0.0, 1.0, 1.0, 2.0, 4.0], shape)
+    unknown = rng.random(shape) < 0.1
+    fields |= {
+        "volume": volume,
+        "quote_volume": np.where(unknown, np.nan, volume * close),
+        "trade_count": np.where(unknown, np.nan, volume),
+        "taker_buy_volume": np.where(rng.random(shape) < 0.1, np.nan, volume / 2 + (rng.random(shape) < 0.1)),
+        "taker_buy_quote_volume": np.where(rng.random(shape) < 0.1, np.nan, volume * close / 4),
+    }
+    return panel(fields, np.where(rng.random(series) < 0.7, BARS, rng.integers(1, BARS + 1, series)))
