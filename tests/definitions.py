@@ -6,6 +6,7 @@ for NULL in numbers, None in texts.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,6 +51,26 @@ class Bars:
     @property
     def turnover(self) -> float:
         return known(self.quote_volume[-1])
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Futures metrics of one symbol; times and ``as_of`` in microseconds since the epoch."""
+
+    interval: str
+    as_of: int
+    market: float
+    time: list[int]
+    open_interest: list[float]
+    open_interest_value: list[float]
+    top_trader_account_ratio: list[float]
+    top_trader_position_ratio: list[float]
+    global_account_ratio: list[float]
+    taker_volume_ratio: list[float]
+    is_closed: list[float]
+
+    def __len__(self) -> int:
+        return len(self.time)
 
 
 # --- arithmetic
@@ -454,13 +475,14 @@ def bollinger(bars: Bars, ddof: int = 1) -> list[object]:
     mean, deviation = slow.mean(bars.close[-20:]), slow.std(bars.close[-20:], ddof)
     before = slow.mean(bars.close[max(len(bars) - 29, 0) : len(bars) - 9])
     upper, lower, close = mean + 2 * deviation, mean - 2 * deviation, bars.close[-1]
+    place = (close - lower) / (upper - lower) if upper > lower else 0.0
     return [
         (upper - lower) / mean * 100,
         (mean - before) / 10,
         mean,
         upper,
         lower,
-        (close - lower) / (upper - lower) if upper > lower else 0.0,
+        UNDECIDED if 0 < upper - lower < 1e-4 * mean else place,
         close,
         bars.turnover,
     ]
@@ -736,6 +758,129 @@ def data_monitor(bars: Bars) -> list[object]:
     return [len(bars), bars.time[-1], week, max(week - len(bars), 0) if week == week else NAN]
 
 
+# --- futures
+
+
+def futures_sentiment(rows: Metrics) -> list[object]:
+    top, every, taker = (
+        values[-1] for values in (rows.top_trader_position_ratio, rows.global_account_ratio, rows.taker_volume_ratio)
+    )
+    interest, value = rows.open_interest[-1], rows.open_interest_value[-1]
+    return [interest, value, rows.top_trader_account_ratio[-1], top, every, taker, top, every, taker]
+
+
+def futures_gap_monitor(rows: Metrics) -> list[object]:
+    five = 300_000_000
+    gaps = [(a, b) for a, b in itertools.pairwise(rows.time) if b - a > five]
+    missing = sum((b - a) // five - 1 for a, b in gaps)
+    # Of the first gap the row after the one before it, and the one before the row after it.
+    first = [gaps[0][0] + five, min(b for _, b in gaps) - five] if gaps else [None, None]
+    return [len(rows), rows.time[-1], missing, *first]
+
+
+def futures_aggregate(rows: Metrics) -> list[object]:
+    """A 0 counts as missing, save where a value of the newest row is only shown."""
+    value, top, every, taker = (
+        [number or NAN for number in values]
+        for values in (
+            rows.open_interest_value,
+            rows.top_trader_position_ratio,
+            rows.global_account_ratio,
+            rows.taker_volume_ratio,
+        )
+    )
+    value_before, top_before, taker_before = (v[-2] if len(rows) > 1 else NAN for v in (value, top, taker))
+    change = value[-1] - value_before
+    fraction = (change or NAN) / value_before
+    gap = top[-1] - every[-1]
+    changes = _relative_changes(value)
+    there = [number for number in value if not math.isnan(number)]
+    variation = _variation(value)
+    scores = [
+        _zscore(now, history) if now else NAN
+        for now, history in (
+            (fraction, changes),
+            (abs(top[-1] - 1), [abs(number - 1) for number in top]),
+            (abs(taker[-1] - 1), [abs(number - 1) for number in taker]),
+        )
+    ]
+    age = (rows.as_of - rows.time[-1]) / 1e6
+    signs = [NAN if math.isnan(x) else 0 if abs(x - 1) < 1e-9 else 1 if x > 1 else -1 for x in taker]
+    calm = sum(number <= variation for number in there) / len(there) if variation > 0 else NAN
+    periods = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400, "1w": 604_800}
+    return [
+        int(known(rows.is_closed[-1]) != 0),
+        age,
+        rows.open_interest_value[-1],
+        rows.open_interest[-1],
+        rows.top_trader_position_ratio[-1],
+        rows.global_account_ratio[-1],
+        rows.taker_volume_ratio[-1],
+        NAN,
+        change,
+        fraction,
+        abs(top[-1] - 1),
+        abs(every[-1] - 1),
+        abs(taker[-1] - 1),
+        gap,
+        abs(gap) or NAN,
+        variation,
+        _streak([NAN if math.isnan(x) else (x > 0) - (x < 0) for x in changes]) if len(there) > 1 else NAN,
+        _streak(signs) if not all(map(math.isnan, taker)) else NAN,
+        math.fsum(s for s in scores if not math.isnan(s)) if not all(map(math.isnan, scores)) else NAN,
+        rows.open_interest_value[-1] * 100 / rows.market,
+        _variation(top),
+        _variation(every),
+        _slope(there),
+        _zscore(value[-1], value),
+        top[-1] - top_before,
+        taker[-1] - taker_before,
+        1 if top_before < 1 < top[-1] else -1 if top_before > 1 > top[-1] else 0,
+        abs(taker[-1] - taker_before),
+        calm,
+        NAN,
+        int(age > 3 * periods.get(rows.interval, 600)),
+    ]
+
+
+def _relative_changes(values: Sequence[float]) -> list[float]:
+    """Change of each value against the last one that is not NaN before it."""
+    found, before = [], NAN
+    for value in values:
+        found.append((value - before) / before)
+        before = before if math.isnan(value) else value
+    return found
+
+
+def _variation(values: Sequence[float]) -> float:
+    mean, deviation = slow.mean(values), slow.std(values, 0)
+    return deviation / mean if sum(not math.isnan(value) for value in values) > 1 and mean else NAN
+
+
+def _zscore(value: float, history: Sequence[float]) -> float:
+    mean, deviation = slow.mean(history), slow.std(history, 0)
+    if math.isnan(value) or sum(not math.isnan(one) for one in history) < 2:
+        return NAN
+    return (value - mean) / deviation if deviation else 0.0
+
+
+def _slope(values: Sequence[float]) -> float:
+    """Least squares over the values that are there, in percent of the last."""
+    if len(values) < 2:
+        return NAN
+    middle_, mean = (len(values) - 1) / 2, math.fsum(values) / len(values)
+    over = math.fsum((place - middle_) * (value - mean) for place, value in enumerate(values))
+    return over / math.fsum((place - middle_) ** 2 for place in range(len(values))) / values[-1] * 100
+
+
+def _streak(signs: Sequence[float]) -> float:
+    """How many signs from the newest on, until one is the opposite of the newest that is not 0, with that sign."""
+    there = [sign for sign in signs[::-1] if not math.isnan(sign)]
+    direction = next((sign for sign in there if sign), 0)
+    length = next((place for place, sign in enumerate(there) if sign == -direction != 0), len(there))
+    return float(direction * length)
+
+
 #: By id of the indicator.
 DEFINITIONS: dict[str, Callable[[Bars], list[object]]] = {
     function.__name__: function
@@ -746,3 +891,7 @@ DEFINITIONS: dict[str, Callable[[Bars], list[object]]] = {
         obv, cvd, vwap, vpvr_profile, liquidity_score, support_resistance, smart_money_structure, data_monitor,
     )
 }  # fmt: skip
+#: The same of indicators over metrics.
+OF_METRICS: dict[str, Callable[[Metrics], list[object]]] = {
+    function.__name__: function for function in (futures_sentiment, futures_aggregate, futures_gap_monitor)
+}

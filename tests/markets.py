@@ -170,3 +170,41 @@ def ticks(seed: int, series: int) -> Panel:
         "taker_buy_quote_volume": np.where(rng.random(shape) < 0.1, np.nan, volume * close / 4),
     }
     return panel(fields, np.where(rng.random(series) < 0.7, BARS, rng.integers(1, BARS + 1, series)))
+
+
+def metrics(seed: int, series: int, interval: str = "5m", step: int = 300) -> Panel:
+    """Metrics rows of many symbols: walks, few values that repeat, zeros, rows that lack values, gaps in time."""
+    rng = np.random.default_rng(seed)
+    shape = (240, series)
+    kind = rng.integers(0, 4, series)
+    interest = 5000 * np.exp(np.cumsum(0.01 * rng.standard_normal(shape), axis=0))
+    interest = np.where(kind == 1, 1000 + rng.integers(-1, 2, shape), np.where(kind == 2, 700.0, interest))
+    ratios = np.exp(0.3 * rng.standard_normal((3, *shape)))
+    ratios = np.where(kind == 1, 1 + rng.integers(-1, 2, ratios.shape) / 4, np.where(kind == 2, 1.0, ratios))
+    fields = {"open_interest": interest, "open_interest_value": interest * np.where(kind == 0, ratios[0], 1.0)}
+    names = ("top_trader_position_ratio", "global_account_ratio", "taker_volume_ratio")
+    fields |= dict(zip(names, ratios, strict=True))
+    fields["top_trader_account_ratio"] = ratios[0] / 2
+    dull = rng.random(series) < 0.3
+    for name in tuple(fields):
+        lacking, zero = (dull & (rng.random(shape) < 0.1) for _ in range(2))
+        fields[name] = np.where(lacking, np.nan, np.where(zero, 0.0, fields[name]))
+    fields["is_closed"] = rng.choice([0.0, 1.0, np.nan], shape)
+    lengths = np.sort(np.where(rng.random(series) < 0.5, 240, rng.integers(1, 241, series)))[::-1].astype(np.int64)
+    padding = np.arange(240)[:, None] < 240 - lengths
+    # Steps of one period, some of more, and in some series one of less than two.
+    steps = np.where(rng.random(shape) < 0.02, rng.integers(2, 9, shape), 1) * step * 1_000_000
+    steps[-5] += np.where(rng.random(series) < 0.2, step * 500_000, 0)
+    time = 1_700_000_000_000_000 - np.cumsum(steps[::-1], axis=0)[::-1]
+    # 'Now' is three periods after the newest row: the last moment at which it is not stale.
+    newest = time[-1].max()
+    time = time - time[-1] + newest - rng.integers(0, 2, series)
+    return Panel(
+        [interval] * series,
+        int(newest) + 3 * step * 1_000_000,
+        [f"S{column:05}" for column in range(series)],
+        lengths,
+        np.where(padding, 0, time),
+        {name: np.where(padding, np.nan, values) for name, values in fields.items()},
+        {"open_interest_value": np.where(rng.random(series) < 0.1, np.nan, 1e6)},
+    )
