@@ -9,13 +9,20 @@ import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
+
+from candlemill.pipeline.source.reader import METRIC_COLUMNS, METRICS_WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HERE = Path(__file__).parent / "golden"
 KEY = ("交易对", "周期", "数据时间")
@@ -33,9 +40,10 @@ _METRICS = """CREATE TABLE market_data.{name} (
 
 
 def cases() -> list[Path]:
-    """The repository's own cases, and those below the folder that CANDLEMILL_GOLDEN names."""
+    """The repository's own cases and those below the folder that CANDLEMILL_GOLDEN names, small ones first."""
     folders = [HERE, *([Path(os.environ["CANDLEMILL_GOLDEN"])] if os.environ.get("CANDLEMILL_GOLDEN") else [])]
-    return [file.parent for folder in folders for file in sorted(folder.rglob("case.json"))]
+    found = [file.parent for folder in folders for file in folder.rglob("case.json")]
+    return sorted(found, key=lambda case: ((case / "expected.parquet").stat().st_size, case.name))
 
 
 def description(case: Path) -> dict[str, Any]:
@@ -67,6 +75,47 @@ def load(case: Path, url: str) -> None:
         door.execute("ANALYZE")
 
 
+def candles(case: Path, interval: str) -> pa.Table:
+    """The bars of a case at an interval, as a source gives them."""
+    return pq.read_table(case / f"candles_{interval}.parquet")
+
+
+def metrics(case: Path, interval: str) -> pa.Table | None:
+    """The futures metrics of a case at an interval, as a source gives them; None where it has none."""
+    names = ("create_time", "is_closed") if interval == "5m" else ("bucket", "complete")
+    file = case / f"binance_futures_metrics_{interval}{'' if interval == '5m' else '_last'}.parquet"
+    if not file.exists():
+        return None
+    given = pq.read_table(file)
+    time = given[names[0]].cast(pa.timestamp("us", "UTC"))
+    table = pa.table(
+        {
+            "symbol": given["symbol"],
+            "bucket_ts": time,
+            **{name: given[column] for name, column in METRIC_COLUMNS.items()},
+            "is_closed": given[names[1]].cast(pa.int8()).cast(pa.float64()),
+        }
+    )
+    as_of = datetime.fromisoformat(description(case)["as_of"])
+    recent = pc.and_(pc.greater(time, pa.scalar(as_of - METRICS_WINDOW)), pc.less_equal(time, pa.scalar(as_of)))
+    return table.filter(recent)
+
+
+#: Rows by table and key, each with its values by column.
+Rows: TypeAlias = "Mapping[str, Mapping[tuple[str, ...], Mapping[str, Any]]]"
+
+
+def stored(database: Path, tables: set[str]) -> Rows:
+    """The rows of some tables of a result database; a table that no series has rows for is not made."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
+        door.row_factory = sqlite3.Row
+        made = {name for (name,) in door.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} & tables
+        return {
+            table: {tuple(row[k] for k in KEY): dict(row) for row in door.execute(f'SELECT * FROM "{table}"')}
+            for table in made
+        }
+
+
 @dataclass
 class Verdict:
     """How a result database compares with a case."""
@@ -76,29 +125,25 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
 
 
-def compare(case: Path, database: Path, tables: set[str]) -> Verdict:
+def compare(case: Path, found: Rows, tables: set[str]) -> Verdict:
     """Compare the rows of some tables with what must come out, in both directions."""
     expected: dict[str, dict[tuple[str, ...], dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for row in pq.read_table(case / "expected.parquet").to_pylist():
         if row["table"] in tables:
             expected[row["table"]][(row["symbol"], row["interval"], row["data_time"])][row["column"]] = row
     verdict = Verdict()
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
-        door.row_factory = sqlite3.Row
-        for table in sorted(tables):
-            # A table that no series of the case has rows for is not made.
-            there = door.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall()
-            found = {tuple(r[k] for k in KEY): r for r in (door.execute(f'SELECT * FROM "{table}"') if there else ())}
-            for key in found.keys() ^ expected[table].keys():
-                verdict.wrong.append(f"{table} {key}: row {'beyond the expected' if key in found else 'missing'}")
-            for key in found.keys() & expected[table].keys():
-                for column, want in expected[table][key].items():
-                    verdict.values += 1
-                    outcome = _agree(want, found[key][column])
-                    if outcome == "flip":
-                        verdict.flips += 1
-                    elif outcome:
-                        verdict.wrong.append(f"{table} {key} {column}: {outcome}")
+    for table in sorted(tables):
+        rows = found.get(table, {})
+        for key in rows.keys() ^ expected[table].keys():
+            verdict.wrong.append(f"{table} {key}: row {'beyond the expected' if key in rows else 'missing'}")
+        for key in rows.keys() & expected[table].keys():
+            for column, want in expected[table][key].items():
+                verdict.values += 1
+                outcome = _agree(want, rows[key][column])
+                if outcome == "flip":
+                    verdict.flips += 1
+                elif outcome:
+                    verdict.wrong.append(f"{table} {key} {column}: {outcome}")
     return verdict
 
 

@@ -29,9 +29,13 @@ def ranked(panel: Panel, newest: int) -> pa.Table:
             "bucket_ts": pa.array(panel.time[rows, series]).cast(pa.timestamp("us", "UTC")),
             "n": panel.lengths[series],
             "rn": panel.rows - rows,
-            **{name: values[rows, series] for name, values in panel.fields.items()},
+            **{name: _nullable(values[rows, series]) for name, values in panel.fields.items()},
         }
     )
+
+
+def _nullable(values: Floats) -> pa.Array:
+    return pa.array(values, mask=np.isnan(values))
 
 
 def with_volume(rng: np.random.Generator, prices: dict[str, Floats], spread: float = 1.0) -> dict[str, Floats]:
@@ -140,3 +144,67 @@ def plain_fall() -> Panel:
     close = 1000 - np.cumsum(rng.uniform(0.8, 1.2, (30, 5)), axis=0)
     open_ = np.vstack([np.full((1, 5), 1000.0), close[:-1]]) - rng.uniform(0, 0.05, (30, 5))
     return panel(with_volume(rng, {"open": open_, "high": open_ + 0.5, "low": close - 0.5, "close": close}))
+
+
+def ticks(seed: int, series: int) -> Panel:
+    """Walks on a grid so coarse that prices, ranges and volumes are often equal, and some bars have no volume."""
+    rng = np.random.default_rng(seed)
+    shape = (BARS, series)
+    kind = rng.integers(0, 4, series)
+    step = rng.choice([-1, 0, 1], shape, p=[0.3, 0.4, 0.3])
+    step = np.where((kind == 1) & (np.arange(BARS)[:, None] < rng.integers(340, 400, series)), 0, step)
+    step = np.where(kind == 2, rng.choice([-2, -1, 1, 2], series) * (rng.random(shape) < 0.3) * 1, step)
+    close = 1000.0 + np.cumsum(step, axis=0)
+    before = np.vstack([np.full((1, series), 1000.0), close[:-1]])
+    open_ = before + np.where(rng.random(shape) < 0.2, rng.choice([-1, 1], shape), 0)
+    high = np.maximum(open_, close) + rng.choice([0, 0, 1], shape)
+    low = np.minimum(open_, close) - rng.choice([0, 0, 1], shape)
+    fields = with_volume(rng, {"open": open_, "high": high, "low": low, "close": close})
+    volume = np.where(kind == 3, 0.0, 1.0) * rng.choice([0.0, 1.0, 1.0, 2.0, 4.0], shape)
+    unknown = rng.random(shape) < 0.1
+    fields |= {
+        "volume": volume,
+        "quote_volume": np.where(unknown, np.nan, volume * close),
+        "trade_count": np.where(unknown, np.nan, volume),
+        "taker_buy_volume": np.where(rng.random(shape) < 0.1, np.nan, volume / 2 + (rng.random(shape) < 0.1)),
+        "taker_buy_quote_volume": np.where(rng.random(shape) < 0.1, np.nan, volume * close / 4),
+    }
+    return panel(fields, np.where(rng.random(series) < 0.7, BARS, rng.integers(1, BARS + 1, series)))
+
+
+def metrics(seed: int, series: int, interval: str = "5m", step: int = 300) -> Panel:
+    """Metrics rows of many symbols: walks, few values that repeat, zeros, rows that lack values, gaps in time."""
+    rng = np.random.default_rng(seed)
+    shape = (240, series)
+    kind = rng.integers(0, 4, series)
+    interest = 5000 * np.exp(np.cumsum(0.01 * rng.standard_normal(shape), axis=0))
+    interest = np.where(kind == 1, 1000 + rng.integers(-1, 2, shape), np.where(kind == 2, 700.0, interest))
+    ratios = np.exp(0.3 * rng.standard_normal((3, *shape)))
+    ratios = np.where(kind == 1, 1 + rng.integers(-1, 2, ratios.shape) / 4, np.where(kind == 2, 1.0, ratios))
+    fields = {"open_interest": interest, "open_interest_value": interest * np.where(kind == 0, ratios[0], 1.0)}
+    names = ("top_trader_position_ratio", "global_account_ratio", "taker_volume_ratio")
+    fields |= dict(zip(names, ratios, strict=True))
+    fields["top_trader_account_ratio"] = ratios[0] / 2
+    dull = rng.random(series) < 0.3
+    for name in tuple(fields):
+        lacking, zero = (dull & (rng.random(shape) < 0.1) for _ in range(2))
+        fields[name] = np.where(lacking, np.nan, np.where(zero, 0.0, fields[name]))
+    fields["is_closed"] = rng.choice([0.0, 1.0, np.nan], shape)
+    lengths = np.sort(np.where(rng.random(series) < 0.5, 240, rng.integers(1, 241, series)))[::-1].astype(np.int64)
+    padding = np.arange(240)[:, None] < 240 - lengths
+    # Steps of one period, some of more, and in some series one of less than two.
+    steps = np.where(rng.random(shape) < 0.02, rng.integers(2, 9, shape), 1) * step * 1_000_000
+    steps[-5] += np.where(rng.random(series) < 0.2, step * 500_000, 0)
+    time = 1_700_000_000_000_000 - np.cumsum(steps[::-1], axis=0)[::-1]
+    # 'Now' is three periods after the newest row: the last moment at which it is not stale.
+    newest = time[-1].max()
+    time = time - time[-1] + newest - rng.integers(0, 2, series)
+    return Panel(
+        [interval] * series,
+        int(newest) + 3 * step * 1_000_000,
+        [f"S{column:05}" for column in range(series)],
+        lengths,
+        np.where(padding, 0, time),
+        {name: np.where(padding, np.nan, values) for name, values in fields.items()},
+        {"open_interest_value": np.where(rng.random(series) < 0.1, np.nan, 1e6)},
+    )

@@ -26,7 +26,8 @@ def test_case(case: Path, golden_url: Callable[[Path], str], candlemill: Callabl
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert ran.record["errors"] == []
-    verdict = goldens.compare(case, tmp_path / "result.db", {line.table for line in SERVICE.values()})
+    tables = {line.table for line in SERVICE.values()}
+    verdict = goldens.compare(case, goldens.stored(tmp_path / "result.db", tables), tables)
     assert verdict.wrong == []
     assert verdict.flips <= verdict.values / 1000
     assert verdict.values > 500

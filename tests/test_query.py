@@ -93,6 +93,11 @@ def test_parquet_has_the_types_of_the_query(asked: Asked, tmp_path: Path) -> Non
     assert (row["list"], row["nothing"], row["bytes"]) == ([1, None], None, b"\xab")
 
 
+def test_a_parquet_file_is_readable_for_all_and_writable_for_its_owner(asked: Asked, tmp_path: Path) -> None:
+    assert asked("SELECT 1", "--parquet", "rows.parquet").code == 0
+    assert (tmp_path / "rows.parquet").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_parquet_file_is_whole_or_as_it_was(asked: Asked, tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_text("earlier")
     late = "SELECT CAST(CASE WHEN range < 90000 THEN '1' ELSE 'x' END AS INTEGER) FROM range(100000)"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from candlemill.pipeline.record import Record, Stage
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran
 from tests.pictures import size_of_png, svgs_of_page, texts_of_svg
@@ -46,6 +48,18 @@ def test_the_records_are_those_that_the_runs_printed(
     assert json.loads(ran.out) == printed
     assert [record["skipped"] for record in printed] == [{"symbol without candles": 1}] * 2
     assert json.loads(candlemill("runs", "--duckdb", file, "--json", "--last", 1).out) == printed[1:]
+
+
+def test_the_time_of_writing_is_shared_out_by_rows() -> None:
+    record = Record(datetime(2026, 1, 22, tzinfo=UTC), "", ["5m", "1h", "1d"], 1)
+    record.stages = [Stage("5m", rows=6), Stage("1h", rows=2), Stage("1d", rows=0)]
+    record.rows, record.t_write = 8, 4.0
+    record.close()
+    assert [stage.t_write for stage in record.stages] == [3.0, 1.0, 0.0]
+    # Without any rows there is nothing to share out.
+    record.rows = 0
+    record.close()
+    assert [stage.t_write for stage in record.stages] == [0.0, 0.0, 0.0]
 
 
 def test_the_table_has_a_line_for_each_run_the_newest_last(

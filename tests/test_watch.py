@@ -19,8 +19,9 @@ import psycopg
 import pytest
 
 from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.demo.server import embedded_postgres
-from candlemill.pipeline.live.health import Health, Watched
+from candlemill.pipeline.live.health import Health, Watched, stale_after
 from candlemill.pipeline.source.schema import init_db
 from tests.conftest import CANDLEMILL, rows_of
 from tests.moving import Coin, Market
@@ -312,3 +313,22 @@ def test_results_are_stale_when_passes_or_bars_stay_away() -> None:
     assert health.stale(NOW) == ["the newest bar of 1m began 0:10:01 ago"]
     health.intervals[0].newest_bar = health.fresh_until = None
     assert health.stale(NOW) == ["no pass has ended well yet", "1m has no bars"]
+
+
+def test_what_is_just_in_time_is_not_stale() -> None:
+    health = healthy()
+    health.intervals[0].newest_bar = NOW + timedelta(seconds=70) - timedelta(seconds=600)
+    assert health.stale(NOW + timedelta(seconds=70)) == []
+    assert len(health.stale(NOW + timedelta(seconds=70, microseconds=1))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    # 600 seconds, or one and a half bars where that is more.
+    [("1m", 600), ("5m", 600), ("15m", 1350), ("1h", 5400), ("1d", 129_600), ("1w", 907_200)],
+)
+def test_a_bar_may_be_as_old_as_readers_take_for_fresh(name: str, seconds: int) -> None:
+    interval = INTERVALS[name]
+    assert stale_after(interval, closed_only=False) == timedelta(seconds=seconds)
+    # A closed bar is known a bar later.
+    assert stale_after(interval, closed_only=True) == timedelta(seconds=seconds) + interval.length

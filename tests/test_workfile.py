@@ -250,6 +250,21 @@ def test_a_reader_keeps_what_it_opened_and_a_new_one_sees_the_new_run(url: str, 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["result.db", "work.duckdb"]
 
 
+def test_the_newest_ten_thousand_runs_are_kept(url: str, tmp_path: Path) -> None:
+    few = ("--intervals", "5m", "--indicators", "base_data")
+    first = run(url, tmp_path, *few)
+    file = tmp_path / "work.duckdb"
+    with closing(duckdb.connect(str(file))) as door:
+        # Another 10,000 runs, each an hour older than the next.
+        door.execute(
+            "INSERT INTO runs SELECT runs.* REPLACE (i::VARCHAR AS run_id, started_at - to_hours(i) AS started_at) "
+            "FROM runs CROSS JOIN range(1, 10_001) AS older(i)"
+        )
+    second = run(url, tmp_path, *few)
+    found = [id_ for (id_,) in rows(file, "SELECT run_id FROM runs ORDER BY started_at DESC")]
+    assert found == [second["run_id"], first["run_id"], *(str(i) for i in range(1, 9_999))]
+
+
 def test_runs_at_the_same_time_both_leave_their_record(url: str, tmp_path: Path) -> None:
     few = ("--source", url, "--as-of", AS_OF, "--intervals", "5m", "--indicators", "base_data")
     words = [str(CANDLEMILL), *WORDS, *few]

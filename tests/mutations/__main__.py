@@ -1,0 +1,219 @@
+"""Runs the tests on mutants, each in a copy of the checkout, and lists those that no test notices.
+
+    python -m tests.mutations                        # the fixed sample
+    python -m tests.mutations --sample 0 'sql/*'     # all mutants of some files
+
+Exit code: 0 where each mutant is noticed or known to be equivalent, 1 where some are not, 2 where the tests fail
+without any mutation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import venv
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from queue import SimpleQueue
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from tests.mutations.plan import ROOT, all_mutants, equivalent, module_of, sample, tests_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.mutations.mutants import Mutant
+
+SAMPLE, SEED = 180, 20260118
+
+
+class Copy:
+    """A copy of the checkout with an environment of its own, in which one mutant after the other is tested."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "checkout"
+        self._temporary = folder / "tmp"
+        self._temporary.mkdir()
+        # The embedded PostgreSQL may run as another user.
+        folder.chmod(0o755)
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        )
+        for name in listed.stdout.decode().split("\0"):
+            if name and (ROOT / name).exists():
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.root / name, follow_symlinks=False)
+        self._python = self._environment()
+        self._written = 0
+
+    def _environment(self) -> Path:
+        """Python that imports from this copy, and everything else from the environment that runs."""
+        place = self.root / ".venv"
+        venv.create(place, symlinks=True)
+        [packages] = place.glob("lib/python*/site-packages")
+        [installed] = [path for path in sys.path if path.endswith("site-packages")]
+        (packages / "copy.pth").write_text(f"{self.root}\n{installed}\n")
+        python = place / "bin" / "python"
+        script = Path(sys.executable).with_name("candlemill").read_text()
+        command = place / "bin" / "candlemill"
+        command.write_text(re.sub(r"\A#!.*", f"#!{python}", script))
+        command.chmod(0o755)
+        return python
+
+    def write(self, file: str, content: bytes) -> None:
+        """Write a file with a time of its own: Python tells by time and size whether it knows a module already."""
+        self._written += 1
+        (self.root / file).write_bytes(content)
+        os.utime(self.root / file, (self._written, self._written))
+
+    def test(self, tests: Iterable[str], limit: float | None = None) -> tuple[bool, str]:
+        """Whether the tests pass within some seconds, and what was said of the first that does not."""
+        options = ("-x", "-q", "-p", "no:cacheprovider")
+        words = [str(self._python), "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        process = subprocess.Popen(
+            words,
+            cwd=self.root,
+            env=environment | {"TMPDIR": str(self._temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except BaseException as error:
+            # First the way that lets pytest stop the server it has started.
+            process.send_signal(signal.SIGINT)
+            try:
+                process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+            if isinstance(error, subprocess.TimeoutExpired):
+                return False, "the time limit"
+            raise
+        if process.returncode == 0:
+            return True, ""
+        said = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
+        return False, said[0] if said else output
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a mutant: who noticed it, or nobody, or why nobody can."""
+
+    mutant: Mutant
+    noticed_by: str = ""
+    equivalent: str = ""
+
+    @property
+    def survived(self) -> bool:
+        return not (self.noticed_by or self.equivalent)
+
+
+def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
+    """Test the mutants, some at a time. Raises SystemExit where the tests fail without any."""
+    reasons = equivalent()
+    open_ = [mutant for mutant in chosen if mutant.key not in reasons]
+    outcomes = [Outcome(mutant, equivalent=reasons[mutant.key]) for mutant in chosen if mutant.key in reasons]
+    with TemporaryDirectory(prefix="mutations-") as folder, ThreadPoolExecutor(jobs) as pool:
+        copies: SimpleQueue[Copy] = SimpleQueue()
+        Path(folder).chmod(0o755)
+        for number in range(jobs):
+            (Path(folder) / str(number)).mkdir()
+            copies.put(Copy(Path(folder) / str(number)))
+        limit = _limit(copies, list(dict.fromkeys(test for mutant in open_ for test in tests_of(mutant.file))))
+
+        def test(mutant: Mutant) -> Outcome:
+            copy, began = copies.get(), monotonic()
+            original = (ROOT / mutant.file).read_bytes()
+            try:
+                copy.write(mutant.file, mutant.apply(original))
+                passed, test = copy.test(tests_of(mutant.file), limit)
+            finally:
+                copy.write(mutant.file, original)
+                copies.put(copy)
+            said = "SURVIVED" if passed else f"noticed by {test.strip().splitlines()[-1]}"
+            print(f"{monotonic() - began:6.1f} s  {mutant}\n          {said}", flush=True)
+            return Outcome(mutant, test)
+
+        outcomes += pool.map(test, open_)
+    return outcomes
+
+
+def _limit(copies: SimpleQueue[Copy], tests: Sequence[str]) -> float:
+    """Seconds after which a mutant hangs: many times what all the tests take without one."""
+    copy, began = copies.get(), monotonic()
+    passed, test = copy.test(tests)
+    copies.put(copy)
+    if not passed:
+        print(f"without any mutation this fails: {test}")
+        raise SystemExit(2)
+    taken = monotonic() - began
+    print(f"without any mutation {len(tests)} test files pass in {taken:.0f} s", flush=True)
+    return 60 + 5 * taken
+
+
+def report(outcomes: Sequence[Outcome]) -> None:
+    """Print how many mutants of each module were noticed, and the survivors."""
+    modules = sorted({module_of(outcome.mutant.file) for outcome in outcomes})
+    print(f"\n{'module':36}{'mutants':>9}{'noticed':>9}{'survived':>10}{'equivalent':>12}")
+    total: Counter[str] = Counter()
+    for module in modules:
+        own = [outcome for outcome in outcomes if module_of(outcome.mutant.file) == module]
+        counts = Counter(
+            mutants=len(own),
+            noticed=sum(bool(outcome.noticed_by) for outcome in own),
+            survived=sum(outcome.survived for outcome in own),
+            equivalent=sum(bool(outcome.equivalent) for outcome in own),
+        )
+        total += counts
+        _row(module, counts)
+    _row("all", total)
+    for outcome in outcomes:
+        if outcome.equivalent:
+            print(f"equivalent: {outcome.mutant}\n            {outcome.equivalent}")
+    for outcome in outcomes:
+        if outcome.survived:
+            print(f"survived: {outcome.mutant}")
+
+
+def _row(name: str, counts: Counter[str]) -> None:
+    print(f"{name:36}{counts['mutants']:9}{counts['noticed']:9}{counts['survived']:10}{counts['equivalent']:12}")
+
+
+def main() -> int:
+    """Parse the words of the command line, run, report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutations", description="mutation testing")
+    parser.add_argument("files", nargs="*", help="patterns of files (default: all)")
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="how many mutants, 0 for all (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="another one chooses others (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time (default: %(default)s)")
+    parser.add_argument("--list", action="store_true", help="list the mutants and do nothing else")
+    asked = parser.parse_args()
+    found = [m for m in all_mutants() if not asked.files or any(fnmatch(m.file, pattern) for pattern in asked.files)]
+    chosen = sample(found, asked.sample or len(found), asked.seed)
+    if asked.list:
+        print(*chosen, sep="\n")
+        return 0
+    outcomes = run(chosen, asked.jobs)
+    report(outcomes)
+    return int(any(outcome.survived for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

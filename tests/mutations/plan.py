@@ -1,0 +1,90 @@
+"""Which files are mutated, which tests can see each, and which mutants are equivalent."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from fnmatch import fnmatch
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.mutations.mutants import mutants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.mutations.mutants import Mutant
+
+ROOT = Path(__file__).parents[2]
+EQUIVALENT = Path(__file__).parent / "equivalent.toml"
+
+_FORMULAS = ("test_values.py", "test_formulas.py", "test_registry.py", "test_categories.py")
+#: Tests below ``tests/`` that can see a file, by pattern; cheap ones and those that see most first. The first pattern
+#: that fits counts.
+TESTS = {
+    "indicators/kernels/*.py": ("test_values.py", "test_kernels.py", "test_registry.py"),
+    "indicators/rounding.py": ("test_rounding.py", "test_values.py"),
+    "indicators/patterns.py": ("test_values.py", "test_patterns.py", "test_formulas.py", "test_categories.py"),
+    "indicators/contract.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
+    "indicators/evaluate.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
+    "indicators/kinds.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
+    "indicators/registry.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
+    "indicators/service.py": ("test_values.py", "test_contract.py", "test_registry.py", "test_compute.py"),
+    "indicators/*.py": _FORMULAS,
+    "sql/indicators/*.sql": (
+        "test_values.py",
+        "test_formulas.py",
+        "test_compute.py",
+        "test_registry.py",
+        "test_categories.py",
+    ),
+    "pipeline/results/rows.py": ("test_values.py", "test_retention.py", "test_sink.py", "test_damage.py"),
+    "pipeline/results/*.py": ("test_retention.py", "test_sink.py", "test_safety.py", "test_errors.py"),
+    "sql/results/*.sql": ("test_retention.py", "test_sink.py", "test_errors.py"),
+    "pipeline/source/*.py": ("test_packed.py", "test_source.py", "test_symbols.py", "test_errors.py", "test_safety.py"),
+    "sql/source/*.sql": ("test_packed.py", "test_source.py", "test_symbols.py", "test_live.py"),
+}
+
+
+def tests_of(file: str) -> tuple[str, ...]:
+    """The tests that can see a file, in the order in which they are run. Raises LookupError where nobody knows."""
+    for pattern, tests in TESTS.items():
+        if fnmatch(file, pattern):
+            return tests
+    raise LookupError(f"which tests see {file}? Add it to tests/mutations/plan.py")
+
+
+def module_of(file: str) -> str:
+    """The module that a file counts as: itself, or of a statement its folder."""
+    return str(Path(file).parent) if file.endswith(".sql") else file
+
+
+def all_mutants(root: Path = ROOT) -> list[Mutant]:
+    """The mutants of all files that a pattern of ``TESTS`` covers."""
+    files = sorted({file.relative_to(root).as_posix() for pattern in TESTS for file in root.glob(pattern)})
+    return [mutant for file in files for mutant in mutants(file, (root / file).read_bytes())]
+
+
+def sample(found: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
+    """So many of the mutants, spread evenly over the modules, in an order that depends on the seed and on nothing else.
+
+    Each has a lot of its own, so an edit of one line leaves the choice among the others nearly as it was.
+    """
+    modules: dict[str, list[Mutant]] = {}
+    for mutant in sorted(found, key=lambda mutant: hashlib.sha256(repr((seed, mutant.key)).encode()).digest()):
+        modules.setdefault(module_of(mutant.file), []).append(mutant)
+    turns = chain.from_iterable(zip_longest(*(modules[name] for name in sorted(modules))))
+    chosen = [mutant for mutant in turns if mutant is not None][:count]
+    return sorted(chosen, key=lambda mutant: (mutant.file, mutant.start, mutant.new))
+
+
+def equivalent(file: Path = EQUIVALENT) -> Mapping[tuple[str, str, str, int], str]:
+    """The reasons why some mutants are equivalent, by key of the mutant."""
+    reasons: dict[tuple[str, str, str, int], str] = {}
+    for path, entries in tomllib.loads(file.read_text()).items():
+        for entry in entries:
+            for mutation in entry["mutations"]:
+                for nth in entry.get("nth", [1]):
+                    reasons[path, entry["line"], mutation, nth] = entry["why"]
+    return reasons

@@ -1,0 +1,106 @@
+"""Every indicator against its definition, over random markets and over some that are full of equal values."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from candlemill.indicators import evaluate
+from candlemill.indicators.contract import BAR_FIELDS, METRIC_FIELDS
+from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.service import SERVICE
+from candlemill.pipeline.base.duck import open_duckdb
+from candlemill.pipeline.compute.pivot import Pivot
+from candlemill.pipeline.compute.sql import SqlIndicators
+from tests import markets
+from tests.definitions import DEFINITIONS, OF_METRICS, UNDECIDED, Bars, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from candlemill.indicators.contract import Indicator, Panel, Values
+
+
+@cache
+def of_bars() -> tuple[Panel, ...]:
+    steps = markets.steps()
+    return (markets.walks(11, 150), markets.ticks(12, 150), steps.select(range(0, steps.series, 40)), markets.liquid())
+
+
+@cache
+def of_metrics() -> tuple[Panel, ...]:
+    periods = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400, "1w": 604_800, "2h": 600}
+    return tuple(markets.metrics(seed, 40, *period) for seed, period in enumerate(periods.items()))
+
+
+def computed(declared: Indicator, panel: Panel) -> Values:
+    if declared.compute:
+        return evaluate.compute(declared, panel)
+    with open_duckdb() as door:
+        sql = SqlIndicators(door)
+        pivot = Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter())
+        if declared.source == "metrics":
+            sql.load_metrics(panel.intervals[0], pivot)
+        else:
+            sql.load(pivot, declared.bars_read())
+        return sql.compute(declared, panel)
+
+
+def bars_of(panel: Panel, column: int) -> Bars:
+    begin = int(panel.first[column])
+    fields = [np.array(panel.fields[name][begin:, column]).tolist() for name in BAR_FIELDS]
+    return Bars(panel.intervals[column], panel.time[begin:, column].tolist(), *fields)
+
+
+def metrics_of(panel: Panel, column: int) -> Metrics:
+    begin = int(panel.first[column])
+    fields = [np.array(panel.fields[name][begin:, column]).tolist() for name in METRIC_FIELDS]
+    market = float(panel.totals["open_interest_value"][column])
+    return Metrics(panel.intervals[column], panel.as_of, market, panel.time[begin:, column].tolist(), *fields)
+
+
+def alike(found: object, wanted: object) -> bool:
+    if isinstance(wanted, float) and isinstance(found, int | float):
+        return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-10)
+    return wanted is UNDECIDED or found == wanted
+
+
+def compared(declared: Indicator, panel: Panel, wanted: Callable[[int], list[object]]) -> list[tuple[object, ...]]:
+    """What differs: symbol, rows, column, value and what the definition says. Series that are too short are NULL."""
+    cells = evaluate.finish(declared, panel, computed(declared, panel))
+    wrong: list[tuple[object, ...]] = []
+    for column, (symbol, rows) in enumerate(zip(panel.symbols, panel.lengths.tolist(), strict=True)):
+        short = rows < declared.stored.bars_needed(panel.intervals[column])
+        values = [math.nan] * len(cells) if short else wanted(column)
+        for cell, value in zip(cells, values, strict=True):
+            found = None if cell.null[column] else cell.values[column]
+            want = None if isinstance(value, float) and not math.isfinite(value) else value
+            if want is None and cell.column.name in declared.stored.short:
+                continue
+            if not alike(found, want):
+                wrong.append((symbol, rows, cell.column.name, found, want))
+    return wrong
+
+
+@pytest.mark.parametrize("id_", DEFINITIONS)
+def test_an_indicator_is_what_its_definition_says(id_: str) -> None:
+    for panel in of_bars():
+        wanted = lambda column, panel=panel: DEFINITIONS[id_](bars_of(panel, column))  # noqa: E731
+        assert compared(INDICATORS[id_], panel, wanted) == []
+
+
+@pytest.mark.parametrize("id_", OF_METRICS)
+def test_an_indicator_of_metrics_is_what_its_definition_says(id_: str) -> None:
+    for panel in of_metrics():
+        wanted = lambda column, panel=panel: OF_METRICS[id_](metrics_of(panel, column))  # noqa: E731
+        assert compared(INDICATORS[id_], panel, wanted) == []
+
+
+def test_every_indicator_has_a_definition() -> None:
+    # Of the patterns TA-Lib has the definition of most, and a test of its own the others.
+    assert {*DEFINITIONS, *OF_METRICS, "candle_patterns"} == set(SERVICE)
