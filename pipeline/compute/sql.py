@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 # NumPy meanwhile (python/cpython#149728).
 from numpy import ma  # noqa: F401
 
-from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, Indicator, Panel, Parameters, Values
+from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, Indicator, Panel, Parameters, Source, Values
 from ...indicators.registry import INDICATORS
 from ..base.statements import statement
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
     from ..base.statements import Sql
     from .pivot import Pivot
@@ -41,6 +42,10 @@ class SqlIndicators:
         self._door.register("incoming", pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], newest)))
         self._door.execute("CREATE OR REPLACE TEMP TABLE bars AS SELECT * FROM incoming")
         self._door.unregister("incoming")
+
+    def load_ranked(self, ranked: pa.Table, source: Source) -> None:
+        """Make rows in the form of ``Pivot.ranked`` readable as ``bars`` or ``metrics``, for one statement or a few."""
+        self._door.register("bars" if source == "candles" else "metrics", ranked)
 
     def load_metrics(self, interval: str, pivot: Pivot) -> None:  # noqa: ARG002 - who keeps the metrics wants it
         """Make the metrics of an interval readable as ``metrics``."""
