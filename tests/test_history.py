@@ -73,7 +73,7 @@ def hostile(bars: int = BARS, interval: str = "5m") -> list[Series]:
         of("WILD", 2, swing=0.2),
         panels.sparse(of("TICK", 3, price=2.5, swing=0.003, decimals=2, quiet=0.3), 3, *nullable, share=0.1),
         of("DUST", 4, price=1.21e-6, volume=8e11, decimals=8),
-        panels.jumped(stuck(of("STUCK", 5, price=2.5, decimals=2), (60, 110), (200, 640), (700, 712)), 1e3),
+        panels.jumped(stuck(of("STUCK", 5, price=2.5, decimals=2), (60, 110), (200, 520), (bars - 90, bars - 78)), 1e3),
         stuck(panels.jumped(of("JUMP", 6, decimals=1), 1e4), (500, 530)),
         panels.flat("FLAT", bars, interval=interval),
         panels.flat("DEAD", bars, price=3.3, volume=0.0, interval=interval),
@@ -162,26 +162,19 @@ def live(
 AGE = {"age_seconds", "is_stale"}
 
 
-@pytest.mark.parametrize("lanes", [False], ids=["series"])
-@pytest.mark.parametrize("series", hostile(), ids=lambda series: series.symbol)
-def test_history_is_what_runs_at_random_bars_compute(series: Series, lanes: bool, sql: SqlIndicators) -> None:
-    random = np.random.default_rng(len(series.symbol))
+def check_against_runs(series: Series, since: int, moments: Sequence[int], sql: SqlIndicators) -> None:
+    """Compare the history from a bar on with runs as of the ends of some bars."""
     interval, length = "5m", 300_000_000
     metrics = futures(series.symbol, 700, 3)
-    totals = 1e9 * (1 + random.random(len(metrics)))
+    totals = 1e9 * (1 + np.random.default_rng(since).random(len(metrics)))
     kept = record()
     found = history.history_of(
-        EVERY, candles(series, interval, 400), metrics_of(metrics, interval), 0, 2**62, sql, kept,
-        totals={"open_interest_value": totals}, lanes=lanes,
+        EVERY, candles(series, interval, 400), metrics_of(metrics, interval), int(series.time[since]), 2**62, sql,
+        kept, totals={"open_interest_value": totals}, lanes=True,
     )  # fmt: skip
     assert kept.errors == []
     rows = {declared: bits(table) for declared, table in found.items()}
-    by_time = {
-        declared: {moment: place for place, moment in enumerate(columns["bucket_ts"])}
-        for declared, columns in rows.items()
-    }
-    moments = {0, 1, 40, 398, 399, 400, len(series) - 1, *random.integers(0, len(series), 12).tolist()}
-    for place in sorted(moments):
+    for place in moments:
         end = int(series.time[place]) + length - 1
         seen = int(np.searchsorted(metrics.time, end, side="right"))
         total = {"open_interest_value": float(totals[seen - 1])} if seen else {}
@@ -189,7 +182,63 @@ def test_history_is_what_runs_at_random_bars_compute(series: Series, lanes: bool
         assert len(ran) == (38 if seen else 35)
         for declared, columns in ran.items():
             [moment] = columns["bucket_ts"]
-            row = by_time[declared][moment]
+            row = rows[declared]["bucket_ts"].index(moment)
             for name, [value] in columns.items():
                 if name not in AGE:
                     assert rows[declared][name][row] == value, (declared.id, name, place)
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("series", hostile(), ids=lambda series: series.symbol)
+def test_history_is_what_runs_at_random_bars_compute(series: Series, sql: SqlIndicators) -> None:
+    random = np.random.default_rng(len(series))
+    check_against_runs(series, 390, [395, 399, 400, len(series) - 1, *random.integers(390, len(series), 8)], sql)
+
+
+@pytest.mark.usefixtures("lanes")
+def test_windows_that_reach_back_beyond_what_exists_are_shorter(sql: SqlIndicators) -> None:
+    [gaps] = [series for series in hostile() if series.symbol == "GAPS"]
+    # A feed that was silent for longer than a window reaches back.
+    series = panels.Series(gaps.symbol, gaps.time.copy(), gaps.fields)
+    series.time[:420] -= 2 * 400 * 300_000_000
+    check_against_runs(series, 0, [0, 1, 2, 60, 399, 400, 419, 420, 421, 500, 700, len(series) - 1], sql)
+
+
+def differences(one: Mapping[Indicator, pa.Table], other: Mapping[Indicator, pa.Table]) -> list[str]:
+    assert one.keys() == other.keys()
+    found = []
+    for declared in one:
+        mine, others = bits(one[declared]), bits(other[declared])
+        assert mine.keys() == others.keys()
+        found += [f"{declared.id} {name}" for name in mine if mine[name] != others[name]]
+    return found
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("lookback", [400, 300, 120, 64])
+@pytest.mark.parametrize("series", hostile(), ids=lambda series: series.symbol)
+def test_windows_of_a_series_have_the_values_of_the_definition(
+    series: Series, lookback: int, sql: SqlIndicators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A few windows that are too short for lanes, and enough of one length for more than one block of them.
+    monkeypatch.setattr(history, "FEWEST", 70)
+    bars = candles(series, "5m", lookback)
+    metrics = metrics_of(futures(series.symbol, 600, lookback), "5m", min(lookback, METRICS_ROWS))
+    totals = {"open_interest_value": np.linspace(1e9, 2e9, len(metrics.time))}
+    begin = {"candles": lookback - 20, "metrics": len(metrics.time) - 110}
+    found = []
+    for lanes in (True, False):
+        kept = record()
+        tables: dict[Indicator, pa.Table] = {}
+        for source, one in (("candles", bars), ("metrics", metrics)):
+            chosen = [declared for declared in EVERY if declared.source == source]
+            own = {"bars": one, "metrics": None} if source == "candles" else {"bars": None, "metrics": one}
+            since = int(one.time[begin[source]])
+            until = int(one.time[min(begin[source] + 95, len(one.time) - 1)])
+            tables |= history.history_of(
+                chosen, own["bars"], own["metrics"], since, until, sql, kept, totals=totals, lanes=lanes
+            )
+        assert kept.errors == []
+        found.append(tables)
+    assert len(found[0]) == 38
+    assert differences(*found) == []

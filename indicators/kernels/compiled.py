@@ -1,8 +1,8 @@
 """Loops over the windows of a series, compiled: lanes are neighbouring windows that go step by step together.
 
 Every window takes the operations of a live run in their order, so it has its values, to the last bit; nothing here may
-be reordered, and the compiler does not. That neighbours go together puts them into the lanes of the processor's vectors,
-and the bars that they share into its first cache.
+be reordered, and the compiler does not. That neighbours go together puts them into the lanes of the processor's
+vectors, and the bars that they share into its first cache.
 
 In all functions row i of window j is the element i + j of an array by bar; ``n`` are the rows of a window, ``w`` the
 windows. Results go into the last arguments. ``numba`` is imported when the first function is called, and a function is
@@ -11,7 +11,7 @@ compiled when it is.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class Compiled:
         self._machine: Callable[..., None] | None = None
 
     def __call__(self, *arguments: Any) -> None:
+        """Run it."""
         if self._machine is None:
             self._machine = _compile(self.function, self.signature)
         self._machine(*arguments)
@@ -63,25 +64,32 @@ def _compile(function: Callable[..., None], signature: str) -> Callable[..., Non
         kind = kinds[word[0].lower()]
         return types.Array(kind, int(word[1:]), "C", readonly=word[0].islower()) if word[1:] else kind
 
-    with _kept() as kept:
-        # No fastmath: it would reorder. Without the checks of Python's division, as NumPy divides.
-        dispatcher = njit(nogil=True, error_model="numpy", cache=kept)(function)
-    dispatcher.compile(types.void(*map(of, signature.split())))
-    dispatcher.disable_compile()
-    found: Callable[..., None] = dispatcher
-    return found
+    def machine(*, kept: bool) -> Callable[..., None]:
+        with _pointed_to_the_folder() if kept else nullcontext():
+            # No fastmath: it would reorder. Without the checks of Python's division, as NumPy divides.
+            dispatcher = njit(nogil=True, error_model="numpy", cache=kept)(function)
+        dispatcher.compile(types.void(*map(of, signature.split())))
+        dispatcher.disable_compile()
+        found: Callable[..., None] = dispatcher
+        return found
+
+    if _folder:
+        try:
+            return machine(kept=True)
+        except Exception:  # noqa: S110 - whatever is wrong with what is kept, or with keeping it: it can be made anew
+            pass
+    return machine(kept=False)
 
 
 @contextmanager
-def _kept() -> Iterator[bool]:
-    """Point numba to the folder, where there is one, while it decides where to keep a function."""
+def _pointed_to_the_folder() -> Iterator[None]:
+    """Have numba keep in our folder the functions that are decorated meanwhile, and no others."""
     from numba.core import config
 
     before = config.CACHE_DIR
+    config.CACHE_DIR = str(_folder[0])
     try:
-        if _folder:
-            config.CACHE_DIR = str(_folder[0])
-        yield bool(_folder)
+        yield
     finally:
         config.CACHE_DIR = before
 
@@ -705,7 +713,7 @@ def volume_by_price(price, volume, low, span, bins, n, w, bin_, out):  # type: i
 
 @compiled("f1 i i1 i1 f1 f1 b F1 B1")
 def lines(close, n, series, row, value, step, falling, height, valid):  # type: ignore[no-untyped-def]
-    """Height of each line at the newest bar, and whether no close lies beyond it."""
+    """Height of each line at the newest bar, NaN where a close lies beyond it, and where none does."""
     for q in range(len(series)):
         j = series[q]
         reach = n - 1 - row[q]
@@ -719,4 +727,4 @@ def lines(close, n, series, row, value, step, falling, height, valid):  # type: 
                 ok = False
                 break
         valid[q] = ok
-        height[q] = value[q] + (at - value[q]) / reach * reach
+        height[q] = value[q] + (at - value[q]) / reach * reach if ok else np.nan

@@ -1,8 +1,8 @@
 """The kernels over the windows of a series: names, arguments and results are those of the NumPy ones, to the last bit.
 
-What a kernel does bar by bar is done once per bar here; what depends on where a window begins runs in ``compiled``, over
-neighbouring windows side by side. An argument ``first`` says nothing: a window begins with its first row. Where a call
-goes beyond what the compiled loops cover, the NumPy kernel takes the windows as the series of a panel.
+What a kernel does bar by bar is done once per bar here; what depends on where a window begins runs in ``compiled``,
+over neighbouring windows side by side. An argument ``first`` says nothing: a window begins with its first row. Where a
+call goes beyond what the compiled loops cover, the NumPy kernel takes the windows as the series of a panel.
 """
 
 from __future__ import annotations

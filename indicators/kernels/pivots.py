@@ -77,7 +77,7 @@ def pick(values: Array, rows: Ints, missing: float = np.nan) -> Array:
 def line(
     closes: Floats, first: Ints, series: Ints, row: Ints, value: Floats, step: Floats, *, falling: bool
 ) -> tuple[Floats, Bools]:
-    """Height at the newest bar of one line for each of some series, and whether no close lies beyond it.
+    """Height of one line for each of some series at the newest bar, NaN where a close lies beyond it; where none does.
 
     Each bar after the line's older end is held against the close that lies as far from the series' beginning as the bar
     lies from its end: mirrored in time, as the readers' values have it.
@@ -105,4 +105,4 @@ def line(
     valid: Bools = ~np.any(beyond & (back < reach), axis=0)
     last = np.take_along_axis(heights, reach[None] - 1, axis=0)[0]
     # The line is drawn anew from its two ends.
-    return value + (last - value) / reach * reach, valid
+    return np.where(valid, value + (last - value) / reach * reach, np.nan), valid
