@@ -123,7 +123,7 @@ def candle_patterns(bars: Panel) -> Values:
         count[found] += 1
         strength[found] += weight if isinstance(weight, float) else weight[found]
 
-    newest = candles.newest(bars, tuple(CANDLES))
+    newest = candles.candlesticks(bars, tuple(CANDLES))
     for (name, _), values in zip(CANDLES.values(), newest, strict=True):
         add(values != 0, name, np.abs(values) / 100)
     for first, second, weight, first_name, second_name in _shapes(bars):

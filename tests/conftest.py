@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from candlemill.pipeline.compute import compiler
 from candlemill.pipeline.demo.server import embedded_postgres
 from tests import goldens
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CANDLEMILL = Path(sys.executable).with_name("candlemill")
+
+
+@pytest.fixture(scope="session")
+def lanes() -> None:
+    """Compiled lanes, kept from test to test, and from one session to the next."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "lanes"))
+    assert compiler.lanes_pay(windows=1 << 40, indicators=1)
 
 
 @dataclass

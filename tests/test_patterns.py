@@ -37,7 +37,7 @@ def test_a_tail_of_lookback_and_confirmation_gives_the_value_of_the_whole_series
 
 def test_all_series_at_once_give_what_each_gives_alone() -> None:
     bars = markets.walks(seed=3, series=300)
-    together = candles.newest(bars, CANDLES)
+    together = candles.candlesticks(bars, CANDLES)
     for column in range(bars.series):
         if bars.lengths[column] < candles.TAIL:
             continue
@@ -51,7 +51,7 @@ def test_neighbours_of_very_different_price_do_not_disturb_each_other() -> None:
     bars = markets.walks(seed=4, series=200)
     fields = {name: values * np.where(np.arange(200) % 2, 2.0**40, 2.0**-40) for name, values in bars.fields.items()}
     scaled = Panel(bars.intervals, 0, bars.symbols, bars.lengths, bars.time, fields)
-    assert (candles.newest(scaled, CANDLES) == candles.newest(bars, CANDLES)).all()
+    assert (candles.candlesticks(scaled, CANDLES) == candles.candlesticks(bars, CANDLES)).all()
 
 
 def test_price_patterns_count_the_newest_shape_of_each_kind_however_old() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import talib
 
+from .dispatch import in_lanes
+
 if TYPE_CHECKING:
     from ..contract import Array, Floats, Panel
 
@@ -16,7 +18,8 @@ TAIL = 18
 _QUIET = 15
 
 
-def newest(bars: Panel, functions: tuple[str, ...]) -> Array:
+@in_lanes
+def candlesticks(bars: Panel, functions: tuple[str, ...]) -> Array:
     """Values of the candlestick functions at the newest bar, shape (functions, series).
 
     The tails of all series stand in one array, one behind the other. TA-Lib keeps running sums over it, and what one

@@ -12,11 +12,13 @@ import numpy as np
 
 from . import pivots, recursions, rolling
 from .bars import average_true_range, changes, gains_and_losses, true_range
+from .dispatch import in_lanes
 
 if TYPE_CHECKING:
     from ..contract import Bools, Floats, Ints, Panel
 
 
+@in_lanes
 def convergence(values: Floats, fast: int, slow: int, signal: int, first: Ints) -> tuple[Floats, Floats]:
     """Difference of a fast and a slow EMA, and the EMA of it; the newest two rows, each of shape (2, series).
 
@@ -28,6 +30,7 @@ def convergence(values: Floats, fast: int, slow: int, signal: int, first: Ints) 
     return difference[-2:], recursions.ema(difference, recursions.span(signal), first)[-2:]
 
 
+@in_lanes
 def smoothed_twice(values: Floats, alpha: float, minimum: int, first: Ints) -> tuple[Floats, Floats]:
     """``ema_over_gaps`` and the same of it, the newest two rows, each of shape (2, series).
 
@@ -37,12 +40,14 @@ def smoothed_twice(values: Floats, alpha: float, minimum: int, first: Ints) -> t
     return once[-2:], recursions.ema_over_gaps(once, alpha, minimum, first + minimum - 1)[-2:]
 
 
+@in_lanes
 def rises_and_falls(values: Floats, alpha: float, first: Ints) -> tuple[Floats, Floats]:
     """EMA of the rises from bar to bar and EMA of the falls, both from 0 at the first bar; (series,) each."""
     rise, fall = recursions.ema(np.stack(gains_and_losses(values), axis=1), alpha, first, rows=1)[0]
     return rise, fall
 
 
+@in_lanes
 def weighted_rises_and_falls(
     values: Floats, periods: Floats, place: int, tail: int, first: Ints
 ) -> tuple[Floats, Floats, Ints]:
@@ -69,12 +74,14 @@ def weighted_rises_and_falls(
     return means[-1], ratios[-tail:], (~np.isnan(ratios)).sum(axis=0)
 
 
+@in_lanes
 def range_of_average_true_range(bars: Panel, alpha: float) -> tuple[Floats, Floats, Floats]:
     """Least, greatest and newest value of the true range's EMA, each of shape (series,)."""
     ranges = recursions.ema(true_range(bars), alpha, bars.first)
     return np.fmin.reduce(ranges, axis=0), np.fmax.reduce(ranges, axis=0), ranges[-1]
 
 
+@in_lanes
 def supertrend(bars: Panel, period: int, multiplier: float) -> tuple[Floats, Floats, Bools]:
     """``recursions.supertrend`` over bands of some average true ranges around the middle of each bar."""
     middle = (bars.high + bars.low) / 2
@@ -82,6 +89,7 @@ def supertrend(bars: Panel, period: int, multiplier: float) -> tuple[Floats, Flo
     return recursions.supertrend(middle + reach, middle - reach, bars.close, bars.first)
 
 
+@in_lanes
 def directional_movement(bars: Panel, period: int) -> tuple[Floats, Floats, Floats]:
     """ADX and the two directional indices at the newest bar, all smoothings from 0 at the first; (series,) each.
 
@@ -100,6 +108,7 @@ def directional_movement(bars: Panel, period: int) -> tuple[Floats, Floats, Floa
     return recursions.ema(spread, 1 / period, bars.first, rows=1)[-1], plus_di[-1], minus_di[-1]
 
 
+@in_lanes
 def smoothed_heikin_ashi(bars: Panel, period: int, rows: int) -> Floats:
     """Heikin-Ashi candles of EMA-smoothed prices, smoothed once more: open, high, low, close; (rows, 4, series)."""
     alpha = recursions.span(period)
@@ -133,6 +142,7 @@ def zero_lag(bars: Panel, period: int) -> Floats:
     return bars.shared(("zero_lag", period), compute)
 
 
+@in_lanes
 def zero_lag_crosses(bars: Panel, period: int, width: float, widest: int) -> tuple[Bools, Ints, Floats, Floats]:
     """The side of the zero-lag average's band that the close crossed last.
 
@@ -157,6 +167,7 @@ def zero_lag_crosses(bars: Panel, period: int, width: float, widest: int) -> tup
     return state[-1] == 1, np.where(turn < 0, bars.first, turn), average[-1], band[-1]
 
 
+@in_lanes
 def zero_lag_states(bars: Panel, period: int, width: float, widest: int) -> tuple[Ints, Ints, Floats, Floats]:
     """The side of the zero-lag average's band (see ``zero_lag_crosses``) that a bar closed beyond last.
 

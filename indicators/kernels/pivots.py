@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import rolling
+from .dispatch import in_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ def _pivots(values: Floats, extreme: Callable[[Floats, int], Floats], half: int)
     return found
 
 
+@in_lanes
 def newest_highs(values: Floats, half: int, count: int) -> Ints:
     """Rows of the newest ``count`` pivot highs of each series, newest first; -1 where there are fewer.
 
@@ -40,11 +42,13 @@ def newest_highs(values: Floats, half: int, count: int) -> Ints:
     return newest(pivot_highs(values, half), count)
 
 
+@in_lanes
 def newest_lows(values: Floats, half: int, count: int) -> Ints:
     """Rows of the newest ``count`` pivot lows of each series, see ``newest_highs``."""
     return newest(pivot_lows(values, half), count)
 
 
+@in_lanes
 def newest(marked: Bools, count: int) -> Ints:
     """Rows of the newest ``count`` marked bars of each series, newest first; -1 where there are fewer.
 
@@ -69,10 +73,11 @@ def pick(values: Array, rows: Ints, missing: float = np.nan) -> Array:
     return np.where(rows < 0, missing, np.take_along_axis(values, np.maximum(rows, 0), axis=0))
 
 
+@in_lanes
 def line(
     closes: Floats, first: Ints, series: Ints, row: Ints, value: Floats, step: Floats, *, falling: bool
 ) -> tuple[Floats, Bools]:
-    """Height at the newest bar of one line for each of some series, and whether no close lies beyond it.
+    """Height of one line for each of some series at the newest bar, NaN where a close lies beyond it; where none does.
 
     Each bar after the line's older end is held against the close that lies as far from the series' beginning as the bar
     lies from its end: mirrored in time, as the readers' values have it.
@@ -100,4 +105,4 @@ def line(
     valid: Bools = ~np.any(beyond & (back < reach), axis=0)
     last = np.take_along_axis(heights, reach[None] - 1, axis=0)[0]
     # The line is drawn anew from its two ends.
-    return value + (last - value) / reach * reach, valid
+    return np.where(valid, value + (last - value) / reach * reach, np.nan), valid

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .dispatch import in_lanes
+
 if TYPE_CHECKING:
     from ..contract import Array, Floats
 
 
+@in_lanes
 def volume_by_price(prices: Floats, volumes: Floats, low: Floats, high: Floats, bins: int) -> Floats:
     """Volume in each of the bins of equal width between two prices, shape (bins, series).
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from .dispatch import in_lanes
 from .rolling import moving_mean
 from .stretches import stretches
 
@@ -25,6 +26,7 @@ _BLOCK = 256
 _HALVES = sorted(range(16), key=lambda row: [~row >> step & 1 for step in range(4)])
 
 
+@in_lanes
 def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
     """Exponential moving average seeded with the first value: y_t = y_{t-1} + alpha (x_t - y_{t-1}).
 
@@ -85,6 +87,7 @@ def _row_of(alpha: float | Floats, values: Floats) -> Floats:
     return row
 
 
+@in_lanes
 def fading_sums(values: Floats, fading: Floats) -> Floats:
     """Sums of all rows, each times fading^age, for many fadings: EMAs that began with 0, but for the factor alpha.
 
@@ -126,6 +129,7 @@ def fading_sums(values: Floats, fading: Floats) -> Floats:
     return found
 
 
+@in_lanes
 def weighted_mean(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
     """Mean of all values so far with weights (1 - alpha)^k, newest k = 0; what an EMA is before its seed fades.
 
@@ -141,11 +145,8 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints, rows: int 
     """
     means = np.empty((len(values), *np.broadcast_shapes(values.shape[1:], np.shape(alpha))))
     means[...] = _seeds(values, first)
-    # The sum of the weights depends on nothing but how many values there are.
     fading = np.squeeze(1.0 - np.asarray(alpha), axis=-1) if np.ndim(alpha) else 1.0 - alpha
-    sums = np.ones((*np.shape(fading), len(values)))
-    for age in range(1, len(values)):
-        sums[..., age] = sums[..., age - 1] * fading + 1.0
+    sums = weight_sums(fading, len(values))
     # Series of one length share their weights.
     begins = first[:1] if (first == first[:1]).all() else first
     ages = np.maximum(np.arange(len(values))[:, None] - begins, 0)
@@ -161,6 +162,15 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints, rows: int 
     return means if rows is None else means[-rows:]
 
 
+def weight_sums(fading: float | Floats, count: int) -> Floats:
+    """Sums of the weights fading^k of one value, of two, and so on: shape (..., count)."""
+    sums = np.ones((*np.shape(fading), count))
+    for age in range(1, count):
+        sums[..., age] = sums[..., age - 1] * fading + 1.0
+    return sums
+
+
+@in_lanes
 def smoothed(values: Floats, period: int, first: Ints, rows: int | None = None) -> Floats:
     """Smoothed moving average: the mean of the first ``period`` values, then (y_{t-1} (p - 1) + x_t) / p.
 

@@ -104,6 +104,16 @@ def pivot_metrics(
     return _pivot(found.only(chosen), interval, as_of, rows, "metrics row", totals)
 
 
+def series_of_bars(table: pa.Table) -> tuple[dict[str, tuple[Ints, dict[str, Floats]]], Counter[str]]:
+    """Times and values of each symbol's bars, oldest first, without those that ``pivot_bars`` skips; and these."""
+    return _by_symbol(_rows(table, BAR_FIELDS, _NEEDED), "bar")
+
+
+def series_of_metrics(table: pa.Table) -> tuple[dict[str, tuple[Ints, dict[str, Floats]]], Counter[str]]:
+    """Times and values of each symbol's metrics rows, see ``series_of_bars``."""
+    return _by_symbol(_rows(table, METRIC_FIELDS, ()), "metrics row")
+
+
 @dataclass(frozen=True)
 class _Rows:
     """The rows of a source as arrays of one length: which symbol (a place in ``symbols``), when, and the values."""
@@ -171,10 +181,25 @@ def _pivot(rows: _Rows, interval: str, as_of: datetime, lookback: int, noun: str
             "bucket_ts": pa.array(time).cast(pa.timestamp("us", "UTC")),
             "n": count,
             "rn": count - place,
-            **{name: _nullable(values) for name, values in fields.items()},
+            **{name: nullable(values) for name, values in fields.items()},
         }
     )
     return Pivot(panel, ranked, skipped)
+
+
+def _by_symbol(rows: _Rows, noun: str) -> tuple[dict[str, tuple[Ints, dict[str, Floats]]], Counter[str]]:
+    order, skipped = _ordered(rows, noun)
+    begins = np.searchsorted(rows.code[order], np.arange(len(rows.symbols) + 1))
+    parts = {
+        symbol: order[begin:end]
+        for symbol, begin, end in zip(rows.symbols.tolist(), begins, begins[1:], strict=False)
+        if begin < end
+    }
+    found = {
+        symbol: (rows.time[part], {name: values[part] for name, values in rows.fields.items()})
+        for symbol, part in sorted(parts.items())
+    }
+    return found, skipped
 
 
 def _ordered(rows: _Rows, noun: str) -> tuple[Ints, Counter[str]]:
@@ -253,6 +278,7 @@ def _floats(column: pa.ChunkedArray) -> Floats:
     return values
 
 
-def _nullable(values: Floats) -> pa.Array:
+def nullable(values: Floats) -> pa.Array:
+    """Values as Arrow has them: NULL for NaN."""
     missing = np.isnan(values)
     return pa.array(values, mask=missing) if missing.any() else pa.array(values)

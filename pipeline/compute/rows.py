@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def compute_interval(
     indicators: Sequence[Indicator],
-    bars: Panel,
+    bars: Panel | None,
     metrics: Panel | None,
     sql: SqlIndicators,
     run_id: str = "",

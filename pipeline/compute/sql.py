@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 # NumPy meanwhile (python/cpython#149728).
 from numpy import ma  # noqa: F401
 
-from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, Indicator, Panel, Parameters, Values
+from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, Indicator, Panel, Parameters, Source, Values
 from ...indicators.registry import INDICATORS
 from ..base.statements import identifier, statement
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ...indicators.contract import Ints, Source
+    from ...indicators.contract import Ints
     from ..base.statements import Sql
     from .pivot import Pivot
 
@@ -53,9 +53,13 @@ class SqlIndicators:
             interval = pivot.panel.intervals[0] if pivot.panel.series else ""
             read = pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], newest or _bars_read(source, interval)))
             parts.append(read.set_column(0, "series", pa.array(places[read["series"].to_numpy()])))
+        self.load_ranked(pa.concat_tables(parts), source)
+
+    def load_ranked(self, ranked: pa.Table, source: Source) -> None:
+        """Make rows in the form of ``Pivot.ranked`` readable as ``bars`` or ``metrics``."""
         name = "bars" if source == "candles" else "metrics"
         # As a table of its own: each statement over an Arrow table costs a millisecond before its first row.
-        self._door.register("incoming", pa.concat_tables(parts).__arrow_c_stream__())
+        self._door.register("incoming", ranked.__arrow_c_stream__())
         self._door.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS SELECT * FROM incoming")
         self._door.unregister("incoming")
 
