@@ -44,7 +44,7 @@ def computed(declared: Indicator, panel: Panel) -> Values:
     with open_duckdb() as door:
         sql = SqlIndicators(door)
         pivot = Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter())
-        sql.load(declared.source, [pivot])
+        sql.load(declared.source, [pivot], newest=declared.bars_read())
         return sql.compute(declared, panel)
 
 

@@ -11,7 +11,7 @@ compiled when it is.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,10 +74,9 @@ def _compile(function: Callable[..., None], signature: str) -> Callable[..., Non
         return found
 
     if _folder:
-        try:
+        # Whatever is wrong with what is kept, or with keeping it: it can be made anew.
+        with suppress(Exception):
             return machine(kept=True)
-        except Exception:  # noqa: S110 - whatever is wrong with what is kept, or with keeping it: it can be made anew
-            pass
     return machine(kept=False)
 
 
