@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -12,11 +13,20 @@ from . import options
 
 def init_db(
     source: options.SourceUrl = None,
+    retain: Annotated[
+        str | None,
+        typer.Option("--retain", help="Let TimescaleDB drop rows after so long, such as 180d; of new tables only."),
+    ] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Give candles_1m a trigger that wakes `candlemill watch --listen`.")
+    ] = False,
     log_level: options.LogLevel = "info",
     log_json: options.LogJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Create the source schema: hypertables and continuous aggregates on TimescaleDB, else tables and views.
+
+    What exists stays as it is, with its rows, settings and policies; what it lacks is named.
 
     Example: candlemill init-db --source postgresql://me@localhost/market
     """
@@ -27,8 +37,12 @@ def init_db(
     options.set_up_log(log_level, log_json, quiet)
     if not source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
-    made = schema.init_db(source)
-    typer.echo(f"created {', '.join(made)}" if made else "the schema is there already")
+    done = schema.init_db(source, schema.parse_retention(retain), notify)
+    typer.echo(f"created {', '.join(done.created)}" if done.created else "the schema is there already")
+    if done.created and done.left:
+        typer.echo(f"left as they were {', '.join(done.left)}")
+    for remark in done.remarks:
+        typer.echo(remark)
 
 
 def doctor(
