@@ -103,7 +103,8 @@ def _gap_lines(series: SeriesReport) -> list[str]:
 
 
 def _hidden_line(hidden: Hidden) -> str:
-    what = f"{hidden.buckets} buckets of {hidden.symbol}" if hidden.symbol else "what was loaded"
+    what = f"{hidden.buckets} buckets" if hidden.buckets else "what was loaded"
+    what += f" of {hidden.symbol}" if hidden.symbol else ""
     span = f"{hidden.first:%Y-%m-%d %H:%M} to {hidden.last:%Y-%m-%d %H:%M}"
     return f"hidden in {hidden.aggregate}: {what} from {span}: {hidden.reason}"
 

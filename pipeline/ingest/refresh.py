@@ -18,12 +18,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.rows import args_row
 
 from ..base.errors import SourceError, one_line
 from ..base.ranges import Range, common, minus, union
 from ..base.statements import identifier, statement
-from ..source.aggregates import aggregates, oldest_row, windows
+from ..source.aggregates import aggregates, oldest_row, refreshing, utc, windows
 from .report import Hidden
 
 if TYPE_CHECKING:
@@ -79,29 +78,31 @@ class Refresher:
     def compare(self, unseen: Iterable[tuple[Aggregate, Range]]) -> None:
         """Find the buckets in doubt, before rows that touch them are written."""
         for aggregate, held in unseen:
-            log.info("comparing %s with the rows it is made from, %s", aggregate.name, _shown(held))
+            log.debug("comparing %s with the rows it is made from, %s", aggregate.name, _shown(held))
             self._doubtful[aggregate] += aggregate.doubtful(self._connection, held)
             self._compared[aggregate] = union([*self._compared[aggregate], held])
 
     def refresh(self, table: str, loaded: Sequence[Loaded]) -> list[Hidden]:
         """Refresh the aggregates over a table where they need it. Returns what of the loaded rows they do not show."""
         changed = union(one.rows for one in loaded if one.changed)
-        hidden: list[Hidden] = []
+        hidden: dict[str, list[Hidden]] = {}
         for aggregate in self._over(table):
+            found = self._below(aggregate, hidden.get(aggregate.parent_name, []))
             touched = union([*aggregate.covering(self._connection, changed), *self._late(aggregate, loaded)])
             if touched:
                 kept, holders = self._kept(aggregate, touched)
-                hidden += self._refresh(aggregate, self._windows(aggregate, touched, kept))
-                hidden += self._hidden(aggregate, kept, holders, loaded)
-        return hidden
+                found += self._refresh(aggregate, self._windows(aggregate, touched, kept))
+                found += self._hidden(aggregate, kept, holders, loaded)
+            hidden[aggregate.name] = found
+        return [one for found in hidden.values() for one in found]
 
     def _over(self, table: str) -> Iterator[Aggregate]:
         return (aggregate for aggregate in self._aggregates if aggregate.root == table)
 
-    def _reach(self, table: str) -> list[Range]:
-        """The times that the chunks of a table cover."""
-        with self._connection.cursor(row_factory=args_row(Range)) as cursor:
-            return union(cursor.execute(statement("ingest/chunks").encode(), {"table": table}))
+    def _reach(self, table: str) -> dict[str, Range]:
+        """From when to when the chunks of a table reach, by their names."""
+        rows = self._connection.execute(statement("ingest/chunks").encode(), {"table": table}).fetchall()
+        return {str(name): Range(utc(start), utc(until)) for name, start, until in rows}
 
     def _late(self, aggregate: Aggregate, loaded: Sequence[Loaded]) -> list[Range]:
         """Buckets of rows that nobody changed, and an aggregate does not show: an earlier load may have broken off."""
@@ -121,19 +122,11 @@ class Refresher:
 
     def _kept(self, aggregate: Aggregate, touched: Sequence[Range]) -> tuple[list[Range], list[str]]:
         """The buckets that a refresh would take something from, and the symbols whose rows it would be."""
-        # What a retention policy drops while files are loaded was there when it was compared.
-        dropped = minus(self._chunks[aggregate.root], self._reach(aggregate.root))
+        # What a retention policy has dropped while files were loaded was there when it was compared.
+        left = self._reach(aggregate.root)
+        dropped = union(reach for name, reach in self._chunks[aggregate.root].items() if name not in left)
         doubtful = [*self._doubtful[aggregate], *aggregate.covering(self._connection, dropped)]
-        kept: list[Range] = []
-        holders: set[str] = set()
-        for window in common(touched, doubtful):
-            if aggregate.by_symbol:
-                incomplete = aggregate.incomplete(self._connection, window)
-                kept += aggregate.buckets(self._connection, list(incomplete))
-                holders.update(*incomplete.values())
-            else:
-                kept.append(window)
-        return union(kept), sorted(holders)
+        return aggregate.irreplaceable(self._connection, common(touched, doubtful))
 
     def _windows(self, aggregate: Aggregate, touched: Sequence[Range], kept: Sequence[Range]) -> list[Range]:
         oldest = oldest_row(self._connection, aggregate)
@@ -145,7 +138,7 @@ class Refresher:
     def _refresh(self, aggregate: Aggregate, todo: Sequence[Range]) -> list[Hidden]:
         if not todo:
             return []
-        statements = "; ".join(aggregate.refreshing(window) for window in todo[:_NAMED])
+        statements = "; ".join(refreshing(aggregate, window) for window in todo[:_NAMED])
         if not aggregate.owned:
             reason = f"only its owner may refresh it: as {identifier(aggregate.owner)} run {statements}"
         else:
@@ -163,9 +156,10 @@ class Refresher:
         self, aggregate: Aggregate, kept: Sequence[Range], holders: Sequence[str], loaded: Sequence[Loaded]
     ) -> list[Hidden]:
         """What of the loaded rows an aggregate does not show because some of its buckets have to stay."""
+        of_whom = f"of {_some(holders)} " if holders else ""
         reason = (
-            f"it holds rows {f'of {_some(holders)} ' if holders else ''}there that {aggregate.parent_name} does not "
-            "give any more, and a refresh would delete them; load these for that time as well, and it is refreshed"
+            f"it holds rows {of_whom}there that {aggregate.parent_name} does not give and lacks rows for, so that a "
+            "refresh could delete what nothing else has; load all of these for that time, and it is refreshed"
         )
         if not aggregate.by_symbol:
             return [Hidden(aggregate.name, None, one.start, one.until, None, reason) for one in kept]
@@ -178,6 +172,15 @@ class Refresher:
             Hidden(aggregate.name, symbol, min(found), max(found), len(found), reason)
             for symbol, found in sorted(starts.items())
         ]
+
+    def _below(self, aggregate: Aggregate, hidden: Sequence[Hidden]) -> list[Hidden]:
+        """What an aggregate does not show because the one that it is made from does not."""
+        reason = f"it is made from {aggregate.parent_name}, which does not show it"
+        found = []
+        for one in hidden:
+            first, last = aggregate.buckets(self._connection, [one.first, one.last])
+            found.append(Hidden(aggregate.name, one.symbol, first.start, last.start, None, reason))
+        return found
 
 
 def _shown(window: Range) -> str:

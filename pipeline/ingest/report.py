@@ -75,7 +75,7 @@ class Hidden:
         aggregate: its name.
         symbol: of the rows; None: of any.
         first: start of the oldest bucket.
-        last: start of the newest bucket; without a symbol the end of it.
+        last: start of the newest bucket; where they were not counted the end of it.
         buckets: how many; None where they were not counted.
         reason: why they are hidden, and what can be done.
     """

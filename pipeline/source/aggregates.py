@@ -88,6 +88,11 @@ class Aggregate:
         return _qualified(self.schema, self.name)
 
     @property
+    def parent(self) -> Sql:
+        """What it is made from, in a statement."""
+        return _qualified(self.parent_schema, self.parent_name)
+
+    @property
     def by_symbol(self) -> bool:
         """Whether its rows are of one symbol each."""
         return "symbol" in self.columns
@@ -119,10 +124,10 @@ class Aggregate:
         if not times:
             return []
         bucket = self._bucket(identifier("at"))
-        query = render(statement("source/buckets"), bucket=bucket, bucket_end=self._end(bucket), type=self._type)
+        query = render(statement("source/buckets"), bucket=bucket, bucket_end=self._end(bucket), type=_type(self))
         given = [time.astimezone(UTC).replace(tzinfo=UTC if self.zoned else None) for time in times]
         found = connection.execute(query.encode(), {"times": given})
-        return [Range(_utc(start), _utc(until)) for start, until in found]
+        return [Range(utc(start), utc(until)) for start, until in found]
 
     def covering(self, connection: Connection, ranges: Sequence[Range]) -> list[Range]:
         """The buckets that rows of some ranges of time lie in, as ranges."""
@@ -135,7 +140,7 @@ class Aggregate:
         row = connection.execute(query.encode()).fetchone()
         if row is None or row[0] is None:
             return None
-        first, last = self.buckets(connection, [_utc(row[0]), _utc(row[1])])
+        first, last = self.buckets(connection, [utc(row[0]), utc(row[1])])
         return Range(first.start, last.until)
 
     def doubtful(self, connection: Connection, window: Range) -> list[Range]:
@@ -148,13 +153,21 @@ class Aggregate:
             direct=_qualified(self.direct_schema, self.direct_name),
             **self._within(window),
         )
-        return union(self.buckets(connection, [_utc(start) for (start,) in connection.execute(query.encode())]))
+        return union(self.buckets(connection, [utc(start) for (start,) in connection.execute(query.encode())]))
 
-    def incomplete(self, connection: Connection, window: Range) -> dict[datetime, list[str]]:
-        """Buckets of a window that hold rows of symbols for which the parent lacks some that could be in them.
+    def irreplaceable(self, connection: Connection, doubtful: Sequence[Range]) -> tuple[list[Range], list[str]]:
+        """Of buckets in doubt those that a refresh could take something from, and the symbols whose rows it would be.
 
-        By their starts, with the symbols. Of an aggregate by symbol only.
+        From a bucket whose symbols have all rows in the parent that they can have, it takes nothing.
         """
+        if not self.by_symbol:
+            return union(doubtful), []
+        found = [one for window in doubtful for one in self.incomplete(connection, window)]
+        buckets = union(self.buckets(connection, sorted({start for start, _ in found})))
+        return buckets, sorted({symbol for _, symbol in found})
+
+    def incomplete(self, connection: Connection, window: Range) -> list[tuple[datetime, str]]:
+        """Buckets of a window, with symbols of which they hold rows and the parent lacks some that could be in them."""
         series = [name for name in _SERIES if name in self.columns]
         query = render(
             statement("source/incomplete"),
@@ -162,17 +175,14 @@ class Aggregate:
             held=self._held,
             series=join([identifier(name) for name in series]),
             bucket=self._bucket(identifier(self.parent_time)),
-            parent=_qualified(self.parent_schema, self.parent_name),
+            parent=self.parent,
             parent_time=identifier(self.parent_time),
             same=_same("p", "h", series),
             step=literal(str(self._step.total_seconds())),
             bucket_end=self._end(Sql(f"h.{identifier(self.time)}")),
             **self._within(window),
         )
-        found: dict[datetime, list[str]] = {}
-        for start, symbol in connection.execute(query.encode()):
-            found.setdefault(_utc(start), []).append(str(symbol))
-        return found
+        return [(utc(start), str(symbol)) for start, symbol in connection.execute(query.encode())]
 
     def lagging(
         self, connection: Connection, window: Range, symbols: Sequence[str], exchange: str | None = None
@@ -192,18 +202,9 @@ class Aggregate:
         )
         parameters = {"symbols": list(symbols), "exchange": exchange}
         return [
-            Lag(_utc(start), str(symbol), bool(missing))
+            Lag(utc(start), str(symbol), bool(missing))
             for start, symbol, missing in connection.execute(query.encode(), parameters)
         ]
-
-    def refreshing(self, window: Range) -> Sql:
-        """The statement that makes the rows of a window of whole buckets anew."""
-        return render(
-            statement("source/refresh"),
-            extension=identifier(self.extension_schema),
-            view=literal(self.view),
-            **self._within(window),
-        )
 
     def refresh(self, connection: Connection, windows: Sequence[Range]) -> None:
         """Make the rows of some windows of whole buckets anew, the oldest first, each piece a transaction.
@@ -216,7 +217,7 @@ class Aggregate:
         for number, part in enumerate(parts, 1):
             count = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
             log.info("refreshing %s from %s to %s%s", self.name, *(f"{time:%Y-%m-%d %H:%M}" for time in part), count)
-            connection.execute(self.refreshing(part).encode())
+            connection.execute(refreshing(self, part).encode())
 
     def _pieces(self, window: Range) -> Sequence[Range]:
         # Where buckets differ in length there is no telling where one ends.
@@ -229,9 +230,9 @@ class Aggregate:
             return timedelta(seconds=self.step_seconds)
         return row_step(self.root)
 
-    @property
-    def _type(self) -> Sql:
-        return Sql("timestamptz") if self.zoned else Sql("timestamp")
+    def time_literal(self, time: datetime) -> Sql:
+        """A time to compare with its own."""
+        return Sql(f"{_type(self)} {literal(time)}")
 
     @property
     def _held(self) -> Sql:
@@ -245,10 +246,10 @@ class Aggregate:
         """The start of the bucket of a time."""
         given = [Sql(f"{literal(self.width)}::interval"), time]
         if self.zone is not None:
-            given += [Sql(f"{literal(self.zone)}::text"), self._argument(self.origin, self._type)]
+            given += [Sql(f"{literal(self.zone)}::text"), self._argument(self.origin, _type(self))]
             given += [self._argument(self.shift, Sql("interval"))]
         elif self.origin is not None:
-            given += [self._argument(self.origin, self._type)]
+            given += [self._argument(self.origin, _type(self))]
         elif self.shift is not None:
             given += [self._argument(self.shift, Sql("interval"))]
         return Sql(f"{identifier(self.extension_schema)}.time_bucket({join(given)})")
@@ -266,8 +267,7 @@ class Aggregate:
         return Sql(f"(({start} AT TIME ZONE {zone} + {width}) AT TIME ZONE {zone})")
 
     def _within(self, window: Range) -> dict[str, Sql]:
-        since, until = (Sql(f"{self._type} {literal(time)}") for time in window)
-        return {"since": since, "until": until}
+        return {"since": self.time_literal(window.start), "until": self.time_literal(window.until)}
 
 
 def aggregates(connection: Connection) -> list[Aggregate]:
@@ -286,6 +286,17 @@ def aggregates(connection: Connection) -> list[Aggregate]:
         return cursor.execute(statement("source/aggregates").encode()).fetchall()
 
 
+def refreshing(aggregate: Aggregate, window: Range) -> Sql:
+    """The statement that makes the rows of a window of whole buckets anew."""
+    return render(
+        statement("source/refresh"),
+        extension=identifier(aggregate.extension_schema),
+        view=literal(aggregate.view),
+        since=aggregate.time_literal(window.start),
+        until=aggregate.time_literal(window.until),
+    )
+
+
 def row_step(table: str) -> timedelta:
     """From one row of a series to the next in a table of candles or metrics."""
     interval = INTERVALS.get(table.removeprefix("candles_"))
@@ -297,10 +308,10 @@ def oldest_row(connection: Connection, aggregate: Aggregate) -> datetime | None:
     query = render(
         statement("source/oldest"),
         time=identifier(aggregate.parent_time),
-        relation=_qualified(aggregate.parent_schema, aggregate.parent_name),
+        relation=aggregate.parent,
     )
     row = connection.execute(query.encode()).fetchone()
-    return None if row is None or row[0] is None else _utc(row[0])
+    return None if row is None or row[0] is None else utc(row[0])
 
 
 def windows(
@@ -384,7 +395,7 @@ def _lacking_history(connection: Connection, aggregate: Aggregate) -> Iterator[s
         if first.start < now.start:
             yield (
                 f"{aggregate.name} was never refreshed, so that each reading of it aggregates all rows of "
-                f"{aggregate.parent_name}: {aggregate.refreshing(Range(first.start, now.start))}"
+                f"{aggregate.parent_name}: {refreshing(aggregate, Range(first.start, now.start))}"
             )
         return
     held = aggregate.held(connection, Range(first.start, until))
@@ -393,7 +404,7 @@ def _lacking_history(connection: Connection, aggregate: Aggregate) -> Iterator[s
         # It holds nothing there, so that a refresh has nothing to delete.
         yield (
             f"{aggregate.name} shows nothing of {aggregate.parent_name} from {hidden.start:%Y-%m-%d %H:%M} to "
-            f"{hidden.until:%Y-%m-%d %H:%M}: {aggregate.refreshing(hidden)}"
+            f"{hidden.until:%Y-%m-%d %H:%M}: {refreshing(aggregate, hidden)}"
         )
 
 
@@ -402,6 +413,10 @@ def interval_text(length: timedelta) -> str:
     if length % _DAY:
         return f"{length.total_seconds():.0f} seconds"
     return f"{length // _DAY} days"
+
+
+def _type(aggregate: Aggregate) -> Sql:
+    return Sql("timestamptz") if aggregate.zoned else Sql("timestamp")
 
 
 def _qualified(schema: str, name: str) -> Sql:
@@ -414,7 +429,7 @@ def _same(one: str, other: str, names: Sequence[str]) -> Sql:
     return join([Sql(f"{left}.{identifier(name)} = {right}.{identifier(name)}") for name in names], " AND ")
 
 
-def _utc(time: object) -> datetime:
+def utc(time: object) -> datetime:
     """A time of the server, which has no zone where its column has none."""
     if not isinstance(time, datetime):
         raise TypeError(f"{time!r} is no time")

@@ -19,7 +19,7 @@ from ..base.errors import SourceError, UsageError, one_line
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS
 from ..base.ranges import Range
 from ..base.statements import Sql, identifier, literal, render, statement
-from .aggregates import Aggregate, Connection, aggregates, interval_text, lacking, oldest_row, policy
+from .aggregates import Aggregate, Connection, aggregates, interval_text, lacking, oldest_row, policy, refreshing
 from .reader import CONNECT_SECONDS, METRICS_5M
 from .urls import redacted
 
@@ -194,10 +194,10 @@ class _Schema:
             f"SELECT {self._extension}.create_hypertable('market_data.{table}', '{time}', "
             f"chunk_time_interval => INTERVAL '{chunk}', migrate_data => TRUE)"
         )
+        steps = "; ".join([hypertable, *renames])
         return (
-            f"{table} is a plain table and stays one, and so does what is made from it: that works, without compression "
-            f"and aggregates; to move, with the table locked meanwhile: {'; '.join([hypertable, *renames])}; and init-db "
-            "again"
+            f"{table} is a plain table and stays one, and so does what is made from it: that works, but is neither "
+            f"compressed nor aggregated; to move, which locks it: {steps}; and init-db again"
         )
 
     def _candles(self, retain: timedelta | None) -> None:
@@ -266,7 +266,7 @@ class _Schema:
                 try:
                     aggregate.refresh(self._connection, [Range(first.start, now.start)])
                 except psycopg.Error as error:
-                    raise self._refused(aggregate.refreshing(Range(first.start, now.start)), error) from error
+                    raise self._refused(refreshing(aggregate, Range(first.start, now.start)), error) from error
         query = policy(aggregate)
         if query is not None:
             self._run(query)

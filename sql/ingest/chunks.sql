@@ -1,6 +1,7 @@
 -- From when to when the chunks of a hypertable reach (TimescaleDB).
 -- grain:   one row per chunk
 SELECT
+    chunk_name::text AS name,
     range_start,
     range_end
 FROM timescaledb_information.chunks

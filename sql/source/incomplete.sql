@@ -7,12 +7,12 @@ SELECT DISTINCT
 FROM {held} AS h
 LEFT JOIN (
     SELECT
-        {series},
         {bucket} AS start,
+        {series},
         count(*) AS rows
     FROM {parent}
     WHERE {parent_time} >= {since} AND {parent_time} < {until}
-    GROUP BY {series}, 2
+    GROUP BY 1, {series}
 ) AS p ON {same} AND p.start = h.{time}
 WHERE h.{time} >= {since} AND h.{time} < {until}
     AND coalesce(p.rows, 0) * {step}::float8 < extract(EPOCH FROM {bucket_end} - h.{time})

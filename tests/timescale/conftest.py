@@ -1,4 +1,4 @@
-"""A real TimescaleDB, compiled to WebAssembly and served by Node, for the tests of this folder (`make test-timescale`)."""
+"""A real TimescaleDB, compiled to WebAssembly and served by Node (`make test-timescale`)."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def timescale() -> Iterator[str]:
     """URL of the server that most tests share."""
     with serving() as url:
         execute(url, "CREATE EXTENSION timescaledb", "CREATE ROLE nurse LOGIN", "CREATE ROLE collector LOGIN")
+        # COPY FROM STDIN is done through a file.
+        execute(url, "GRANT pg_read_server_files TO nurse, collector")
         yield url
 
 

@@ -80,7 +80,8 @@ def table(url: str, relation: str, columns: str = "*") -> list[tuple[Any, ...]]:
 _STATE = {
     "relations": """
         SELECT c.oid, c.relname, c.relkind, c.relfilenode, c.relacl::text, c.reloptions, pg_get_viewdef(c.oid)
-        FROM pg_class AS c WHERE c.relnamespace = 'market_data'::regnamespace AND c.relkind IN ('r', 'v', 'i') ORDER BY 1
+        FROM pg_class AS c
+        WHERE c.relnamespace = 'market_data'::regnamespace AND c.relkind IN ('r', 'v', 'i') ORDER BY 1
     """,
     "hypertables": "SELECT * FROM timescaledb_information.hypertables ORDER BY 1, 2",
     "dimensions": "SELECT * FROM timescaledb_information.dimensions ORDER BY 1, 2",

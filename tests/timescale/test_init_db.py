@@ -76,11 +76,12 @@ SOMEBODYS = (
         PRIMARY KEY (exchange, symbol, bucket_ts))""",
     "SELECT create_hypertable('market_data.candles_1m', 'bucket_ts', chunk_time_interval => INTERVAL '2 days')",
     "SELECT add_retention_policy('market_data.candles_1m', INTERVAL '90 days')",
-    """CREATE MATERIALIZED VIEW market_data.candles_1h WITH (timescaledb.continuous, timescaledb.materialized_only = TRUE) AS
+    """CREATE MATERIALIZED VIEW market_data.candles_1h
+       WITH (timescaledb.continuous, timescaledb.materialized_only = TRUE) AS
        SELECT exchange, symbol, time_bucket('1 hour', bucket_ts) AS bucket_ts, first(open, bucket_ts) AS open,
        max(high) AS high, min(low) AS low, last(close, bucket_ts) AS close, sum(volume) AS volume
        FROM market_data.candles_1m GROUP BY 1, 2, 3 WITH NO DATA""",
-    "SELECT add_continuous_aggregate_policy('market_data.candles_1h', INTERVAL '5 hours', INTERVAL '1 hour', INTERVAL '3 hours')",
+    "SELECT add_continuous_aggregate_policy('market_data.candles_1h', INTERVAL '5 h', INTERVAL '1 h', INTERVAL '3 h')",
     "CREATE TABLE market_data.candles_1w (bucket_ts TIMESTAMPTZ, symbol TEXT, mine TEXT)",
     "INSERT INTO market_data.candles_1w VALUES (now(), 'AUSDT', 'mine')",
     "GRANT USAGE ON SCHEMA market_data TO nurse",
@@ -220,7 +221,8 @@ def test_a_policy_that_looks_behind_the_retention_is_named_and_the_statements_me
         url,
         "SELECT remove_continuous_aggregate_policy('market_data.candles_1h')",
         "SELECT remove_continuous_aggregate_policy('market_data.candles_4h')",
-        "SELECT add_continuous_aggregate_policy('market_data.candles_1h', INTERVAL '31 days', INTERVAL '1 h', INTERVAL '1 h')",
+        "SELECT add_continuous_aggregate_policy("
+        "'market_data.candles_1h', INTERVAL '31 days', INTERVAL '1 h', INTERVAL '1 h')",
         "SELECT add_continuous_aggregate_policy('market_data.candles_4h', NULL, INTERVAL '1 h', INTERVAL '1 h')",
     )
     first, second = init_db(url).remarks
@@ -301,13 +303,13 @@ def test_a_plain_schema_from_before_the_extension_stays_and_the_migration_works(
     ran = candlemill("init-db", "--source", alone)
     assert ran.code == 0, ran.err
     after = state(alone)
-    assert all(after[what] == there for what, there in before.items() if what not in ("relations",))
+    assert all(after[what] == there for what, there in before.items() if what != "relations")
     # What is missing is made in the form of the rest.
     lines = ran.out.splitlines()
     assert lines[0] == "created candles_4h"
     for line, base in zip(lines[2:], BASES, strict=True):
         assert line.startswith(f"{base} is a plain table and stays one")
-        execute(alone, *line.partition("locked meanwhile: ")[2].removesuffix("; and init-db again").split("; "))
+        execute(alone, *line.partition("which locks it: ")[2].removesuffix("; and init-db again").split("; "))
     ran = candlemill("init-db", "--source", alone)
     assert ran.code == 0, ran.err
     assert set(ran.out.splitlines()[0].removeprefix("created ").split(", ")) == set(AGGREGATES)
