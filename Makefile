@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo watch test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
+.PHONY: help setup run demo watch test test-faults test-timescale fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from the lock file (every other target does it where needed)
 
@@ -38,6 +38,13 @@ test: $(READY) ## the whole test suite
 
 test-faults: $(READY) ## what it promises under kills, full disks, broken servers, damaged data (some minutes)
 	@$(BIN)/python -m pytest tests/faults
+
+test-timescale: $(READY) tests/timescale/node_modules/.package-lock.json ## against TimescaleDB in WebAssembly (needs Node and npm)
+	@$(BIN)/python -m pytest tests/timescale -n 2
+
+tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.json
+	@npm ci --silent --no-audit --no-fund --prefix tests/timescale
+	@touch $@
 
 fuzz: $(READY) ## random damage to random bars, for ten minutes
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py

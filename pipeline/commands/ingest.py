@@ -14,7 +14,7 @@ from ..options import Options
 from . import options
 
 if TYPE_CHECKING:
-    from ..ingest.report import FileReport, Report, SeriesReport
+    from ..ingest.report import FileReport, Hidden, Report, SeriesReport
 
 app = typer.Typer(help="Load downloaded archives into the source database.")
 
@@ -80,6 +80,7 @@ def _show(report: Report) -> None:
 
 def _remarks(report: Report) -> list[str]:
     found = [line for series in report.series for line in _gap_lines(series)]
+    found += [_hidden_line(one) for one in report.hidden]
     for file in report.files:
         found += _reject_lines(file)
     for state in ("skipped", "failed"):
@@ -97,6 +98,13 @@ def _gap_lines(series: SeriesReport) -> list[str]:
     ]
     more = len(series.gaps) - len(told)
     return told + [f"missing {series.symbol} {series.what}: {more} more gaps"] * bool(more)
+
+
+def _hidden_line(hidden: Hidden) -> str:
+    what = f"{hidden.buckets} buckets" if hidden.buckets else "what was loaded"
+    what += f" of {hidden.symbol}" if hidden.symbol else ""
+    span = f"{hidden.first:%Y-%m-%d %H:%M} to {hidden.last:%Y-%m-%d %H:%M}"
+    return f"hidden in {hidden.aggregate}: {what} from {span}: {hidden.reason}"
 
 
 def _reject_lines(file: FileReport) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -12,8 +13,19 @@ from . import options
 
 
 @options.takes("init-db")
-def init_db(asked: Options) -> None:
+def init_db(
+    asked: Options,
+    retain: Annotated[
+        str | None,
+        typer.Option("--retain", help="Let TimescaleDB drop rows after so long, such as 180d; of new tables only."),
+    ] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Give candles_1m a trigger that wakes `candlemill watch --listen`.")
+    ] = False,
+) -> None:
     """Create the source schema: hypertables and continuous aggregates on TimescaleDB, else tables and views.
+
+    What exists stays as it is, with its rows, settings and policies; what it lacks is named.
 
     Example: candlemill init-db --source postgresql://me@localhost/market
     """
@@ -24,8 +36,12 @@ def init_db(asked: Options) -> None:
     options.set_up_log(asked)
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
-    made = schema.init_db(asked.source)
-    typer.echo(f"created {', '.join(made)}" if made else "the schema is there already")
+    done = schema.init_db(asked.source, schema.parse_retention(retain), notify)
+    typer.echo(f"created {', '.join(done.created)}" if done.created else "the schema is there already")
+    if done.created and done.left:
+        typer.echo(f"left as they were {', '.join(done.left)}")
+    for remark in done.remarks:
+        typer.echo(remark)
 
 
 @options.takes("doctor")

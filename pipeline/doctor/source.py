@@ -14,6 +14,7 @@ from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from ..base.statements import Sql, identifier, literal, render, statement
 from ..source.reader import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
 from ..source.urls import redacted
+from .aggregates import aggregate_checks
 from .check import Check
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def source(url: str | None) -> Iterator[Check]:
                 form = found.metrics_form(INTERVALS[name])
                 if form is not None:
                     yield _metrics(door, found, form, INTERVALS[name], types)
+            yield from aggregate_checks(door, _SECONDS)
     except psycopg.Error as error:
         yield Check("source", False, f"it stopped to answer: {found.redact(one_line(error))}; check the server's log")
 
@@ -93,7 +95,7 @@ def _candles(
         minutes = "candles_1m" in found.relations
         how = "built from candles_1m" if minutes else "load candles, or run `candlemill init-db`"
         return Check(name, minutes, f"no table: {how}")
-    fault = _unreadable(relation) or _mistyped(relation, types[relation.name], _BAR_TYPES)
+    fault = _unreadable(door, relation) or _mistyped(relation, types[relation.name], _BAR_TYPES)
     return Check(name, False, fault) if fault else _fresh(name, door, relation, "bucket_ts", interval)
 
 
@@ -109,7 +111,7 @@ def _metrics(
     wanted = {"symbol": _TEXTS, form.time: ("timestamp without time zone",), form.closed: ("boolean",)} | dict.fromkeys(
         _METRICS, _NUMBERS
     )
-    fault = _unreadable(relation) or _mistyped(relation, types[relation.name], wanted)
+    fault = _unreadable(door, relation) or _mistyped(relation, types[relation.name], wanted)
     if fault:
         return Check(name, False, fault)
     if form.build:
@@ -122,12 +124,13 @@ def _metrics(
     return _fresh(name, door, relation, form.time, interval)
 
 
-def _unreadable(relation: Relation) -> str:
+def _unreadable(door: psycopg.Connection, relation: Relation) -> str:
     if relation.readable:
         return ""
+    role, name = identifier(door.info.user), relation.name if relation.name.islower() else identifier(relation.name)
     return (
         f"{SCHEMA}.{relation.name} may not be read: "
-        f"GRANT USAGE ON SCHEMA {SCHEMA} and GRANT SELECT ON {SCHEMA}.{relation.name} to the role"
+        f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; GRANT SELECT ON {SCHEMA}.{name} TO {role}"
     )
 
 
@@ -185,5 +188,12 @@ def _summed(door: psycopg.Connection, form: MetricsForm, interval: Interval) -> 
     cause = "they are summed" if factor > points / 2 else "they are not the last ones"
     return (
         f"{SCHEMA}.{form.relation.name}: {', '.join(name for name, *_ in wrong)} about {factor:.1f} times the last "
-        f"of the {points:.0f} 5m rows of a bucket: {cause}; drop the view, and make it with `candlemill init-db`"
+        f"of the {points:.0f} 5m rows of a bucket: {cause}; move it out of the way and make the right one: "
+        f"{_renamed(form.relation)}, and run `candlemill init-db`"
     )
+
+
+def _renamed(relation: Relation) -> Sql:
+    """The statement that keeps a relation under another name."""
+    kind = "TABLE" if relation.stored else "MATERIALIZED VIEW" if relation.aggregate else "VIEW"
+    return Sql(f"ALTER {kind} {SCHEMA}.{identifier(relation.name)} RENAME TO {identifier(f'{relation.name}_wrong')}")

@@ -1,19 +1,16 @@
-"""What follows from loaded rows: coarser candles from 1m bars, and on TimescaleDB the past of the aggregates.
+"""Coarser candles from loaded 1m bars, where an interval has a table of its own.
 
-A source keeps coarser candles as continuous aggregates over 1m, or as tables of their own. Aggregates are refreshed
-over the time that was loaded. Tables get the bars that they have not from elsewhere, so that 1m archives alone are
-enough for a run over all intervals.
+A table gets the bars that it has not from elsewhere, so that 1m archives alone are enough for a run over all intervals.
+Where coarser candles are aggregates of TimescaleDB, ``refresh`` sees to them.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
-from ..base.statements import Sql, identifier, literal, render, statement
-from ..source.reader import METRICS_5M
+from ..base.statements import identifier, literal, render, statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +33,7 @@ def derive(
     relations: Mapping[str, bool],
     loaded: Sequence[SeriesReport],
 ) -> dict[str, int]:
-    """Bring up to date what is made from loaded series.
+    """Build the coarser bars of loaded series.
 
     Args:
         door: a connection in autocommit.
@@ -48,8 +45,6 @@ def derive(
         By table, how many bars were built or built anew.
     """
     minutes = [series for series in loaded if series.table == "candles_1m"]
-    metrics = [series for series in loaded if series.table == METRICS_5M]
-    aggregates = _aggregates(door)
     built = {}
     for interval in _COARSER:
         if minutes and relations.get(interval.candles):
@@ -57,11 +52,6 @@ def derive(
             if rows:
                 log.info("built %d bars of %s from candles_1m", rows, interval.candles)
                 built[interval.candles] = rows
-        if minutes and interval.candles in aggregates:
-            _refresh(door, interval.candles, interval, minutes, Sql("timestamptz"))
-        last = f"binance_futures_metrics_{interval.name}_last"
-        if metrics and last in aggregates:
-            _refresh(door, last, interval, metrics, Sql("timestamp"))
     return built
 
 
@@ -79,32 +69,3 @@ def _build(
         "source": BUILT,
     }
     return door.execute(query.encode(), parameters).rowcount
-
-
-def _aggregates(door: psycopg.Connection[tuple[object, ...]]) -> set[str]:
-    there = door.execute("SELECT to_regclass('timescaledb_information.continuous_aggregates') IS NOT NULL").fetchone()
-    if there != (True,):
-        return set()
-    return {str(name) for (name,) in door.execute(statement("ingest/aggregates").encode())}
-
-
-def _refresh(
-    door: psycopg.Connection[tuple[object, ...]],
-    view: str,
-    interval: Interval,
-    loaded: Sequence[SeriesReport],
-    kind: Sql,
-) -> None:
-    # Only whole buckets within the window are refreshed: two lengths to either side hold one at least. The bucket that
-    # is still forming stays outside, because it would then no longer follow the 1m bars.
-    start = min(series.first for series in loaded) - 2 * interval.length
-    until = min(max(series.last for series in loaded) + 2 * interval.length, datetime.now(UTC))
-    log.info("refreshing %s", view)
-    query = render(
-        statement("ingest/refresh"),
-        view=literal(f"market_data.{view}"),
-        type=kind,
-        start=literal(start),
-        until=literal(until),
-    )
-    door.execute(query.encode())

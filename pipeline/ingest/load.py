@@ -2,8 +2,9 @@
 
 1. A schema without candles is created first (``init_db``).
 2. Each file is one transaction: its good lines are copied into a staging table, and from there taken over into the
-   table of its interval (``_load``). A file that breaks off leaves nothing behind, and does not stop the others.
-3. What depends on the loaded rows follows (``pipeline.ingest.derive``).
+   table of its interval (``_load``). A file that breaks off leaves nothing behind, and does not stop the others. Before
+   the first rows of a time change, what aggregates hold of it is looked at (``Refresher.compare``).
+3. What depends on the loaded rows follows: coarser tables (``derive``), and aggregates (``Refresher.refresh``).
 4. The gaps that are left are looked for, series by series (``_gaps``).
 """
 
@@ -19,13 +20,16 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ..base.errors import SourceError, UsageError, one_line
 from ..base.intervals import INTERVALS
+from ..base.ranges import Range
 from ..base.statements import Sql, identifier, render, statement
+from ..source.aggregates import row_step
 from ..source.reader import CONNECT_SECONDS, METRICS_5M
 from ..source.schema import init_db, plain_candles
 from ..source.urls import redacted
 from .archives import UNREADABLE, Content, Part, UnsuitableError, content_of, parts, shown
 from .derive import derive
 from .layouts import Reject, rows
+from .refresh import Loaded, Refresher
 from .report import FileReport, Gap, Report, SeriesReport
 
 if TYPE_CHECKING:
@@ -60,15 +64,21 @@ def ingest(url: str, files: Sequence[Path], exchange: str, progress: Callable[[s
         relations = _relations(door)
         if not any(name.startswith("candles_") for name in relations):
             log.info("no candle tables in %s: creating the schema", redacted(url))
-            report.created = init_db(url)
+            setup = init_db(url)
+            for remark in setup.remarks:
+                log.warning("%s", remark)
+            report.created = setup.created
             relations = _relations(door)
-        loader = _Loader(door, exchange, relations, report)
+        refresher = Refresher(door, exchange)
+        loader = _Loader(door, exchange, relations, report, refresher)
         for path in files:
             progress(shown(path))
             loader.load(path)
         report.group()
         log.info("loaded %d of %d files", len(report.of_state("loaded")), len(report.files))
         report.derived = derive(door, exchange, relations, report.series)
+        for table in sorted({series.table for series in report.series}):
+            report.hidden += refresher.refresh(table, _loaded(report, table))
         for series in report.series:
             series.gaps = _gaps(door, exchange, series)
     return report
@@ -77,11 +87,14 @@ def ingest(url: str, files: Sequence[Path], exchange: str, progress: Callable[[s
 class _Loader:
     """Loads file after file over one connection, and reports on each."""
 
-    def __init__(self, door: Door, exchange: str, relations: dict[str, bool], report: Report) -> None:
+    def __init__(
+        self, door: Door, exchange: str, relations: dict[str, bool], report: Report, refresher: Refresher
+    ) -> None:
         self._door = door
         self._exchange = exchange
         self._relations = relations
         self._report = report
+        self._refresher = refresher
         # Looked at before anything is loaded, so that the order of the files does not matter.
         self._has_minutes = "candles_1m" in relations and door.execute(
             "SELECT EXISTS (SELECT FROM market_data.candles_1m)"
@@ -111,7 +124,7 @@ class _Loader:
             with self._door.transaction():
                 self._copy(part, content, report)
                 if report.rows:
-                    report.inserted, report.updated = self._take_over(content, table, report)
+                    report.inserted, report.updated = self._write(content, table, report)
         except (errors.DataError, errors.IntegrityError, errors.ProgrammingError) as error:
             if isinstance(error, errors.InsufficientPrivilege):
                 raise
@@ -149,6 +162,19 @@ class _Loader:
                     report.see(row.moment)
                     copy.write_row((row.line, row.moment, *row.values))
 
+    def _write(self, content: Content, table: str, report: FileReport) -> tuple[int, int]:
+        """Take the staged rows over. Returns how many were inserted and updated."""
+        rows = _covered(report, table)
+        with self._door.transaction() as attempt:
+            counts = self._take_over(content, table, report)
+            unseen = self._refresher.unseen(table, rows) if any(counts) else []
+            if unseen:
+                raise psycopg.Rollback(attempt)
+        if unseen:
+            self._refresher.compare(unseen)
+            counts = self._take_over(content, table, report)
+        return counts
+
     def _take_over(self, content: Content, table: str, report: FileReport) -> tuple[int, int]:
         query = statement(f"ingest/{'metrics' if content.metrics else 'candles'}_upsert")
         parameters = {
@@ -162,6 +188,23 @@ class _Loader:
         done = self._door.execute(render(query, relation=identifier(table)).encode(), parameters).fetchall()
         [(inserted, updated)] = [(int(str(inserted)), int(str(updated))) for inserted, updated in done]
         return inserted, updated
+
+
+def _covered(report: FileReport, table: str) -> Range:
+    """The time that the rows of a file cover."""
+    if report.first is None or report.last is None:
+        raise ValueError(f"{report.file} has no rows")
+    return Range(report.first, report.last + row_step(table))
+
+
+def _loaded(report: Report, table: str) -> list[Loaded]:
+    """What was loaded into a table, file by file."""
+    return [
+        Loaded(series.symbol, _covered(file, table), bool(file.inserted or file.updated))
+        for series in report.series
+        if series.table == table
+        for file in series.files
+    ]
 
 
 @contextmanager

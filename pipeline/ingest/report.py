@@ -67,6 +67,31 @@ class Gap:
     missing: int
 
 
+@dataclass(frozen=True)
+class Hidden:
+    """Loaded rows that an aggregate does not show, and why.
+
+    Attributes:
+        aggregate: its name.
+        symbol: of the rows; None: of any.
+        first: start of the oldest bucket.
+        last: start of the newest bucket; where they were not counted the end of it.
+        buckets: how many; None where they were not counted.
+        reason: why they are hidden, and what can be done.
+    """
+
+    aggregate: str
+    symbol: str | None
+    first: datetime
+    last: datetime
+    buckets: int | None
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return dict(vars(self)) | {"first": _iso(self.first), "last": _iso(self.last)}
+
+
 @dataclass
 class SeriesReport:
     """The loaded files of one symbol and table. Gaps are what the table lacks between their first and last bars."""
@@ -118,13 +143,23 @@ COUNTS = ("rows", "inserted", "updated", "unchanged", "rejected")
 
 @dataclass
 class Report:
-    """A whole ingest. ``created``: relations that were missing; ``derived``: rows written to coarser tables."""
+    """A whole ingest.
+
+    Attributes:
+        exchange: of the rows.
+        created: relations that were missing.
+        files: each file.
+        series: the loaded files by symbol and table.
+        derived: rows written to coarser tables.
+        hidden: loaded rows that aggregates do not show.
+    """
 
     exchange: str
     created: list[str] = field(default_factory=list)
     files: list[FileReport] = field(default_factory=list)
     series: list[SeriesReport] = field(default_factory=list)
     derived: dict[str, int] = field(default_factory=dict)
+    hidden: list[Hidden] = field(default_factory=list)
 
     def of_state(self, state: str) -> list[FileReport]:
         """The files that were ``loaded``, ``skipped`` or ``failed``."""
@@ -145,6 +180,7 @@ class Report:
             "exchange": self.exchange,
             "created": self.created,
             "derived": self.derived,
+            "hidden": [one.as_json() for one in self.hidden],
             "series": [one.as_json() for one in self.series],
             "files": [file.as_json() for file in self.files],
         }

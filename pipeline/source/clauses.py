@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view of the source; ``exact`` are its NUMERIC columns."""
+    """A table or view of the source; ``exact`` are its NUMERIC columns.
+
+    An ``aggregate`` is a view of TimescaleDB; one that is ``materialized_only`` has no bar that is forming.
+    """
 
     name: str
     stored: bool
     readable: bool
     columns: frozenset[str]
     exact: frozenset[str]
+    aggregate: bool = False
+    materialized_only: bool = False
 
 
 def values_of(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -137,8 +137,8 @@ class Source:
         except psycopg.Error as error:
             raise SourceError(f"the source {place} did not answer: {redacted_line(str(error), secrets)}") from error
         relations = {
-            name: Relation(name, stored, readable, frozenset(columns), frozenset(exact))
-            for name, stored, readable, columns, exact in rows
+            name: Relation(name, stored, readable, frozenset(columns), frozenset(exact), *kind)
+            for name, stored, readable, columns, exact, *kind in rows
         }
         if not any(name.removeprefix("candles_") in INTERVALS for name in relations):
             raise SourceError(
@@ -176,6 +176,13 @@ class Source:
         )
         if build:
             log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
+        if relation.materialized_only and not closed_only:
+            log.warning(
+                "%s: %s.%s is materialized_only and has no bar that is forming: see `candlemill doctor`",
+                interval.name,
+                SCHEMA,
+                relation.name,
+            )
         return self._bars(query, interval, relation, build, after, until)
 
     def newer_candles(
@@ -326,9 +333,10 @@ class Source:
 
     def _require_readable(self, relation: Relation) -> None:
         if not relation.readable:
+            role = identifier(unquote(urlsplit(self._dsn).username or "current_user"))
             raise SourceError(
                 f"the role may not read {SCHEMA}.{relation.name}: "
-                f"GRANT USAGE ON SCHEMA {SCHEMA} and SELECT ON ALL TABLES IN SCHEMA {SCHEMA} to it"
+                f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {role}"
             )
 
     def _candle_relation(self, interval: Interval) -> tuple[Relation, bool]:

@@ -1,17 +1,17 @@
 -- Candles of a coarser interval, kept up to date and complete up to the newest 1m bar (TimescaleDB).
 -- grain:   one row per (exchange, symbol, bucket_ts), in UTC; weeks start on Monday
 -- NULL:    sums skip NULL and are NULL where all are
--- WITH NO DATA: filling it here would need a transaction of its own; the policy does it, or refresh_continuous_aggregate.
+-- WITH NO DATA: it is filled by refreshes, each a transaction of its own.
 CREATE MATERIALIZED VIEW market_data.{view}
 WITH (timescaledb.continuous, timescaledb.materialized_only = FALSE) AS
 SELECT
     exchange,
     symbol,
-    time_bucket({bucket}::interval, bucket_ts) AS bucket_ts,
-    first(open, bucket_ts) AS open,
+    {extension}.time_bucket({bucket}::interval, bucket_ts) AS bucket_ts,
+    {extension}.first(open, bucket_ts) AS open,
     max(high) AS high,
     min(low) AS low,
-    last(close, bucket_ts) AS close,
+    {extension}.last(close, bucket_ts) AS close,
     sum(volume) AS volume,
     sum(quote_volume) AS quote_volume,
     sum(trade_count) AS trade_count,
@@ -22,5 +22,5 @@ SELECT
     sum(taker_buy_volume) AS taker_buy_volume,
     sum(taker_buy_quote_volume) AS taker_buy_quote_volume
 FROM market_data.candles_1m
-GROUP BY exchange, symbol, time_bucket({bucket}::interval, bucket_ts)
+GROUP BY exchange, symbol, {extension}.time_bucket({bucket}::interval, bucket_ts)
 WITH NO DATA

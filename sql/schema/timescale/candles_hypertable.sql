@@ -1,4 +1,2 @@
 -- One chunk a day for the 1m candles (TimescaleDB).
-SELECT create_hypertable(
-    'market_data.candles_1m', 'bucket_ts', chunk_time_interval => INTERVAL '1 day', if_not_exists => TRUE
-)
+SELECT {extension}.create_hypertable('market_data.candles_1m', 'bucket_ts', chunk_time_interval => INTERVAL '1 day')
