@@ -534,39 +534,6 @@ def test_a_missing_table_is_made_unless_every_run_builds_it_from_1m(ingest: Any,
     assert skipped["reason"].startswith("there is no candles_2h here, and every run builds 2h from candles_1m")
 
 
-def test_on_timescaledb_the_aggregates_are_refreshed_over_what_was_loaded(
-    candlemill: Callable[..., Ran], tmp_path: Path, server: Server
-) -> None:
-    """A stand-in for the server's procedure writes down how it is called."""
-    url = server.database("aggregates")
-    init_db(url)
-    execute(
-        url,
-        "CREATE SCHEMA timescaledb_information",
-        "CREATE VIEW timescaledb_information.continuous_aggregates AS SELECT * FROM (VALUES"
-        " ('market_data', 'candles_1h'), ('market_data', 'binance_futures_metrics_1d_last'), ('other', 'candles_4h')"
-        ") AS v (view_schema, view_name)",
-        "DROP TABLE market_data.candles_1h, market_data.candles_4h",
-        "CREATE VIEW market_data.candles_1h AS SELECT * FROM market_data.candles_1m",
-        "CREATE TABLE called (view TEXT, kind TEXT, start TEXT, until TEXT)",
-        "CREATE PROCEDURE refresh_continuous_aggregate(view REGCLASS, a TIMESTAMPTZ, b TIMESTAMPTZ) LANGUAGE plpgsql AS"
-        " $$ BEGIN INSERT INTO called VALUES (view, 'zoned', a::timestamp, b::timestamp); COMMIT; END $$",
-        "CREATE PROCEDURE refresh_continuous_aggregate(view REGCLASS, a TIMESTAMP, b TIMESTAMP) LANGUAGE plpgsql AS"
-        " $$ BEGIN INSERT INTO called VALUES (view, 'bare', a, b); COMMIT; END $$",
-    )
-    write(tmp_path / "in" / "BTCUSDT-1m-2026-01-18.csv", bars(60))
-    write(tmp_path / "in" / "ETHUSDT-1m-2026-01-18.csv", bars(60, start=START + timedelta(hours=5)))
-    write(tmp_path / "in" / "BTCUSDT-metrics-2026-01-18.csv", [metric(START)])
-    ran = candlemill("ingest", "binance-vision", "in", "--source", url)
-    assert ran.code == 0, ran.err
-    with psycopg.connect(url) as door:
-        found = door.execute("SELECT * FROM called ORDER BY view DESC").fetchall()
-    assert found == [
-        ("market_data.candles_1h", "zoned", "2026-01-17 22:00:00", "2026-01-18 07:59:00"),
-        ("market_data.binance_futures_metrics_1d_last", "bare", "2026-01-16 00:00:00", "2026-01-20 00:00:00"),
-    ]
-
-
 # -- what goes wrong
 
 

@@ -10,7 +10,7 @@ import psycopg
 from ..base.errors import SourceError, one_line
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS
 from ..base.statements import Sql, identifier, literal, render, statement
-from .reader import CONNECT_SECONDS
+from .session import session
 from .urls import redacted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def init_db(url: str) -> list[str]:
     """
     made = []
     try:
-        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, options="-c timezone=UTC") as door:
+        with session(url, writes=True) as door:
             there = {name for (name,) in door.execute(statement("schema/existing").encode())}
             hypertables = bool(door.execute(statement("schema/has_timescaledb").encode()).fetchall())
             for name, query in _statements(hypertables):
