@@ -119,6 +119,8 @@ KNOWN = {
     "Sql(f'l.c{p} IS DISTINCT FROM r.c{p}')": "numbers",
     """door.execute(f"ATTACH {literal(str(path))} AS {side} ({join([Sql('TYPE sqlite'), *options])})")""": "two names",
     "self._door.execute(query.encode())": "rendered statements",
+    "super().execute(*words, **options)": "what the callers of execute give, and is checked there",
+    "self.execute(self.carried.encode())": "a statement of settings, made of literals",
     "Sql(f'({literal(symbol)}, {written(since)})')": "a function that makes Sql of a moment",
 }
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
-import psycopg
 import pyarrow as pa
 from pyarrow import csv
 
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval, bucket_start
 from ..base.statements import identifier, join
 from ..settings import DEFAULT_EXCHANGE
+from ..source.session import session
 
 if TYPE_CHECKING:
     from ...indicators.contract import Floats, Ints
@@ -69,7 +69,7 @@ def load_market(url: str, now: datetime) -> int:
     """Fill an empty schema with the sample market up to a moment, replacing an earlier one. Returns the rows loaded."""
     tables = {f"candles_{name}": candles(INTERVALS[name], now) for name in DEFAULT_INTERVALS}
     tables["binance_futures_metrics_5m"] = metrics(now)
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
+    with session(url, writes=True) as door, door.transaction():
         for name, rows in tables.items():
             relation = f"market_data.{identifier(name)}"
             door.execute(f"TRUNCATE {relation}".encode())
@@ -78,7 +78,7 @@ def load_market(url: str, now: datetime) -> int:
             csv.write_csv(rows, sink, csv.WriteOptions(include_header=False))
             with door.cursor().copy(f"COPY {relation} ({columns}) FROM STDIN (FORMAT csv)".encode()) as copy:
                 copy.write(memoryview(sink.getvalue()))
-    with psycopg.connect(url, autocommit=True) as door:
+    with session(url, writes=True) as door:
         door.execute("ANALYZE")
     return sum(rows.num_rows for rows in tables.values())
 

@@ -1,6 +1,6 @@
 """``doctor``: everything that a support question would ask first, each with how to mend it.
 
-May import: base, options, source, results.
+May import: base, settings, options, source, results.
 """
 
 from __future__ import annotations

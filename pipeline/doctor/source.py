@@ -12,7 +12,8 @@ from ...indicators.contract import BAR_FIELDS
 from ..base.errors import CandlemillError, one_line
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from ..base.statements import Sql, identifier, literal, render, statement
-from ..source.reader import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
+from ..source.reader import METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
+from ..source.session import session
 from ..source.urls import redacted
 from .aggregates import aggregate_checks
 from .check import Check
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 #: A statement of a check that takes longer is given up.
 _SECONDS = 20
-_SESSION = f"-c default_transaction_read_only=on -c statement_timeout={_SECONDS * 1000}"
 #: Readers take a row for stale when its bar is over for longer than this, or than half a bar.
 _LATE = timedelta(minutes=10)
 _SKEW = timedelta(seconds=5)
@@ -47,7 +47,7 @@ def source(url: str | None) -> Iterator[Check]:
         yield Check("source", False, str(error))
         return
     try:
-        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, options=_SESSION, autocommit=True) as door:
+        with session(url, seconds=_SECONDS) as door:
             yield from _server(door, url)
             types: dict[str, dict[str, str]] = defaultdict(dict)
             for relation, name, kind in door.execute(statement("doctor/columns").encode()):

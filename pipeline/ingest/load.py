@@ -23,8 +23,9 @@ from ..base.intervals import INTERVALS
 from ..base.ranges import Range
 from ..base.statements import Sql, identifier, render, statement
 from ..source.aggregates import row_step
-from ..source.reader import CONNECT_SECONDS, METRICS_5M
+from ..source.reader import METRICS_5M
 from ..source.schema import init_db, plain_candles
+from ..source.session import session
 from ..source.urls import redacted
 from .archives import UNREADABLE, Content, Part, UnsuitableError, content_of, parts, shown
 from .derive import derive
@@ -99,8 +100,6 @@ class _Loader:
         self._has_minutes = "candles_1m" in relations and door.execute(
             "SELECT EXISTS (SELECT FROM market_data.candles_1m)"
         ).fetchone() == (True,)
-        for kind in ("candles", "metrics"):
-            door.execute(statement(f"ingest/{kind}_staging").encode())
 
     def load(self, path: Path) -> None:
         """Load one file, whatever is wrong with it. Raises psycopg.Error where the database is to blame."""
@@ -154,6 +153,7 @@ class _Loader:
 
     def _copy(self, part: Part, content: Content, report: FileReport) -> None:
         staging = "incoming_metrics" if content.metrics else "incoming_candles"
+        self._door.execute(statement(f"ingest/{'metrics' if content.metrics else 'candles'}_staging").encode())
         with self._door.cursor().copy(f"COPY {staging} FROM STDIN".encode()) as copy:
             for row in rows(part.text, content):
                 if isinstance(row, Reject):
@@ -216,13 +216,7 @@ def _connected(url: str) -> Iterator[Door]:
             f"the database URL {redacted(url)} cannot be read: give postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         ) from None
     try:
-        with psycopg.connect(
-            url,
-            connect_timeout=CONNECT_SECONDS,
-            autocommit=True,
-            options="-c timezone=UTC",
-            application_name="candlemill",
-        ) as door:
+        with session(url, writes=True) as door:
             yield door
     except psycopg.Error as error:
         raise SourceError(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ..source.reader import CONNECT_SECONDS
+from ..base.errors import SourceError
+from ..source.session import pools_sessions, session
 from ..source.urls import redacted
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Listener:
         while not self._stop.is_set():
             try:
                 self._listen()
+            except SourceError as error:
+                log.warning("%s", error)
+                return
             except psycopg.Error:
                 # Its text may hold what the URL holds, and passes tell what is wrong with the server.
                 log.log(
@@ -54,13 +58,12 @@ class Listener:
                 self._stop.wait(_AGAIN_SECONDS)
 
     def _listen(self) -> None:
-        with psycopg.connect(
-            self._url,
-            connect_timeout=CONNECT_SECONDS,
-            options="-c default_transaction_read_only=on",
-            application_name="candlemill",
-            autocommit=True,
-        ) as door:
+        with session(self._url) as door:
+            if not (door.direct or pools_sessions(door, self._url)):
+                raise SourceError(
+                    f"no notices from {redacted(self._url)}: the pooler there pools transactions, and delivers none; "
+                    "it is looked at on time. Give the URL of the server itself, or of a pool of sessions"
+                )
             door.execute(f"LISTEN {CHANNEL}")
             self._lost = False
             while not self._stop.is_set():

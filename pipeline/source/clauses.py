@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.statements import Sql, identifier, join, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,18 @@ class Relation:
     materialized_only: bool = False
 
 
-def values_of(
-    relation: Relation, fields: Mapping[str, str | None], table: str | None = None, exact: bool = True
-) -> Sql:
+def values_of(relation: Relation, fields: Mapping[str, str | None], table: str | None = None) -> Sql:
     """What to select for some fields, each from the column of that name or of the one given; NULL where there is none.
 
-    A NUMERIC stays one where ``exact``: as text it is packed, and becomes a double here. It is the same double, but the
-    server takes twice as long to make it. All else is a double at once.
+    A NUMERIC stays one: as text it is packed, and becomes a double here. It is the same double, but the server takes
+    twice as long to make it. All else is a double at once.
     """
     prefix = f"{identifier(table)}." if table else ""
     selected = []
     for field, column in fields.items():
         name = column or field
         value = f"{prefix}{identifier(name)}" if name in relation.columns else "NULL"
-        kept = exact and name in relation.exact
+        kept = name in relation.exact
         selected.append(Sql(f"{value if kept else value + '::double precision'} AS {identifier(field)}"))
     return join(selected)
 
@@ -53,10 +51,16 @@ def chosen(symbols: Sequence[str] | None) -> Sql:
     return Sql(f"symbol IN ({join([literal(symbol) for symbol in symbols])})")
 
 
+def left_out(symbols: Collection[str]) -> Sql:
+    """Condition that a row is of none of the symbols."""
+    if not symbols:
+        return Sql("TRUE")
+    return Sql(f"symbol NOT IN ({join([literal(symbol) for symbol in sorted(symbols)])})")
+
+
 def late_rows(moments: Mapping[str, datetime], written: Callable[[datetime], Sql] = literal) -> Sql:
-    """Symbols with a moment each, as rows of VALUES; a row that joins with nothing where there are none."""
-    rows = [Sql(f"({literal(symbol)}, {written(since)})") for symbol, since in moments.items()]
-    return join(rows or [Sql("(NULL, NULL)")])
+    """Symbols with a moment each, as rows of VALUES."""
+    return join([Sql(f"({literal(symbol)}, {written(since)})") for symbol, since in moments.items()])
 
 
 def moment(at: datetime) -> Sql:

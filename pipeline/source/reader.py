@@ -1,8 +1,9 @@
 """PostgreSQL, read in bulk: one statement for the catalogue, one per interval for candles, one for metrics.
 
 ``Source.connect`` is the preflight: it answers within seconds what ConnectorX would keep silent about for half a minute
-(an unreachable server, a wrong password), and learns in one statement which relations there are. All bars and metrics
-then come through ConnectorX as Arrow. Sessions are read-only, in UTC, and every statement has a time limit.
+(an unreachable server, a wrong password), learns in one statement which relations there are, and which way bars and
+metrics can come as Arrow (``bulk``). Every statement is bounded in time by constants, by which a server that keeps rows
+in chunks leaves out the others before it begins.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from threading import Lock
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -24,12 +26,14 @@ from ..base.errors import SourceError, UsageError
 from ..base.intervals import INTERVALS, Interval, before
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..record import SILENT, Observer
-from .clauses import Relation, chosen, late_rows, moment, plain_moment, values_of
-from .packed import packed, unpacked
-from .urls import connectorx_url, redacted, redacted_line, without_secrets
+from .bulk import Bulk, ReadError, bulk
+from .clauses import Relation, chosen, late_rows, left_out, moment, plain_moment, values_of
+from .packed import packed, packed_schema, unpacked
+from .session import session
+from .urls import redacted, redacted_line, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -40,17 +44,8 @@ METRICS_5M = "binance_futures_metrics_5m"
 #: Newest metrics rows of a symbol that some indicator looks at.
 METRICS_ROWS = max(declared.bars_read() for declared in INDICATORS.values() if declared.source == "metrics")
 METRICS_WINDOW = timedelta(days=30)
-CONNECT_SECONDS = 4
-STATEMENT_SECONDS = 60
-#: How long a table that somebody has locked is waited for.
-LOCK_SECONDS = 10
-_SESSION = (
-    "-c default_transaction_read_only=on -c timezone=UTC -c standard_conforming_strings=on "
-    # Doubles keep all their digits as text. One process serves a statement: its other processors have other work, and
-    # beside a run on the same machine helpers cost more than they bring.
-    "-c extra_float_digits=1 -c max_parallel_workers_per_gather=0 "
-    f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c lock_timeout={LOCK_SECONDS * 1000}"
-)
+#: What decides over a choice of symbols by ``auto``: bars of a day and the hour before it, metrics of a week.
+_AUTO_BARS, _AUTO_METRICS = timedelta(hours=25), timedelta(days=7)
 #: Fields of the metrics and what the source calls them. Its names tell of sums, but they are plain ratios.
 METRIC_COLUMNS = {
     "open_interest": "sum_open_interest",
@@ -75,6 +70,19 @@ class Newer:
         """Before which nothing is read."""
         return min(self.since, *self.late.values()) if self.late else self.since
 
+    def groups(self, length: timedelta) -> Iterator[dict[str, datetime]]:
+        """The late symbols in a few groups, with bars of a length.
+
+        No moment in a group is more than four times as far back as another, so that what is read for the sake of the
+        earliest of a group is not much for the others, however many they are.
+        """
+
+        def distance(late: tuple[str, datetime]) -> int:
+            return ((self.since - late[1]) // length).bit_length() // 2
+
+        for _, group in groupby(sorted(self.late.items(), key=distance), key=distance):
+            yield dict(group)
+
 
 @dataclass(frozen=True)
 class MetricsForm:
@@ -90,9 +98,15 @@ class Source:
     """An open door to one PostgreSQL database. Make one with ``Source.connect``."""
 
     def __init__(
-        self, dsn: str, secrets: tuple[str, ...], relations: Mapping[str, Relation], observer: Observer = SILENT
+        self,
+        bulk: Bulk,
+        role: str,
+        secrets: tuple[str, ...],
+        relations: Mapping[str, Relation],
+        observer: Observer = SILENT,
     ) -> None:
-        self._dsn = dsn
+        self._bulk = bulk
+        self._role = role
         self._secrets = secrets
         self.relations = relations
         self._observer = observer
@@ -116,19 +130,14 @@ class Source:
             raise UsageError(
                 f"the source URL {place} cannot be read: percent-encode special characters in user and password"
             ) from error
-        options = f"{given.get('options') or ''} {_SESSION}".strip()
         secrets = tuple(str(s) for s in (given.get("password"), os.environ.get("PGPASSWORD")) if s)
         try:
-            with psycopg.connect(
-                url,
-                connect_timeout=CONNECT_SECONDS,
-                options=options,
-                application_name="candlemill",
-                autocommit=True,
-            ) as door:
+            with session(url, along=statement("source/catalogue")) as door:
                 observer.sent()
-                rows = door.execute(statement("source/catalogue").encode()).fetchall()
-                dsn = connectorx_url(door.info, given, options)
+                rows = door.sent_along
+                role = door.info.user
+                secrets = (*secrets, *([door.info.password] if door.info.password else []))
+                way = bulk(door, url)
         except psycopg.OperationalError as error:
             message = redacted_line(str(error), secrets)
             raise SourceError(
@@ -145,7 +154,7 @@ class Source:
                 f"the source {place} has no candle tables in the schema {SCHEMA}: "
                 "check the database name, or create them with `candlemill init-db`"
             )
-        return cls(dsn, secrets, relations, observer)
+        return cls(way, role, secrets, relations, observer)
 
     def candles(
         self,
@@ -158,24 +167,30 @@ class Source:
     ) -> pa.Table:
         """Bars of an interval that can be among the newest ``lookback``: symbol, bucket_ts and the fields of a bar.
 
-        One statement. An interval without a table is built from 1m bars. Raises SourceError.
+        One statement. An interval without a table is built from 1m bars, which come in parts. Raises SourceError.
         """
         after = before(as_of, interval.length, 2 * lookback)
         until = before(as_of, interval.length, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
+        if build:
+            log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
+            near = before(until, interval.length, lookback)
+            return self._built(relation, interval, exchange, symbols, (after, near, until), as_of, lookback)
+        # A view may aggregate the bar that forms when it is asked for it: that bar is not asked for to be counted, and
+        # the one before all others is counted in its place.
+        forming = 0 if relation.stored else 1
         query = render(
             statement("source/candles"),
-            values=values_of(relation, dict.fromkeys(BAR_FIELDS), exact=not build),
+            values=values_of(relation, dict.fromkeys(BAR_FIELDS)),
             relation=identifier(relation.name),
             exchange=literal(exchange),
             after=moment(after),
-            near=moment(after if build else before(until, interval.length, lookback)),
-            until=moment(as_of if build else until),
+            near=moment(before(until, interval.length, lookback + forming)),
+            counted=moment(before(until, interval.length, forming)),
+            until=moment(until),
             chosen=chosen(symbols),
             lookback=literal(lookback),
         )
-        if build:
-            log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
         if relation.materialized_only and not closed_only:
             log.warning(
                 "%s: %s.%s is materialized_only and has no bar that is forming: see `candlemill doctor`",
@@ -183,7 +198,30 @@ class Source:
                 SCHEMA,
                 relation.name,
             )
-        return self._bars(query, interval, relation, build, after, until)
+        return self._read_packed(query, relation.name, BAR_FIELDS)
+
+    def _built(
+        self,
+        relation: Relation,
+        interval: Interval,
+        exchange: str,
+        symbols: Sequence[str] | None,
+        window: tuple[datetime, datetime, datetime],
+        as_of: datetime,
+        lookback: int,
+    ) -> pa.Table:
+        """The bars of a window, of 1m bars; before its middle moment only of series with fewer than ``lookback``."""
+        from .buckets import build_bars, complete, without
+
+        after, near, until = window
+        pieces = self._pieces(relation, interval, exchange, chosen(symbols), near, as_of)
+        bars = build_bars(pieces, interval, near, until)
+        whole = complete(bars, lookback)
+        if symbols is not None and whole.issuperset(symbols):
+            return bars
+        asked = join([chosen(symbols), left_out(whole)], " AND ")
+        older = self._pieces(relation, interval, exchange, asked, after, near)
+        return without(build_bars([*pieces, *older], interval, after, until), whole, near)
 
     def newer_candles(
         self,
@@ -197,35 +235,59 @@ class Source:
         """Bars of an interval that are newer than those known, in the form of ``candles``.
 
         Where they are built from 1m bars, earlier ones than asked for may be among them, with a part of their minutes.
-        One statement. Raises SourceError.
+        One statement, but for those. Raises SourceError.
         """
         until = before(as_of, interval.length, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
-        query = render(
-            statement("source/newer_candles"),
-            values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars", exact=not build),
-            relation=identifier(relation.name),
-            exchange=literal(exchange),
-            since=moment(newer.since),
-            until=moment(as_of if build else until),
-            chosen=chosen(symbols),
-            late=late_rows(newer.late),
-        )
-        return self._bars(query, interval, relation, build, newer.earliest, until)
+        if build:
+            from .buckets import build_bars
 
-    def _bars(
-        self, query: Sql, interval: Interval, relation: Relation, build: bool, after: datetime, until: datetime
-    ) -> pa.Table:
-        if not build:
-            return self._read_packed(query, relation.name, list(BAR_FIELDS))
-        from .buckets import build_bars
+            pieces = self._pieces(relation, interval, exchange, chosen(symbols), newer.since, as_of)
+            for group in newer.groups(interval.length):
+                late = chosen(list(group))
+                pieces += self._pieces(relation, interval, exchange, late, min(group.values()), newer.since)
+            return build_bars(pieces, interval, newer.earliest, until)
+        shared = {
+            "values": values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars"),
+            "relation": identifier(relation.name),
+            "exchange": literal(exchange),
+        }
+        window = {"after": moment(newer.since), "until": moment(until)}
+        queries = [render(statement("source/newer_candles"), **shared, **window, chosen=chosen(symbols))]
+        queries += [
+            render(
+                statement("source/late_candles"),
+                **shared,
+                late=late_rows(group),
+                earliest=moment(min(group.values())),
+                until=moment(newer.since),
+            )
+            for group in newer.groups(interval.length)
+        ]
+        return self._read_packed(join(queries, "\nUNION ALL\n"), relation.name, BAR_FIELDS)
 
-        bars = build_bars(self._stream(query, relation.name), interval, after, until)
-        self._count(bars, bars)
-        return bars
+    def _pieces(
+        self, relation: Relation, interval: Interval, exchange: str, asked: Sql, after: datetime, until: datetime
+    ) -> list[pa.Table]:
+        """Pieces of the bars of an interval, from the 1m bars of a window for which a condition holds."""
+        from .buckets import in_parts
+
+        def read(begin: datetime, end: datetime) -> pa.Table:
+            query = render(
+                statement("source/newer_candles"),
+                values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars"),
+                relation=identifier(relation.name),
+                exchange=literal(exchange),
+                after=moment(begin),
+                until=moment(end),
+                chosen=asked,
+            )
+            return self._read_packed(query, relation.name, BAR_FIELDS)
+
+        return in_parts(read, interval, after, until)
 
     def metrics(self, interval: Interval, as_of: datetime, newer: Newer | None = None) -> pa.Table | None:
-        """The newest metrics of every symbol at an interval, at most METRICS_ROWS each; None where the source has none.
+        """The newest metrics of every symbol at an interval, METRICS_ROWS each or all of a month; None: there are none.
 
         With ``newer`` only those; where they are built from 5m rows, see ``newer_candles``. One statement. Raises
         SourceError.
@@ -234,56 +296,97 @@ class Source:
         if form is None:
             return None
         self._require_readable(form.relation)
-        after = newer.since if newer else before(as_of, METRICS_WINDOW, 1)
         factor = max(1, interval.length // timedelta(minutes=5)) if form.build else 1
-        window = {
+        month = before(as_of, METRICS_WINDOW, 1)
+        after = newer.since if newer else max(month, before(as_of, interval.length, METRICS_ROWS))
+        shared = {
             "relation": identifier(form.relation.name),
             "time": identifier(form.time),
-            "after": plain_moment(after),
-            "until": plain_moment(as_of),
+            "closed": identifier(form.closed),
+            "values": values_of(form.relation, METRIC_COLUMNS, table="m"),
         }
-        if form.relation.stored:
-            symbols = render(statement("source/metrics_symbols_stored"), relation=window["relation"])
-        else:
-            symbols = render(statement("source/metrics_symbols_view"), **window)
-        late = {"late": late_rows(newer.late, plain_moment)} if newer else {}
-        query = render(
-            statement("source/newer_metrics" if newer else "source/metrics"),
-            **window,
-            **late,
-            symbols=symbols,
-            values=values_of(form.relation, METRIC_COLUMNS, table="newest"),
-            closed=identifier(form.closed),
-            rows=literal(METRICS_ROWS * factor),
-        )
+        rows = literal(METRICS_ROWS * factor)
+        window = {"after": plain_moment(after), "until": plain_moment(as_of)}
+        queries = [render(statement("source/metrics"), **shared, **window)]
+        if newer:
+            queries += [
+                render(
+                    statement("source/late_metrics"),
+                    **shared,
+                    late=late_rows(group, plain_moment),
+                    earliest=plain_moment(min(group.values())),
+                    until=plain_moment(newer.since),
+                    rows=rows,
+                )
+                for group in newer.groups(interval.length)
+            ]
+        elif month < after:
+            queries.append(
+                render(
+                    statement("source/lacking_metrics"),
+                    **shared,
+                    symbols=self._metrics_symbols(form, month, as_of),
+                    after=plain_moment(month),
+                    near=plain_moment(after),
+                    until=plain_moment(as_of),
+                    rows=rows,
+                )
+            )
         if not newer:
             log.info(
                 "%s: metrics from %s%s", interval.name, form.relation.name, ", last row of each bucket" * form.build
             )
+        query = join(queries, "\nUNION ALL\n")
         table = self._read_packed(query, form.relation.name, [*METRIC_COLUMNS, "is_closed"])
         if form.build:
             from .buckets import build_metrics
 
-            table = build_metrics(table, interval, newer.earliest if newer else after)
+            table = build_metrics(table, interval, newer.earliest if newer else month)
         return table
+
+    def _metrics_symbols(self, form: MetricsForm, after: datetime, until: datetime) -> Sql:
+        """The symbols that have metrics in a window, by a table with an index if there is one."""
+        relation, time, fine = form.relation, form.time, self.relations.get(METRICS_5M)
+        if not relation.stored and fine is not None and fine.readable and "create_time" in fine.columns:
+            relation, time = fine, "create_time"
+        return render(
+            statement(f"source/metrics_symbols_{'stored' if relation.stored else 'view'}"),
+            relation=identifier(relation.name),
+            time=identifier(time),
+            after=plain_moment(after),
+            until=plain_moment(until),
+        )
 
     def auto_symbols(self, exchange: str, as_of: datetime, top: int) -> dict[str, list[str]]:
         """The symbols that the rules of ``auto`` choose, each with its rules. One statement. Raises SourceError."""
         now = moment(as_of)
         bars = "5m" if self._readable("candles_5m") else "1m"
-        metrics = (
-            render(statement("source/auto_metrics"), as_of=now)
-            if self._readable(METRICS_5M)
-            else statement("source/auto_metrics_none")
-        )
+        fine = self.metrics_form(INTERVALS["5m"])
+        if fine is None or not fine.relation.readable:
+            metrics = statement("source/auto_metrics_none")
+        else:
+            since = before(as_of, _AUTO_METRICS, 1)
+            metrics = render(
+                statement("source/auto_metrics"),
+                symbols=self._metrics_symbols(fine, since, as_of),
+                relation=identifier(fine.relation.name),
+                time=identifier(fine.time),
+                after=plain_moment(since),
+                until=plain_moment(as_of),
+            )
         query = render(
             statement("source/auto_symbols"),
-            bars=render(statement(f"source/auto_bars_{bars}"), exchange=literal(exchange), as_of=now),
+            bars=render(
+                statement(f"source/auto_bars_{bars}"),
+                exchange=literal(exchange),
+                after=moment(before(as_of, _AUTO_BARS, 1)),
+                as_of=now,
+            ),
             metrics=metrics,
             as_of=now,
             top=literal(top),
         )
-        found = self._read(query, f"candles_{bars}")
+        found = self._read(query, f"candles_{bars}", ["symbol", "rules"])
         return {
             symbol: rules.split(",")
             for symbol, rules in zip(found["symbol"].to_pylist(), found["rules"].to_pylist(), strict=True)
@@ -301,7 +404,7 @@ class Source:
             )
             for interval in intervals
         ]
-        found = self._read(join(windows, "\nUNION\n"), intervals[0].candles)
+        found = self._read(join(windows, "\nUNION\n"), intervals[0].candles, ["symbol"])
         return sorted(found["symbol"].to_pylist())
 
     def metrics_form(self, interval: Interval) -> MetricsForm | None:
@@ -333,7 +436,7 @@ class Source:
 
     def _require_readable(self, relation: Relation) -> None:
         if not relation.readable:
-            role = identifier(unquote(urlsplit(self._dsn).username or "current_user"))
+            role = identifier(self._role)
             raise SourceError(
                 f"the role may not read {SCHEMA}.{relation.name}: "
                 f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {role}"
@@ -359,31 +462,25 @@ class Source:
         with self._counting:
             self._observer.received(rows.num_rows, received.nbytes)
 
-    def _read(self, query: Sql, relation: str) -> pa.Table:
-        table = self._connectorx(query, relation, return_type="arrow")
+    def _read(self, query: Sql, relation: str, texts: Sequence[str]) -> pa.Table:
+        import pyarrow as pa
+
+        table = self._in_bulk(query, relation, pa.schema([(name, pa.string()) for name in texts]))
         self._count(table, table)
         return table
 
     def _read_packed(self, query: Sql, relation: str, fields: Sequence[str]) -> pa.Table:
-        received = self._connectorx(packed(query, fields), relation, return_type="arrow")
+        received = self._in_bulk(packed(query, fields), relation, packed_schema())
         rows = unpacked(received, fields)
         self._count(rows, received)
         return rows
 
-    def _stream(self, query: Sql, relation: str) -> pa.RecordBatchReader:
-        return self._connectorx(query, relation, return_type="arrow_stream", batch_size=65536)
-
-    def _connectorx(self, query: Sql, relation: str, **how: Any) -> Any:
-        import connectorx
-
+    def _in_bulk(self, query: Sql, relation: str, schema: pa.Schema) -> pa.Table:
         with self._counting:
             self._observer.sent()
         try:
-            return connectorx.read_sql(self._dsn, query, protocol="binary", **how)
-        except BaseException as error:
-            # A Rust panic is a BaseException of its own; an interrupt must pass.
-            if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
-                raise
+            return self._bulk.read(query, schema)
+        except ReadError as error:
             message = redacted_line(str(error), self._secrets)
             raise SourceError(
                 f"reading {SCHEMA}.{relation} failed: {message}; try again, or see `candlemill doctor`"

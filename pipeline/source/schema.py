@@ -20,7 +20,8 @@ from ..base.intervals import DEFAULT_INTERVALS, INTERVALS
 from ..base.ranges import Range
 from ..base.statements import Sql, identifier, literal, render, statement
 from .aggregates import Aggregate, Connection, aggregates, interval_text, lacking, oldest_row, policy, refreshing
-from .reader import CONNECT_SECONDS, METRICS_5M
+from .reader import METRICS_5M
+from .session import session
 from .urls import redacted
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def init_db(url: str, retain: timedelta | None = None, notify: bool = False) -> 
     """
     place = redacted(url)
     try:
-        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True, options="-c timezone=UTC") as door:
+        with session(url, writes=True) as door:
             return _Schema(door, place).create(retain, notify)
     except psycopg.Error as error:
         raise SourceError(

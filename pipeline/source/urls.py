@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..base.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import psycopg
+    from .session import Session
 
 
 def redacted(url: str) -> str:
@@ -34,20 +33,50 @@ def redacted_line(text: str, secrets: tuple[str, ...]) -> str:
     return without_secrets(one_line(text), secrets)
 
 
-def connectorx_url(info: psycopg.ConnectionInfo, given: Mapping[str, Any], options: str) -> str:
-    """URL for ConnectorX of the very place that libpq reached, with whatever it took from files and the environment."""
+#: Parameters of libpq that ConnectorX is given, too, or that are of no more concern once the server has let us in. With
+#: another one that is not at its default, a connection of ConnectorX would not be the same.
+_LIKEWISE = {
+    "service", "servicefile", "user", "password", "passfile", "dbname", "host", "hostaddr", "port", "connect_timeout",
+    "client_encoding", "options", "application_name", "fallback_application_name", "keepalives", "keepalives_idle",
+    "keepalives_interval", "keepalives_count", "tcp_user_timeout", "target_session_attrs", "load_balance_hosts",
+    "sslmode", "sslrootcert", "sslsni",
+}  # fmt: skip
+#: What libpq fills in by itself, though it calls it no default.
+_FILLED_IN = {("sslcertmode", "allow")}
+
+
+def connectorx_url(door: Session) -> str | None:
+    """URL for ConnectorX of the very place that libpq reached, with whatever it took from files and the environment.
+
+    None where ConnectorX cannot be as strict as libpq was: it verifies a certificate by a root, but never the name in
+    it, and has nothing to show of a client but a password.
+    """
+    info = door.info
+    made_with = {option.keyword.decode(): option for option in door.pgconn.info if option.val}
+    values = {name: option.val.decode() for name, option in made_with.items() if option.val}
+    beyond = door.pgconn.used_gssapi or any(
+        name not in _LIKEWISE and option.val != option.compiled and (name, values[name]) not in _FILLED_IN
+        for name, option in made_with.items()
+    )
+    # libpq looks for its own files where nothing else is said.
+    files = Path("~/.postgresql").expanduser()
+    root = values.get("sslrootcert") or (str(files / "root.crt") if (files / "root.crt").exists() else "")
+    encrypted = door.pgconn.ssl_in_use
+    if encrypted:
+        beyond |= values["sslmode"] == "verify-full" or root == "system" or (files / "postgresql.crt").exists()
+    if beyond:
+        return None
+    asked = {
+        "application_name": info.parameter_status("application_name") or "",
+        "sslmode": "require" if encrypted else "disable",
+    }
+    if door.options:
+        asked["options"] = door.options
+    if encrypted and root:
+        asked["sslrootcert"] = root
+    if info.hostaddr and "%" not in info.hostaddr:
+        asked["hostaddr"] = info.hostaddr
     user, password = quote(info.user, safe=""), quote(info.password, safe="")
-    parameters = {"options": options, "application_name": "candlemill"}
-    if info.host.startswith("/"):
-        parameters["sslmode"] = "disable"
-    else:
-        # ConnectorX knows no verify-*; with a root certificate given it verifies whatever the mode is called.
-        mode = str(given.get("sslmode") or "prefer")
-        parameters["sslmode"] = "require" if mode.startswith("verify") else mode if mode != "allow" else "prefer"
-        for name in ("sslrootcert", "sslcert", "sslkey"):
-            if given.get(name):
-                parameters[name] = str(given[name])
     host = quote(info.host, safe="") if info.host.startswith("/") or ":" not in info.host else f"[{info.host}]"
-    query = urlencode(parameters, quote_via=quote)
     login = f"{user}:{password}" if password else user
-    return f"postgresql://{login}@{host}:{info.port}/{quote(info.dbname, safe='')}?{query}"
+    return f"postgresql://{login}@{host}:{info.port}/{quote(info.dbname, safe='')}?{urlencode(asked, quote_via=quote)}"

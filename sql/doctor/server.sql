@@ -5,5 +5,5 @@ SELECT
     current_setting('server_version') AS version,
     (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'timescaledb') AS timescaledb,
     current_user::text AS role,
-    current_setting('TimeZone') AS time_zone,
+    (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'TimeZone') AS time_zone,
     clock_timestamp() AS moment

@@ -1,7 +1,8 @@
 -- Where the klines of one file wait to be taken over (PostgreSQL).
 -- grain:   one row per line of the file
+-- It lasts as long as the transaction: behind a pooler the next one may run in another session.
 -- The types are those of the candle tables, so that a value is rounded here already, and compares equal the next time.
-CREATE TEMP TABLE IF NOT EXISTS incoming_candles (
+CREATE TEMP TABLE incoming_candles (
     line BIGINT,
     bucket_ts TIMESTAMPTZ,
     open NUMERIC(38, 12),
@@ -13,4 +14,4 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_candles (
     trade_count BIGINT,
     taker_buy_volume NUMERIC(38, 12),
     taker_buy_quote_volume NUMERIC(38, 12)
-) ON COMMIT DELETE ROWS
+) ON COMMIT DROP

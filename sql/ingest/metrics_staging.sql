@@ -1,7 +1,8 @@
 -- Where the futures metrics of one file wait to be taken over (PostgreSQL).
 -- grain:   one row per line of the file
+-- It lasts as long as the transaction: behind a pooler the next one may run in another session.
 -- NULL:    where the file has no value
-CREATE TEMP TABLE IF NOT EXISTS incoming_metrics (
+CREATE TEMP TABLE incoming_metrics (
     line BIGINT,
     create_time TIMESTAMPTZ,
     sum_open_interest NUMERIC,
@@ -10,4 +11,4 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_metrics (
     sum_toptrader_long_short_ratio NUMERIC,
     count_long_short_ratio NUMERIC,
     sum_taker_long_short_vol_ratio NUMERIC
-) ON COMMIT DELETE ROWS
+) ON COMMIT DROP

@@ -8,5 +8,5 @@ SELECT
         (array_agg(close ORDER BY bucket_ts DESC))[1] AS close,
         sum(quote_volume) AS quote_volume
     FROM market_data.candles_1m
-    WHERE exchange = {exchange} AND bucket_ts > {as_of} - interval '25 hours' AND bucket_ts <= {as_of}
+    WHERE exchange = {exchange} AND bucket_ts > {after} AND bucket_ts <= {as_of}
     GROUP BY 1, 2

@@ -2,4 +2,4 @@
 -- grain:   one row per (symbol, bucket_ts)
 SELECT symbol, bucket_ts, high, low, close, quote_volume
     FROM market_data.candles_5m
-    WHERE exchange = {exchange} AND bucket_ts > {as_of} - interval '25 hours' AND bucket_ts <= {as_of}
+    WHERE exchange = {exchange} AND bucket_ts > {after} AND bucket_ts <= {as_of}
