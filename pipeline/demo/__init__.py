@@ -1,4 +1,4 @@
 """A market to try things on: an embedded PostgreSQL and sample prices.
 
-May import: base, settings.
+May import: base, settings, source.
 """
