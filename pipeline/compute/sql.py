@@ -18,6 +18,8 @@ from ...indicators.registry import INDICATORS
 from ..base.statements import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import duckdb
     import pyarrow as pa
 
@@ -46,6 +48,11 @@ class SqlIndicators:
     def load_ranked(self, ranked: pa.Table, source: Source) -> None:
         """Make rows in the form of ``Pivot.ranked`` readable as ``bars`` or ``metrics``, for one statement or a few."""
         self._door.register("bars" if source == "candles" else "metrics", ranked)
+
+    def reads(self, declared: Indicator, columns: Iterable[str], profile: str = PARITY) -> list[str]:
+        """Those of some columns that the statement of an indicator names."""
+        words = set(re.findall(r"\w+", _checked(declared, profile)[0]))
+        return [name for name in columns if name in words]
 
     def load_metrics(self, interval: str, pivot: Pivot) -> None:  # noqa: ARG002 - who keeps the metrics wants it
         """Make the metrics of an interval readable as ``metrics``."""
