@@ -141,10 +141,15 @@ def _named(candle_set: Array, shape_set: Ints, shapes: Sequence[Sequence[str]]) 
     """The names of each series' patterns as a comma list, written once for each set of patterns."""
     sets = pa.array(candle_set).dictionary_encode()
     both = pa.array(sets.indices.to_numpy().astype(np.int64) * 3 ** len(shapes) + shape_set).dictionary_encode()
+    candle_sets, candle_names = sets.dictionary.to_pylist(), [name for name, _ in CANDLES.values()]
     words = []
     for code in both.dictionary.to_pylist():
-        candle_bits, digits = sets.dictionary[code // 3 ** len(shapes)].as_py(), code % 3 ** len(shapes)
-        found = [name for place, (name, _) in enumerate(CANDLES.values()) if candle_bits >> place & 1]
+        place, digits = divmod(code, 3 ** len(shapes))
+        left, found = candle_sets[place], []
+        while left:
+            # The lowest bit that is set, and off it goes.
+            found.append(candle_names[(left & -left).bit_length() - 1])
+            left &= left - 1
         for place, choices in enumerate(shapes):
             found.append(choices[digits // 3 ** (len(shapes) - 1 - place) % 3])
         words.append(",".join(filter(None, found)) or "无形态")

@@ -96,8 +96,8 @@ def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
     texts[wanted] = list(map(repr, rounded(middles[wanted], _NODE_ROUNDING).tolist()))
     lists = []
     for bins in chosen:
-        differs = begins.copy()
-        differs[1:] |= (bins[:, 1:] != bins[:, :-1]).any(axis=0)
+        differs, bits = begins.copy(), np.packbits(bins, axis=0)
+        differs[1:] |= (bits[:, 1:] != bits[:, :-1]).any(axis=0)
         places = np.flatnonzero(differs)
         own, bin_ = np.nonzero(bins[:, places].T)
         parts = texts[bin_, run[places[own]]].tolist()
