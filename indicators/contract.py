@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from .kinds import INTEGER, NO_MOMENT, NO_TEXT, REAL, TEXT, TIME, Array, Bools, Floats, Ints, Kind
+from .kinds import INTEGER, NO_MOMENT, NO_TEXT, REAL, TEXT, TIME, Array, Bools, Coded, Floats, Ints, Kind
 from .rounding import Rounding
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAR_FIELDS", "CORRECTED", "FAMILIES", "METRIC_FIELDS", "NO_MOMENT", "NO_TEXT", "PARITY", "Array", "Bools",
-    "Column", "Floats", "Indicator", "Ints", "Panel", "Parameters", "Rounding", "Stored", "Values", "difference",
-    "indicator", "integer", "moment", "number", "price", "text",
+    "Coded", "Column", "Floats", "Indicator", "Ints", "Panel", "Parameters", "Rounding", "Stored", "Values",
+    "difference", "indicator", "integer", "moment", "number", "price", "text",
 ]  # fmt: skip
 
 BAR_FIELDS = (
@@ -205,11 +205,11 @@ class Values:
     """What an indicator computes: one array of shape (series,) per declared column, in the declared order.
 
     Args:
-        columns: float64, int64 or text arrays. NaN, infinity, NO_MOMENT and None mean NULL.
+        columns: float64, int64 or text arrays, or coded texts. NaN, infinity, NO_MOMENT and None mean NULL.
         defined: where it is False the series has too little to say and gets a row without values.
     """
 
-    def __init__(self, *columns: Array, defined: Bools | None = None) -> None:
+    def __init__(self, *columns: Array | Coded, defined: Bools | None = None) -> None:
         self.columns = columns
         self.defined = defined
 

@@ -12,21 +12,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import PARITY, Values
-from .kinds import TEXT
+from .kinds import TEXT, Coded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    import pyarrow as pa
 
     from .contract import Array, Bools, Column, Indicator, Panel, Parameters
 
 
 @dataclass(frozen=True)
 class Cells:
-    """One column of finished rows: values of shape (series,) and where they are NULL."""
+    """One column of finished rows: values of shape (series,), texts coded, and where they are NULL."""
 
     column: Column
-    values: Array
+    finished: Array | Coded
     null: Bools
+
+    @property
+    def values(self) -> Array:
+        """The values, texts as they are."""
+        return self.finished.texts if isinstance(self.finished, Coded) else self.finished
+
+    def arrow(self) -> pa.Array:
+        """The column as the work file takes it."""
+        return self.column.kind.arrow(self.finished, self.null)
 
 
 def expect(panel: Panel, indicators: Iterable[Indicator]) -> None:
@@ -111,22 +122,25 @@ def finish(
     for column, raw in zip(indicator.columns, values.columns, strict=True):
         if raw.shape != (panel.series,):
             raise ValueError(f"{indicator.id}.{column.name} has shape {raw.shape}, want ({panel.series},)")
+        if column.kind is TEXT:
+            raw = Coded.of(raw)
         null = ~defined | column.kind.nulls(raw)
         finished = column.kind.finished(raw, null)
         if column.kind is TEXT:
-            _check_words(indicator, column, finished[~null])
-        if profile == PARITY and column.name in stored.short:
-            finished[short] = stored.short[column.name]
+            _check_words(indicator, column, finished.words)
+        if profile == PARITY and column.name in stored.short and short.any():
+            text = stored.short[column.name]
+            finished = finished.where(short, text) if column.kind is TEXT else np.where(short, text, finished)
             null = null & ~short
         cells.append(Cells(column, finished, null))
     return cells
 
 
-def _check_words(indicator: Indicator, column: Column, values: Array) -> None:
+def _check_words(indicator: Indicator, column: Column, words: Array) -> None:
     """Raise ValueError for a text that is not among the declared words."""
     if column.free:
         return
-    found = set(values.tolist())
+    found = set(words.tolist()) - {None}
     if column.listed:
         found = {word for value in found for word in value.split(",")}
     if unknown := sorted(found - column.words.keys()):

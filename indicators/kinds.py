@@ -6,6 +6,7 @@ A column's kind is one of four objects, and whoever handles columns asks it inst
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -28,6 +29,74 @@ NO_MOMENT = np.iinfo(np.int64).min
 #: A text that is not there.
 NO_TEXT: Array = np.array(None)
 UTC_MICROSECONDS = pa.timestamp("us", "UTC")
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Texts that repeat, each as its place in a list of words: what a column of texts is made of.
+
+    Attributes:
+        codes: which word, int64 of shape (series,).
+        words: the words, an array of objects; None is NULL.
+    """
+
+    codes: Ints
+    words: Array
+
+    @classmethod
+    def of(cls, values: Array | Coded) -> Coded:
+        """The same texts, coded."""
+        if isinstance(values, Coded):
+            return values
+        if values.dtype.kind == "U" and len(values) >= _MANY:
+            return _coded(values)
+        places: dict[str | None, int] = {}
+        codes = [places.setdefault(text, len(places)) for text in values.tolist()]
+        return cls(np.array(codes, dtype=np.int64), np.array(list(places), dtype=np.object_))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the texts."""
+        return self.codes.shape
+
+    @property
+    def texts(self) -> Array:
+        """The texts themselves, an array of objects."""
+        found: Array = self.words[self.codes]
+        return found
+
+    def where(self, mask: Bools, text: str | None) -> Coded:
+        """The same with another text at some places; words that then stand nowhere are dropped."""
+        used = np.bincount(self.codes[~mask], minlength=len(self.words)) > 0
+        places = np.cumsum(used) - 1
+        words = np.array([*self.words[used], text], dtype=np.object_)
+        return Coded(np.where(mask, len(words) - 1, places[self.codes]), words)
+
+
+#: Texts from which on comparing numbers is faster than looking up each text.
+_MANY = 512
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _coded(values: Array) -> Coded:
+    """Texts of fixed width, coded: a number is made of each text's letters, and equal numbers are looked for."""
+    letters = np.ascontiguousarray(values).view(np.uint32).reshape(len(values), -1)
+    numbers = np.zeros(len(values), dtype=np.uint64)
+    for column in letters.T:
+        numbers = numbers * _ODD + column
+    codes, left = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=np.bool_)
+    words: list[str] = []
+    while len(words) < _MANY and left.any():
+        place = int(left.argmax())
+        same = numbers == numbers[place]
+        codes[same] = len(words)
+        words.append(values[place])
+        left &= ~same
+    if left.any() or (np.array(words)[codes] != values).any():
+        # Too many texts, or two of one number.
+        found, codes = np.unique(values, return_inverse=True)
+        words = found.tolist()
+    return Coded(codes, np.array(list(map(str, words)), dtype=np.object_))
 
 
 class Kind(ABC):
@@ -61,14 +130,16 @@ class Kind(ABC):
         return np.full(series, self.missing)
 
     @abstractmethod
-    def nulls(self, values: Array) -> Bools:
+    def nulls(self, values: Any) -> Bools:
         """Which of the values that an indicator returned are NULL; shape (series,)."""
 
-    def finished(self, values: Array, null: Bools) -> Array:
-        """The values with ``dtype``; shape (series,)."""
+    def finished(self, values: Any, null: Bools) -> Any:
+        """The values with ``dtype``, texts coded; shape (series,)."""
+        if values.dtype == self.dtype and not null.any():
+            return values
         return np.where(null, np.array(self.fill), values).astype(self.dtype)
 
-    def arrow(self, values: Array, null: Bools) -> pa.Array:
+    def arrow(self, values: Any, null: Bools) -> pa.Array:
         """Finished values as the work file takes them."""
         return pa.array(values, mask=null)
 
@@ -115,13 +186,17 @@ class _Text(Kind):
     missing = None
     fill = None
 
-    def nulls(self, values: Array) -> Bools:
-        if values.dtype.kind == "O":
-            return np.asarray(values == NO_TEXT)
-        return np.zeros(values.shape, dtype=np.bool_)
+    def nulls(self, values: Any) -> Bools:
+        coded = Coded.of(values)
+        return np.asarray(coded.words == NO_TEXT)[coded.codes]
 
-    def arrow(self, values: Array, null: Bools) -> pa.Array:
-        return pa.array(values, pa.string(), mask=null)
+    def finished(self, values: Any, null: Bools) -> Coded:
+        coded = Coded.of(values)
+        return coded.where(null, None) if null.any() else coded
+
+    def arrow(self, values: Coded, null: Bools) -> pa.Array:
+        words = pa.array(values.words, pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(values.codes, mask=null), words).dictionary_decode()
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         texts = np.full(width, None, dtype=np.object_)

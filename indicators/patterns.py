@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
-from .contract import Panel, Values, indicator, integer, number, price, text
+from .contract import Coded, Panel, Values, indicator, integer, number, price, text
 from .kernels import candles, pivots, rolling
 from .kernels.bars import turnover
 
 if TYPE_CHECKING:
-    from .contract import Array, Bools, Floats
+    from collections.abc import Sequence
+
+    from .contract import Array, Bools, Ints
 
 #: The candlestick functions with what readers call each pattern, and its English; in TA-Lib's order, which is that of
 #: their names.
@@ -112,26 +115,45 @@ WORDS = dict(CANDLES.values()) | {
 )
 def candle_patterns(bars: Panel) -> Values:
     """All candlestick patterns of the newest bar, and the last three-bar shape of each kind in the window."""
-    names = np.full(bars.series, "", dtype=np.object_)
-    count = np.zeros(bars.series, dtype=np.int64)
-    strength = np.zeros(bars.series)
-
-    def add(here: Bools, name: Array | str, weight: Floats | float) -> None:
-        found = np.flatnonzero(here)
-        separator = np.where(count[found] == 0, "", ",").astype(np.object_)
-        names[found] += separator + (name if isinstance(name, str) else name[found])
-        count[found] += 1
-        strength[found] += weight if isinstance(weight, float) else weight[found]
-
     newest = candles.candlesticks(bars, tuple(CANDLES))
-    for (name, _), values in zip(CANDLES.values(), newest, strict=True):
-        add(values != 0, name, np.abs(values) / 100)
-    for first, second, weight, first_name, second_name in _shapes(bars):
+    seen = newest != 0
+    strength = np.zeros(bars.series)
+    for values in np.abs(newest) / 100:
+        strength += values
+    count = seen.sum(axis=0)
+    # Which patterns a series has, as two numbers: a bit for each candle, a digit for each shape.
+    bits = np.packbits(seen, axis=0, bitorder="little")
+    candle_set = np.ascontiguousarray(bits.T).view(np.uint64)[:, 0]
+    shape_set = np.zeros(bars.series, dtype=np.int64)
+    names = []
+    for first, second, weight, *both in _shapes(bars):
         rows_first, rows_second = pivots.newest(first, 1)[0], pivots.newest(second, 1)[0]
+        here = (rows_first >= 0) | (rows_second >= 0)
         # Where both hold at the same bar the second one counts.
-        latest = np.where(rows_second >= rows_first, second_name, first_name).astype(np.object_)
-        add((rows_first >= 0) | (rows_second >= 0), latest, weight)
-    return Values(np.where(count == 0, "无形态", names), count, strength, turnover(bars), bars.close[-1])
+        shape_set = 3 * shape_set + np.where(here, np.where(rows_second >= rows_first, 2, 1), 0)
+        names.append(("", *both))
+        count = count + here
+        strength = strength + np.where(here, weight, 0.0)
+    return Values(_named(candle_set, shape_set, names), count, strength, turnover(bars), bars.close[-1])
+
+
+def _named(candle_set: Array, shape_set: Ints, shapes: Sequence[Sequence[str]]) -> Coded:
+    """The names of each series' patterns as a comma list, written once for each set of patterns."""
+    sets = pa.array(candle_set).dictionary_encode()
+    both = pa.array(sets.indices.to_numpy().astype(np.int64) * 3 ** len(shapes) + shape_set).dictionary_encode()
+    candle_sets, candle_names = sets.dictionary.to_pylist(), [name for name, _ in CANDLES.values()]
+    words = []
+    for code in both.dictionary.to_pylist():
+        place, digits = divmod(code, 3 ** len(shapes))
+        left, found = candle_sets[place], []
+        while left:
+            # The lowest bit that is set, and off it goes.
+            found.append(candle_names[(left & -left).bit_length() - 1])
+            left &= left - 1
+        for place, choices in enumerate(shapes):
+            found.append(choices[digits // 3 ** (len(shapes) - 1 - place) % 3])
+        words.append(",".join(filter(None, found)) or "无形态")
+    return Coded(both.indices.to_numpy().astype(np.int64), np.array(words, dtype=np.object_))
 
 
 def _shapes(bars: Panel) -> list[tuple[Bools, Bools, float, str, str]]:

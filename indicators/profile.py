@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Panel, Parameters, Rounding, Values, difference, indicator, number, price, text
+from .contract import Coded, Panel, Parameters, Rounding, Values, difference, indicator, number, price, text
 from .kernels import profiles, rolling
 from .kernels.bars import turnover, typical_price
 from .rounding import rounded
 
 if TYPE_CHECKING:
-    from .contract import Array, Bools, Floats
+    from .contract import Bools, Floats, Ints
 
 _NODE_ROUNDING = Rounding(2, significant=6)
 
@@ -53,19 +53,15 @@ def vpvr_profile(bars: Panel, p: Parameters) -> Values:
     low, high = low - margin, high + margin
     bins, width = p.bins, (high - low) / p.bins
     traded = np.where(bars.volume > 0, bars.volume, 0.0)
-    volumes = profiles.volume_by_price(typical_price(bars), traded, low, high, bins)
+    volumes, peak, first, last, covered = profiles.volume_profile(typical_price(bars), traded, low, high, bins, p.area)
     total = rolling.tail_sum(traded)
-
-    peak = volumes.argmax(axis=0)
     peak_volume = volumes[peak, np.arange(bars.series)]
-    first, last, covered = profiles.value_area(volumes, peak, total, p.area)
-    middles = ((low + np.arange(bins)[:, None] * width) + (low + np.arange(1, bins + 1)[:, None] * width)) / 2
     bottom, top = low + first * width, low + (last + 1) * width
-    control = middles[peak, np.arange(bars.series)]
+    control = _middle(low, width, peak)
     close = bars.close[-1]
     high_nodes = volumes >= peak_volume * 0.7
     low_nodes = (volumes > 0) & (volumes <= peak_volume * 0.25)
-    nodes = _written(middles, high_nodes | low_nodes)
+    high_list, low_list = _lists(low, width, high_nodes, low_nodes)
     return Values(
         control,
         peak_volume,
@@ -74,27 +70,40 @@ def vpvr_profile(bars: Panel, p: Parameters) -> Values:
         top - bottom,
         np.where(control == 0, 0.0, (top - bottom) / control * 100),
         covered * 100,
-        _listed(nodes, high_nodes),
-        _listed(nodes, low_nodes),
+        high_list,
+        low_list,
         np.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
         defined=total > 0,
     )
 
 
-def _written(middles: Floats, wanted: Bools) -> Array:
-    """Texts of the wanted bins' middles, shape (bins, series), nothing elsewhere."""
-    texts = np.full(middles.shape, "", dtype=np.object_)
+def _middle(low: Floats, width: Floats, bin_: Ints) -> Floats:
+    """Middle of a bin: the mean of its edges."""
+    return ((low + bin_ * width) + (low + (bin_ + 1) * width)) / 2
+
+
+def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
+    """The middles of some bins of each series as a comma list, in rising order; bins of shape (bins, series).
+
+    A text is written once for neighbours that have it in common, as the windows of a series mostly have.
+    """
+    begins = np.ones(len(low), dtype=np.bool_)
+    begins[1:] = (low[1:] != low[:-1]) | (width[1:] != width[:-1])
+    starts, run = np.flatnonzero(begins), np.cumsum(begins) - 1
+    wanted = np.logical_or.reduceat(np.logical_or.reduce(chosen), starts, axis=1)
+    middles = _middle(low[starts], width[starts], np.arange(len(wanted))[:, None])
+    texts = np.full(wanted.shape, "", dtype=np.object_)
     texts[wanted] = list(map(repr, rounded(middles[wanted], _NODE_ROUNDING).tolist()))
-    return texts
-
-
-def _listed(nodes: Array, chosen: Bools) -> Array:
-    """The chosen nodes of each series as a comma list, in rising order; shape (series,)."""
-    lists = np.full(nodes.shape[1], "", dtype=np.object_)
-    begun = np.zeros(nodes.shape[1], dtype=np.bool_)
-    for node, here in zip(nodes, chosen, strict=True):
-        lists[here] += np.where(begun[here], ",", "").astype(np.object_) + node[here]
-        begun |= here
+    lists = []
+    for bins in chosen:
+        differs, bits = begins.copy(), np.packbits(bins, axis=0)
+        differs[1:] |= (bits[:, 1:] != bits[:, :-1]).any(axis=0)
+        places = np.flatnonzero(differs)
+        own, bin_ = np.nonzero(bins[:, places].T)
+        parts = texts[bin_, run[places[own]]].tolist()
+        ends = np.cumsum(np.bincount(own, minlength=len(places))).tolist()
+        words = [",".join(parts[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+        lists.append(Coded(np.cumsum(differs) - 1, np.array(words, dtype=np.object_)))
     return lists
 
 

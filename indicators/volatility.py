@@ -17,7 +17,7 @@ from .contract import (
     price,
     text,
 )
-from .kernels import rolling
+from .kernels import chains, rolling
 from .kernels.bars import average_true_range, close_ema, close_mean, turnover, typical_price
 
 
@@ -46,8 +46,7 @@ from .kernels.bars import average_true_range, close_ema, close_mean, turnover, t
 )
 def atr_bands(bars: Panel, p: Parameters) -> Values:
     """Bands of two average true ranges (Wilder, 14) around the 20-bar mean, with the volatility regime."""
-    ranges = average_true_range(bars, p.atr, p.median)
-    atr, usual = ranges[-1], rolling.tail_median(ranges)
+    atr, usual = chains.usual_true_range(bars, p.atr, p.median)
     close, middle = bars.close[-1], close_mean(bars, p.middle)[-1]
     regime = np.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
     percent = np.where(close == 0, 0.0, atr / close * 100)

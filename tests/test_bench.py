@@ -14,7 +14,7 @@ import duckdb
 import psycopg
 import pytest
 
-from bench import document
+from bench import document, history
 from bench.floor import CAST, UNCAST, floor_statements
 from bench.market import Scale
 from bench.measure import STATES, Bench, exponent
@@ -218,3 +218,12 @@ def test_a_child_is_accounted_for_without_the_memory_of_the_bench(tmp_path: Path
     assert set(used) == {"wall", "cpu_user", "cpu_system", "max_rss_mb"}
     assert 3 < used["max_rss_mb"] < 100
     assert used["wall"] > 0
+
+
+@pytest.mark.usefixtures("lanes")
+def test_the_cost_of_history_is_that_of_both_ways_over_the_same_windows() -> None:
+    found = history.measure(windows=300, as_series=20, rounds=1)
+    assert found.keys() == {"candles", "metrics"}
+    for cost in found.values():
+        assert cost["times"] == pytest.approx(cost["series"] / cost["lanes"])
+        assert cost["lanes"] > 0

@@ -16,7 +16,7 @@ from tests import test_history
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from candlemill.indicators.contract import Array, Floats, Panel
+    from candlemill.indicators.contract import Array, Panel
     from tests.panels import Series
 
 pytestmark = pytest.mark.usefixtures("lanes")
@@ -54,7 +54,6 @@ ASKED: dict[str, list[Callable[[Panel], Any]]] = {
         lambda p: rolling.tail_mean_std(p.close, 0),
         lambda p: rolling.tail_mean_std(p.taker_buy_volume[-20:], 1),
     ],
-    "tail_median": [lambda p: rolling.tail_median(p.close[-30:]), lambda p: rolling.tail_median(p.low[-7:])],
     "tail_products": [
         lambda p: rolling.tail_products(p.volume, p.close),
         lambda p: rolling.tail_products(p.taker_buy_volume[-60:], (0 * p.taker_buy_volume + p.low)[-60:]),
@@ -88,6 +87,7 @@ ASKED: dict[str, list[Callable[[Panel], Any]]] = {
         lambda p: bars.average_true_range(p, 10, 1),
         lambda p: bars.average_true_range(p, 14, 30),
     ],
+    "usual_true_range": [lambda p: chains.usual_true_range(p, 14, 30), lambda p: chains.usual_true_range(p, 3, 7)],
     "range_of_average_true_range": [lambda p: chains.range_of_average_true_range(p, 2 / 15)],
     "supertrend": [lambda p: chains.supertrend(p, 10, 3.0)],
     "directional_movement": [lambda p: chains.directional_movement(p, 14)],
@@ -100,7 +100,7 @@ ASKED: dict[str, list[Callable[[Panel], Any]]] = {
         lambda p: chains.zero_lag_states(p, 15, 1.2, 3),
         lambda p: chains.zero_lag_states(p, 9, 0.4, 2),
     ],
-    "volume_by_price": [lambda p: by_price(p, 48)],
+    "volume_profile": [lambda p: profile(p, 48, 0.7), lambda p: profile(p, 5, 1.5)],
     "candlesticks": [lambda p: candles.candlesticks(p, tuple(patterns.CANDLES))],
 }  # fmt: skip
 
@@ -113,9 +113,9 @@ def lines(panel: Panel, *, falling: bool) -> Any:
     return pivots.line(panel.close, panel.first, series, row, value, step, falling=falling)
 
 
-def by_price(panel: Panel, bins: int) -> Floats:
+def profile(panel: Panel, bins: int, wanted: float) -> Any:
     low, high = np.fmin.reduce(panel.low, axis=0), np.fmax.reduce(panel.high, axis=0)
-    return profiles.volume_by_price(panel.close, panel.volume, low, high, bins)
+    return profiles.volume_profile(panel.close, panel.volume, low, high, bins, wanted)
 
 
 def windows(series: Series, rows: int) -> Windows:

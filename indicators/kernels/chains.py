@@ -75,6 +75,13 @@ def weighted_rises_and_falls(
 
 
 @in_lanes
+def usual_true_range(bars: Panel, period: int, rows: int) -> tuple[Floats, Floats]:
+    """The average true range of the newest bar, and the median of the newest rows of it; each of shape (series,)."""
+    ranges = average_true_range(bars, period, rows)
+    return ranges[-1], np.median(ranges, axis=0)
+
+
+@in_lanes
 def range_of_average_true_range(bars: Panel, alpha: float) -> tuple[Floats, Floats, Floats]:
     """Least, greatest and newest value of the true range's EMA, each of shape (series,)."""
     ranges = recursions.ema(true_range(bars), alpha, bars.first)

@@ -678,24 +678,29 @@ def running_sums(x, n, w, at, out):  # type: ignore[no-untyped-def]
 @compiled("f2 F1")
 def medians(rows, out):  # type: ignore[no-untyped-def]
     """Median of the rows of each column."""
-    n = rows.shape[0]
-    kept = np.empty(n)
-    for j in range(rows.shape[1]):
+    n, w = rows.shape
+    kept = np.empty((LANES, n))
+    for j in range(0, w, LANES):
+        m = min(LANES, w - j)
         for i in range(n):
-            z = rows[i, j]
-            p = i - 1
-            while p >= 0 and kept[p] > z:
-                kept[p + 1] = kept[p]
-                p -= 1
-            kept[p + 1] = z
-        out[j] = kept[n // 2] if n % 2 else (kept[n // 2 - 1] + kept[n // 2]) / 2
+            v = rows[i, j : j + m]
+            for k in range(m):
+                # Into what is sorted already.
+                z = v[k]
+                p = i - 1
+                while p >= 0 and kept[k, p] > z:
+                    kept[k, p + 1] = kept[k, p]
+                    p -= 1
+                kept[k, p + 1] = z
+        for k in range(m):
+            out[j + k] = kept[k, n // 2] if n % 2 else (kept[k, n // 2 - 1] + kept[k, n // 2]) / 2
 
 
-@compiled("f1 f1 f1 f1 i i i I1 F2")
-def volume_by_price(price, volume, low, span, bins, n, w, bin_, out):  # type: ignore[no-untyped-def]
-    """Volume in each bin of each window: (w, bins). ``bin_`` is room for the bin of each bar.
+@compiled("f1 f1 f1 f1 f1 i f i i I1 F2 I2 F1")
+def volume_profile(price, volume, low, span, total, bins, wanted, n, w, bin_, counts, places, covered):  # type: ignore[no-untyped-def]
+    """Volume in each bin of each window, (w, bins); its fullest bin, the first and the last of the area, (3, w).
 
-    Neighbours of the same range have the bars in the same bins.
+    ``bin_`` is room for the bin of each bar: neighbours of the same range have the bars in the same bins.
     """
     for j in range(w):
         same = j > 0 and low[j] == low[j - 1] and span[j] == span[j - 1]
@@ -703,11 +708,33 @@ def volume_by_price(price, volume, low, span, bins, n, w, bin_, out):  # type: i
             place = (price[i] - low[j]) / span[j] * bins
             place = place if place == place else 0.0
             bin_[i] = int(min(max(place, 0.0), bins - 1.0))
-        row = out[j]
+        row = counts[j]
         for i in range(bins):
             row[i] = 0.0
         for i in range(j, j + n):
             row[bin_[i]] += volume[i]
+        peak = 0
+        for i in range(1, bins):
+            if row[i] > row[peak]:
+                peak = i
+        first = peak
+        last = peak
+        share = row[peak] / total[j]
+        for _ in range(bins - 1):
+            if not (share < wanted and (first > 0 or last < bins - 1)):
+                break
+            below = row[first - 1] if first > 0 else -1.0
+            above = row[last + 1] if last < bins - 1 else -1.0
+            if below >= above and first > 0:
+                first -= 1
+                share = share + below / total[j]
+            else:
+                last += 1
+                share = share + above / total[j]
+        places[0, j] = peak
+        places[1, j] = first
+        places[2, j] = last
+        covered[j] = share
 
 
 @compiled("f1 i i1 i1 f1 f1 b F1 B1")

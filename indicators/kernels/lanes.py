@@ -144,11 +144,6 @@ def tail_mean_std(values: Floats, ddof: int = 1) -> tuple[Floats, Floats]:
     return mean, np.sqrt(squared / np.where(count > ddof, count - ddof, np.nan))
 
 
-def tail_median(values: Floats) -> Floats:
-    """``rolling.tail_median``."""
-    return OVER_PANELS["tail_median"](values.view(np.ndarray))
-
-
 def tail_products(values: Floats, others: Floats) -> tuple[Floats, Floats]:
     """``rolling.tail_products``."""
     n, w = _shape(values)
@@ -303,6 +298,14 @@ def average_true_range(bars: Windows, period: int, rows: int | None = None) -> F
     return bars.shared(("average_true_range", period, kept), compute)
 
 
+def usual_true_range(bars: Windows, period: int, rows: int) -> tuple[Floats, Floats]:
+    """``chains.usual_true_range``."""
+    ranges = average_true_range(bars, period, rows)
+    usual = np.empty(bars.series)
+    compiled.medians(ranges, usual)
+    return ranges[-1], usual
+
+
 def range_of_average_true_range(bars: Windows, alpha: float) -> tuple[Floats, Floats, Floats]:
     """``chains.range_of_average_true_range``."""
     low, high, now = (np.empty(bars.series) for _ in range(3))
@@ -366,13 +369,17 @@ def _zero_lag(bars: Windows, period: int, width: float, widest: int) -> Floats:
     return bars.shared(("zero_lag", period, width, widest), compute)
 
 
-def volume_by_price(prices: Floats, volumes: Floats, low: Floats, high: Floats, bins: int) -> Floats:
-    """``profiles.volume_by_price``."""
+def volume_profile(
+    prices: Floats, volumes: Floats, low: Floats, high: Floats, bins: int, wanted: float
+) -> tuple[Floats, Ints, Ints, Ints, Floats]:
+    """``profiles.volume_profile``."""
     n, w = _shape(prices)
-    found = np.empty((w, bins))
+    counts, places, covered = np.empty((w, bins)), np.empty((3, w), dtype=np.int64), np.empty(w)
     room = np.empty(n + w - 1, dtype=np.int64)
-    compiled.volume_by_price(_body(prices), _body(volumes), low, high - low, bins, n, w, room, found)
-    return found.T
+    by_bar, ranges = (_body(prices), _body(volumes)), (low, high - low)
+    compiled.volume_profile(*by_bar, *ranges, tail_sum(volumes), bins, wanted, n, w, room, counts, places, covered)
+    peak, first, last = places
+    return counts.T, peak, first, last, covered
 
 
 def candlesticks(bars: Windows, functions: tuple[str, ...]) -> Array:

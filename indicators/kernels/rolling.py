@@ -143,12 +143,6 @@ def tail_std(values: Floats, ddof: int = 1) -> Floats:
 
 
 @in_lanes
-def tail_median(values: Floats) -> Floats:
-    """Median of all rows, shape (series,)."""
-    return np.median(values, axis=0)
-
-
-@in_lanes
 def tail_products(values: Floats, others: Floats) -> tuple[Floats, Floats]:
     """Sums over all rows but NaN of the squared deviations from the mean, and of both deviations' products.
 

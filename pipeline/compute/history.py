@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ from .rows import compute_interval
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ...indicators.contract import Array, Floats, Indicator, Ints
     from ..base.intervals import Interval
@@ -192,26 +193,30 @@ class _Chunk:
         )
         return panel, np.argsort(order)
 
-    def ranked(self, panel: Panel, newest: int) -> pa.Table:
-        """The newest bars of each window, as ``Pivot.ranked`` has them; ``series`` is the column of the panel."""
-        places = np.searchsorted(self.series.time, panel.newest_time)
+    def ranked(self, panel: Panel, newest: int, reads: Callable[[Iterable[str]], list[str]]) -> pa.Table:
+        """The newest bars of each window, as ``Pivot.ranked`` has them, with the columns that ``reads`` takes of all.
+
+        ``series`` is the column of the panel.
+        """
+        one = self.series
         counts = np.minimum(panel.lengths, newest)
         series = np.repeat(np.arange(panel.series), counts)
         rank = np.repeat(np.cumsum(counts), counts) - np.arange(len(series))
-        bars = places[series] + 1 - rank
-        name, symbol = self.series.interval.name, self.series.symbol
-        zeros = np.zeros(len(series), dtype=np.int8)
-        return pa.table(
-            {
-                "series": series,
-                "interval": pa.DictionaryArray.from_arrays(zeros, [name]),
-                "symbol": pa.DictionaryArray.from_arrays(zeros, pa.array([symbol], pa.string())),
-                "bucket_ts": pa.array(self.series.time[bars]).cast(pa.timestamp("us", "UTC")),
-                "n": panel.lengths[series],
-                "rn": rank,
-                **{field: nullable(values[bars]) for field, values in self.series.fields.items()},
-            }
-        )
+        bars = np.searchsorted(one.time, panel.newest_time)[series] + 1 - rank
+
+        def named(text: str) -> pa.Array:
+            return pa.DictionaryArray.from_arrays(np.zeros(len(series), dtype=np.int8), pa.array([text], pa.string()))
+
+        columns: dict[str, Callable[[], Any]] = {
+            "series": lambda: series,
+            "interval": lambda: named(one.interval.name),
+            "symbol": lambda: named(one.symbol),
+            "bucket_ts": lambda: pa.array(one.time[bars]).cast(pa.timestamp("us", "UTC")),
+            "n": lambda: panel.lengths[series],
+            "rn": lambda: rank,
+            **{name: partial(lambda values: nullable(values[bars]), values) for name, values in one.fields.items()},
+        }
+        return pa.table({name: columns[name]() for name in reads(columns)})
 
 
 def _chunks(series: Series, since: int, until: int, lanes: bool) -> Iterator[_Chunk]:
@@ -254,6 +259,7 @@ def _computed(
     for declared in indicators:
         if not declared.compute and declared.covers(chunk.series.interval.name):
             # Each statement sees what it reads, no more: the bars of neighbouring windows are the same, copied.
-            sql.load_ranked(chunk.ranked(panel, declared.bars_read()), source)
+            reads = partial(sql.reads, declared, profile=profile)
+            sql.load_ranked(chunk.ranked(panel, declared.bars_read(), reads), source)
             compute([declared])
     return found

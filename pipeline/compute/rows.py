@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ...indicators import evaluate
 from ...indicators.contract import PARITY, Values
-from ...indicators.kinds import TIME
+from ...indicators.kinds import TIME, Coded
 from ..record import SILENT, Observer
 
 if TYPE_CHECKING:
@@ -85,10 +85,11 @@ def _intervals(panel: Panel) -> str:
     return ",".join(dict.fromkeys(panel.intervals))
 
 
-def _joined(parts: Sequence[Array]) -> Array:
+def _joined(parts: Sequence[Array | Coded]) -> Array:
     """One array of the values of single series; texts beside missing ones stay texts."""
-    texts = any(part.dtype.kind in "OU" for part in parts)
-    return np.concatenate([part.astype(np.object_) if texts else part for part in parts])
+    arrays = [part.texts if isinstance(part, Coded) else part for part in parts]
+    texts = any(array.dtype.kind in "OU" for array in arrays)
+    return np.concatenate([array.astype(np.object_) if texts else array for array in arrays])
 
 
 def _report(declared: Indicator, symbol: str, interval: str, error: Exception, observer: Observer) -> None:
@@ -101,12 +102,19 @@ def _report(declared: Indicator, symbol: str, interval: str, error: Exception, o
 def _keys(panel: Panel, run_id: str) -> dict[str, pa.Array]:
     """The key columns of a panel's rows, which all its indicators share."""
     return {
-        "symbol": pa.array(panel.symbols, pa.string()),
-        "interval": pa.array(panel.intervals, pa.string()),
+        "symbol": _texts(panel.symbols),
+        "interval": _texts(panel.intervals),
         "bucket_ts": TIME.arrow(panel.newest_time, np.zeros(panel.series, dtype=np.bool_)),
         "run_id": pa.repeat(run_id, panel.series),
     }
 
 
+def _texts(names: Sequence[str]) -> pa.Array:
+    """Names as Arrow; those of the windows of a series are all the same."""
+    if names and names.count(names[0]) == len(names):
+        return pa.repeat(pa.scalar(names[0], pa.string()), len(names))
+    return pa.array(names, pa.string())
+
+
 def _as_arrow(keys: dict[str, pa.Array], cells: Sequence[evaluate.Cells]) -> pa.Table:
-    return pa.table(keys | {cell.column.name: cell.column.kind.arrow(cell.values, cell.null) for cell in cells})
+    return pa.table(keys | {cell.column.name: cell.arrow() for cell in cells})

@@ -19,7 +19,7 @@ from ...indicators.registry import INDICATORS
 from ..base.statements import identifier, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import duckdb
 
@@ -63,6 +63,11 @@ class SqlIndicators:
         self._door.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS SELECT * FROM incoming")
         self._door.unregister("incoming")
 
+    def reads(self, declared: Indicator, columns: Iterable[str], profile: str = PARITY) -> list[str]:
+        """Those of some columns that the statement of an indicator names."""
+        words = set(re.findall(r"\w+", _checked(declared, profile)))
+        return [name for name in columns if name in words]
+
     def compute(
         self, declared: Indicator, panel: Panel, parameters: Parameters | None = None, profile: str = PARITY
     ) -> Values:
@@ -71,8 +76,9 @@ class SqlIndicators:
         Raises ValueError where the statement reads a field that is not declared, or its columns are not the declared
         ones, or it has several rows for a series.
         """
-        query, names = _checked(declared, profile)
-        given = {name: value for name, value in (parameters or declared.defaults).as_dict().items() if name in names}
+        query = _checked(declared, profile)
+        named = set(re.findall(r"\$(\w+)", query))
+        given = {name: value for name, value in (parameters or declared.defaults).as_dict().items() if name in named}
         found = self._door.execute(query, given or None).fetchnumpy()
         wanted = ["series", *(column.name for column in declared.columns)]
         if list(found) != wanted:
@@ -101,12 +107,12 @@ def _bars_read(source: Source, interval: str) -> int:
 
 
 @cache
-def _checked(declared: Indicator, profile: str) -> tuple[Sql, frozenset[str]]:
-    """The statement of an indicator, and the parameters in it. Raises ValueError for a field it does not declare."""
+def _checked(declared: Indicator, profile: str) -> Sql:
+    """The statement of an indicator. Raises ValueError for a field it does not declare."""
     variant = f".{profile}" if profile in declared.variants else ""
     query = statement(f"indicators/{declared.id}{variant}")
     known = BAR_FIELDS if declared.source == "candles" else METRIC_FIELDS
     for name in known:
         if name not in declared.inputs and re.search(rf"\b{name}\b", query):
             raise ValueError(f"sql/indicators/{declared.id}.sql reads {name}, which is not declared: add it to inputs")
-    return query, frozenset(re.findall(r"\$(\w+)", query))
+    return query
