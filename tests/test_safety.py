@@ -120,6 +120,8 @@ KNOWN = {
     """door.execute(f"ATTACH {literal(str(path))} AS {side} ({join([Sql('TYPE sqlite'), *options])})")""": "two names",
     "self._door.execute(query.encode())": "rendered statements",
     "super().execute(*words, **options)": "what the callers of execute give, and is checked there",
+    "Sql(kind.sink)": "a type that stands in the program",
+    "Sql(column.kind.work_file)": "a type that stands in the program",
     "self.execute(self.carried.encode())": "a statement of settings, made of literals",
     "Sql(f'({literal(symbol)}, {written(since)})')": "a function that makes Sql of a moment",
 }

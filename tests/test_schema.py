@@ -102,6 +102,10 @@ def test_a_role_without_rights_is_told_the_statement_that_fails_and_the_grants_t
     execute(url, "DROP SCHEMA market_data CASCADE", "CREATE SCHEMA market_data")
     refused = candlemill("init-db", "--source", stranger)
     assert refused.code == 3
+    assert "the role may not use the schema market_data" in refused.last
+    execute(url, 'GRANT USAGE ON SCHEMA market_data TO "Night Nurse"')
+    refused = candlemill("init-db", "--source", stranger)
+    assert refused.code == 3
     assert 'refused `CREATE TABLE IF NOT EXISTS market_data."candles_1m"' in refused.last
     [grant] = re.findall(r'GRANT USAGE, CREATE ON SCHEMA market_data TO "Night Nurse"', refused.last)
     execute(url, grant)

@@ -46,6 +46,10 @@ def aggregate_checks(connection: Connection, seconds: int) -> Iterator[Check]:
     except SourceError as error:
         yield Check("aggregates", False, str(error))
         return
+    except errors.InsufficientPrivilege as error:
+        role = identifier(connection.info.user)
+        yield Check("aggregates", False, f"{one_line(error)}: GRANT USAGE ON SCHEMA market_data TO {role}")
+        return
     if not found:
         return
     with connection.cursor(row_factory=class_row(_Job)) as cursor:

@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import errors
 
 from ..base.errors import SourceError, one_line
 from ..base.ranges import Range, common, minus, union
 from ..base.statements import identifier, statement
-from ..source.aggregates import aggregates, oldest_row, refreshing, utc, windows
+from ..source.aggregates import aggregates, oldest_row, reading, refreshing, utc, windows
 from .report import Hidden
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Refresher:
         found = [
             (aggregate, held)
             for aggregate in self._over(table)
+            if aggregate.readable
             for window in minus(aggregate.covering(self._connection, [rows]), self._compared[aggregate])
             if (held := aggregate.held(self._connection, window)) is not None
         ]
@@ -79,7 +81,13 @@ class Refresher:
         """Find the buckets in doubt, before rows that touch them are written."""
         for aggregate, held in unseen:
             log.debug("comparing %s with the rows it is made from, %s", aggregate.name, _shown(held))
-            self._doubtful[aggregate] += aggregate.doubtful(self._connection, held)
+            try:
+                with self._connection.transaction():
+                    doubtful = aggregate.doubtful(self._connection, held)
+            except errors.QueryCanceled:
+                log.warning("comparing %s takes too long for this server: it counts as different", aggregate.name)
+                doubtful = [held]
+            self._doubtful[aggregate] += doubtful
             self._compared[aggregate] = union([*self._compared[aggregate], held])
 
     def refresh(self, table: str, loaded: Sequence[Loaded]) -> list[Hidden]:
@@ -88,7 +96,12 @@ class Refresher:
         hidden: dict[str, list[Hidden]] = {}
         for aggregate in self._over(table):
             found = self._below(aggregate, hidden.get(aggregate.parent_name, []))
-            touched = union([*aggregate.covering(self._connection, changed), *self._late(aggregate, loaded)])
+            touched = aggregate.covering(self._connection, changed)
+            if not aggregate.readable:
+                found += self._unreadable(aggregate, touched)
+                touched = []
+            else:
+                touched = union([*touched, *self._late(aggregate, loaded)])
             if touched:
                 kept, holders = self._kept(aggregate, touched)
                 found += self._refresh(aggregate, self._windows(aggregate, touched, kept))
@@ -151,6 +164,11 @@ class Refresher:
             else:
                 return []
         return [Hidden(aggregate.name, None, todo[0].start, todo[-1].until, None, reason)]
+
+    def _unreadable(self, aggregate: Aggregate, touched: Sequence[Range]) -> list[Hidden]:
+        grants = reading(aggregate, self._connection.info.user)
+        reason = f"it cannot be refreshed without a look into it: {grants}; and load again"
+        return [Hidden(aggregate.name, None, one.start, one.until, None, reason) for one in touched]
 
     def _hidden(
         self, aggregate: Aggregate, kept: Sequence[Range], holders: Sequence[str], loaded: Sequence[Loaded]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
-from psycopg import errors
 from psycopg.rows import class_row
 
 from ..base.errors import SourceError, one_line
@@ -68,6 +67,7 @@ class Aggregate:
     direct_name: str
     owner: str
     owned: bool
+    readable: bool
     materialized_only: bool
     time: str
     zoned: bool
@@ -297,6 +297,13 @@ def refreshing(aggregate: Aggregate, window: Range) -> Sql:
     )
 
 
+def reading(aggregate: Aggregate, role: str) -> str:
+    """The statements that let a role read an aggregate and what it is made from."""
+    schemas = ", ".join(sorted({identifier(aggregate.schema), identifier(aggregate.parent_schema)}))
+    to = f"TO {identifier(role)}"
+    return f"GRANT USAGE ON SCHEMA {schemas} {to}; GRANT SELECT ON {aggregate.view}, {aggregate.parent} {to}"
+
+
 def row_step(table: str) -> timedelta:
     """From one row of a series to the next in a table of candles or metrics."""
     interval = INTERVALS.get(table.removeprefix("candles_"))
@@ -359,10 +366,9 @@ def policy(aggregate: Aggregate) -> Sql | None:
 
 def lacking(connection: Connection, aggregate: Aggregate) -> list[str]:
     """What an aggregate lacks to stay right by itself, each with the statement that mends it and deletes nothing."""
-    try:
-        return [*_lacking_policy(aggregate), *_lacking_history(connection, aggregate)]
-    except errors.InsufficientPrivilege as error:
-        return [f"{aggregate.name}: {one_line(error)}; ask {identifier(aggregate.owner)}, its owner, to look into it"]
+    if not aggregate.readable:
+        return [f"{aggregate.name} may not be read: {reading(aggregate, connection.info.user)}"]
+    return [*_lacking_policy(aggregate), *_lacking_history(connection, aggregate)]
 
 
 def _lacking_policy(aggregate: Aggregate) -> Iterator[str]:

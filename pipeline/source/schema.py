@@ -104,9 +104,14 @@ class _Schema:
         self._place = place
         self._setup = Setup()
         row = self._all(statement("schema/server"))[0]
-        extension, self._available, self._license, self._has_schema, database, role = row
+        extension, self._available, self._license, self._has_schema, usable, database, role = row
         self._extension = identifier(str(extension)) if extension is not None else None
         self._database, self._role = str(database), str(role)
+        if not usable:
+            raise SourceError(
+                f"the role may not use the schema market_data of {place}: GRANT USAGE, CREATE ON SCHEMA market_data TO "
+                f"{self._me}, and run `candlemill init-db` again"
+            )
         existing = self._all(statement("schema/existing"))
         self._stored = {str(name): bool(stored) for name, stored, _ in existing}
         self._owners = {str(name): str(owner) for name, _, owner in existing}

@@ -12,5 +12,6 @@ SELECT
     (SELECT default_version FROM pg_catalog.pg_available_extensions WHERE name = 'timescaledb') AS available,
     current_setting('timescaledb.license', TRUE) AS license,
     to_regnamespace('market_data') IS NOT NULL AS has_schema,
+    coalesce(has_schema_privilege(to_regnamespace('market_data'), 'USAGE'), TRUE) AS usable,
     current_database()::text AS database,
     current_user::text AS role

@@ -1,14 +1,15 @@
 -- The continuous aggregates over hypertables of the schema market_data, also those over other aggregates (TimescaleDB).
 -- grain:   one row per aggregate, each after the one that it is made from
 -- columns: root (the hypertable below all), parent (what it is made from: that hypertable, or an aggregate), held (the
---          table of the rows that it holds), direct (the view of the rows that its parent gives now), step_seconds (of
---          a bucket of the parent, where that is an aggregate), width, origin, shift, zone (arguments of time_bucket),
---          seconds (of a bucket), watermark (microseconds since 1970; above it an aggregate that is real-time shows
---          what its parent gives), reaches_seconds (how far back its refresh policy looks), retention_seconds (after
---          which rows of the parent are dropped)
+--          table of the rows that it holds), direct (the view of the rows that its parent gives now), step_seconds (of a
+--          bucket of the parent, where that is an aggregate), owned (the role may refresh it), readable (the role may
+--          SELECT from it and its parent), width, origin, shift, zone (arguments of time_bucket), seconds (of a bucket),
+--          watermark (microseconds since 1970; above it an aggregate that is real-time shows what its parent gives),
+--          policy (the job that refreshes it), reaches_seconds (how far back that looks), retention_seconds (after which
+--          rows of the parent are dropped)
 -- NULL:    step_seconds over a hypertable; seconds where buckets have no fixed width; watermark before the first
---          refresh; retention_seconds without a policy; policy (the id of the job) without one; reaches_seconds without
---          one and where it reaches back without end
+--          refresh, and where it may not be read; policy and reaches_seconds without a policy, and reaches_seconds
+--          where it looks back without end; retention_seconds without a policy
 WITH RECURSIVE
 extension AS (
     SELECT n.nspname AS extension_schema
@@ -96,29 +97,40 @@ SELECT
     d.direct_view_name::text AS direct_name,
     d.view_owner::text AS owner,
     pg_catalog.pg_has_role(d.view_owner, 'USAGE') AS owned,
+    r.readable,
     d.materialized_only,
     m.column_name::text AS time,
     m.column_type = 'pg_catalog.timestamptz'::regtype AS zoned,
     (
         SELECT array_agg(t.attname::text ORDER BY t.attnum)
         FROM pg_catalog.pg_attribute AS t
-        JOIN pg_catalog.pg_class AS c ON c.oid = t.attrelid
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = d.view_schema AND c.relname = d.view_name AND t.attnum > 0
+        WHERE t.attrelid = v.oid AND t.attnum > 0
     ) AS columns,
     d.bucket_width AS width,
     d.bucket_origin AS origin,
     d.bucket_offset AS shift,
     d.bucket_timezone AS zone,
     d.seconds,
-    nullif(
+    CASE WHEN r.readable THEN nullif(
         greatest(_timescaledb_functions.cagg_watermark(d.mat_hypertable_id), -62135596800000000), -62135596800000000
-    ) AS watermark,
+    ) END AS watermark,
     f.job_id AS policy,
     f.reaches_seconds,
-    r.retention_seconds
+    s.retention_seconds
 FROM descent AS d
 CROSS JOIN extension AS e
+JOIN pg_catalog.pg_namespace AS n ON n.nspname = d.view_schema
+JOIN pg_catalog.pg_class AS v ON v.relnamespace = n.oid AND v.relname = d.view_name
+CROSS JOIN LATERAL (
+    SELECT
+        has_schema_privilege(n.oid, 'USAGE')
+        AND has_table_privilege(v.oid, 'SELECT')
+        AND has_schema_privilege(o.oid, 'USAGE')
+        AND has_table_privilege(w.oid, 'SELECT') AS readable
+    FROM pg_catalog.pg_class AS w
+    JOIN pg_catalog.pg_namespace AS o ON o.oid = w.relnamespace
+    WHERE o.nspname = d.parent_schema AND w.relname = d.parent_name
+) AS r
 JOIN timescaledb_information.dimensions AS m
     ON m.hypertable_schema = d.materialization_hypertable_schema
     AND m.hypertable_name = d.materialization_hypertable_name
@@ -128,6 +140,6 @@ JOIN timescaledb_information.dimensions AS p
     AND p.hypertable_name = d.hypertable_name
     AND p.dimension_number = 1
 LEFT JOIN refreshes AS f ON f.hypertable_id = d.mat_hypertable_id
-LEFT JOIN retentions AS r ON r.hypertable_id = d.raw_hypertable_id
+LEFT JOIN retentions AS s ON s.hypertable_id = d.raw_hypertable_id
 WHERE m.column_type IN ('pg_catalog.timestamptz'::regtype, 'pg_catalog.timestamp'::regtype)
 ORDER BY d.depth, d.seconds, d.view_name

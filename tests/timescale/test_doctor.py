@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from candlemill.pipeline.base.errors import SourceError
 from candlemill.pipeline.doctor.source import source
 from candlemill.pipeline.source.schema import init_db
 from tests.timescale.market import add_metrics, add_minutes, execute, rows, run_jobs, state, table
@@ -186,3 +187,23 @@ def test_it_changes_nothing(market: str) -> None:
     before = state(market)
     faults(market)
     assert state(market) == before
+
+
+def test_what_a_role_may_not_read_is_named_with_the_grants(market: str) -> None:
+    execute(market, "GRANT USAGE ON SCHEMA market_data TO nurse", "GRANT SELECT ON market_data.candles_1m TO nurse")
+    for url in (market, market.replace("postgres@", "nurse@")):
+        if url != market:
+            found = faults(url)
+            assert len([name for name in found if name.startswith("aggregate ")]) == 11
+            for seen in found.values():
+                grants = re.findall(r"GRANT .*? TO \"nurse\"", seen)
+                assert len(grants) == 2
+                execute(market, *grants)
+        assert faults(url) == {}
+    collector = market.replace("postgres@", "collector@")
+    assert faults(collector)["aggregates"].endswith('GRANT USAGE ON SCHEMA market_data TO "collector"')
+    with pytest.raises(SourceError, match='GRANT USAGE, CREATE ON SCHEMA market_data TO "collector"'):
+        init_db(collector)
+    execute(market, "GRANT USAGE ON SCHEMA market_data TO collector")
+    remarks = init_db(collector).remarks
+    assert len([remark for remark in remarks if "may not be read: GRANT USAGE ON SCHEMA" in remark]) == 11

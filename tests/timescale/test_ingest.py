@@ -10,15 +10,18 @@ import psycopg
 import pytest
 
 from candlemill.pipeline.base.ranges import Range
+from candlemill.pipeline.ingest.archives import find
+from candlemill.pipeline.ingest.load import ingest
 from candlemill.pipeline.ingest.refresh import Loaded, Refresher
 from candlemill.pipeline.source.schema import init_db
 from tests.test_ingest import HEADER, METRICS_HEADER, kline, metric, write
-from tests.timescale.market import add_minutes, execute, rows, run_jobs, table
+from tests.timescale.market import EXCHANGE, add_minutes, execute, rows, run_jobs, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from candlemill.pipeline.ingest.report import Hidden
     from tests.conftest import Ran
 
 DAY = timedelta(days=1)
@@ -33,10 +36,10 @@ def today() -> datetime:
 
 
 class Archives:
-    """Daily archives that are loaded with the command, and a copy of all that was ever loaded, which nothing drops."""
+    """Daily archives that are loaded, and a copy of all that was ever loaded, which nothing drops."""
 
-    def __init__(self, candlemill: Callable[..., Ran], folder: Path, url: str) -> None:
-        self.candlemill, self.folder, self.url = candlemill, folder, url
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
         execute(
             url,
             "CREATE SCHEMA IF NOT EXISTS research",
@@ -58,10 +61,10 @@ class Archives:
                 prices = [f"{price + n},{price + 70 + n % 7},{price - n % 5},{price + n % 60},{1 + n}" for n in numbers]
                 write(name, [HEADER, *(kline(time, text) for time, text in zip(times, prices, strict=True))])
 
-    def load(self, code: int = 0, url: str | None = None) -> list[dict[str, Any]]:
+    def load(self, url: str | None = None) -> list[Hidden]:
         """Load what is in the folder, empty it, and return what aggregates do not show."""
-        ran = self.candlemill("ingest", "binance-vision", self.folder, "--source", url or self.url, "--json")
-        assert ran.code == code, ran.err
+        report = ingest(url or self.url, find([self.folder]), EXCHANGE)
+        assert {file.state for file in report.files} == {"loaded"}
         for file in self.folder.iterdir():
             file.unlink()
         execute(
@@ -71,8 +74,7 @@ class Archives:
             "INSERT INTO research.metrics SELECT * FROM market_data.binance_futures_metrics_5m AS m WHERE NOT EXISTS ("
             "SELECT FROM research.metrics AS n WHERE (n.symbol, n.create_time) = (m.symbol, m.create_time))",
         )
-        hidden: list[dict[str, Any]] = json.loads(ran.out)["hidden"]
-        return hidden
+        return report.hidden
 
     def truth(self, interval: str, symbols: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
         """The candles of an interval out of everything that was ever loaded."""
@@ -110,10 +112,10 @@ class Archives:
 
 
 @pytest.fixture
-def archives(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> Archives:
+def archives(url: str, tmp_path: Path) -> Archives:
     init_db(url, timedelta(days=20))
     (tmp_path / "in").mkdir()
-    return Archives(candlemill, tmp_path / "in", url)
+    return Archives(tmp_path / "in", url)
 
 
 def test_what_only_aggregates_still_have_survives_all_later_loads(archives: Archives, today: datetime) -> None:
@@ -136,14 +138,14 @@ def test_what_only_aggregates_still_have_survives_all_later_loads(archives: Arch
     archives.days("CUSDT", monday + 3 * DAY, 2)
     archives.days("CUSDT", monday + 3 * DAY, 1, "metrics")
     hidden = archives.load()
-    archives_of = {one["aggregate"]: one for one in hidden}
+    archives_of = {one.aggregate: one for one in hidden}
     assert set(archives_of) == {
         *(f"candles_{name}" for name in WIDTHS),
         *(f"binance_futures_metrics_{name}_last" for name in LAST),
     }
-    assert {one["symbol"] for one in hidden} == {"CUSDT"}
-    assert archives_of["candles_1h"]["buckets"] == 48
-    assert "it holds rows of AUSDT, BUSDT there that candles_1m does not give" in archives_of["candles_1h"]["reason"]
+    assert {one.symbol for one in hidden} == {"CUSDT"}
+    assert archives_of["candles_1h"].buckets == 48
+    assert "it holds rows of AUSDT, BUSDT there that candles_1m does not give" in archives_of["candles_1h"].reason
     for interval in WIDTHS:
         assert archives.shown(interval) == archives.truth(interval, ["AUSDT", "BUSDT"])
     # Loading it once more changes nothing, and says the same.
@@ -154,7 +156,7 @@ def test_what_only_aggregates_still_have_survives_all_later_loads(archives: Arch
     # Another time, which begins in the same week: the bucket of that week has to stay, all others are there.
     archives.days("AUSDT", monday - DAY, 3)
     hidden = archives.load()
-    assert [(one["aggregate"], one["symbol"], one["buckets"]) for one in hidden] == [("candles_1w", "AUSDT", 1)]
+    assert [(one.aggregate, one.symbol, one.buckets) for one in hidden] == [("candles_1w", "AUSDT", 1)]
     week = [row for row in archives.truth("1w", ["AUSDT"]) if row[2] == monday]
     for interval in WIDTHS:
         expected = archives.truth(interval, ["AUSDT", "BUSDT"])
@@ -174,7 +176,7 @@ def test_what_only_aggregates_still_have_survives_all_later_loads(archives: Arch
         archives.days(symbol, monday + 3 * DAY, 2)
         archives.days(symbol, monday + 3 * DAY, 2, "metrics")
     hidden = archives.load()
-    assert {one["aggregate"] for one in hidden} <= {"candles_1w", "binance_futures_metrics_1w_last"}
+    assert {one.aggregate for one in hidden} <= {"candles_1w", "binance_futures_metrics_1w_last"}
     for interval in WIDTHS:
         if interval != "1w":
             assert archives.shown(interval) == archives.truth(interval)
@@ -312,16 +314,15 @@ def test_aggregates_of_every_name_and_kind_are_refreshed_and_kept(archives: Arch
     archives.days("BUSDT", month + DAY, 1, "metrics")
     hidden = archives.load()
     assert held() == before
-    assert {name.partition(".")[2].strip('"') for name in truths} <= {one["aggregate"] for one in hidden}
+    assert {name.partition(".")[2].strip('"') for name in truths} <= {one.aggregate for one in hidden}
     # A time at which nothing is held, but for the month and the days of three.
     archives.days("BUSDT", month + 16 * DAY, 2)
     hidden = archives.load()
     after, expected = held(), true()
-    assert {one["aggregate"] for one in hidden} == {"candles_1M"}
-    for name in truths:
-        new = [row for row in expected[name] if "BUSDT" in row and row[2] >= month + 16 * DAY - timedelta(hours=13)]
-        if name not in ('market_data."candles_1M"', "research.totals", "market_data.metrics_1h"):
-            assert sorted([*before[name], *new]) == after[name], name
+    assert {one.aggregate for one in hidden} == {"candles_1M"}
+    for name in set(truths) - {'market_data."candles_1M"', "research.totals", "market_data.metrics_1h"}:
+        new = [row for row in expected[name] if "BUSDT" in row and row[2] >= month + 12 * DAY]
+        assert sorted([*before[name], *new]) == after[name], name
     assert len(after["research.totals"]) == len(before["research.totals"]) + 48
 
 
@@ -329,17 +330,23 @@ def test_who_does_not_own_an_aggregate_is_told_what_its_owner_has_to_run(archive
     url = archives.url
     execute(
         url,
-        "GRANT USAGE ON SCHEMA market_data, research TO collector",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA market_data TO collector",
-        "GRANT INSERT, UPDATE ON market_data.candles_1m TO collector",
+        "GRANT USAGE ON SCHEMA market_data TO collector",
+        "GRANT SELECT, INSERT, UPDATE ON market_data.candles_1m TO collector",
     )
     archives.days("AUSDT", today - 9 * DAY, 1)
     archives.load()
+    collector = url.replace("postgres@", "collector@")
     archives.days("AUSDT", today - 11 * DAY, 1)
-    hidden = archives.load(url=url.replace("postgres@", "collector@"))
-    assert {one["aggregate"] for one in hidden} == {f"candles_{name}" for name in WIDTHS}
+    hidden = archives.load(collector)
+    assert {one.aggregate for one in hidden} == {f"candles_{name}" for name in WIDTHS}
     for one in hidden:
-        said, _, statements = one["reason"].partition(" run ")
+        assert 'GRANT SELECT ON "market_data"."candles_' in one.reason
+        execute(url, *one.reason.partition("into it: ")[2].removesuffix("; and load again").split("; "))
+    archives.days("AUSDT", today - 11 * DAY, 1)
+    hidden = archives.load(collector)
+    assert {one.aggregate for one in hidden} == {f"candles_{name}" for name in WIDTHS}
+    for one in hidden:
+        said, _, statements = one.reason.partition(" run ")
         assert said == 'only its owner may refresh it: as "postgres"'
         execute(url, *statements.split("; "))
     archives.all_right()
@@ -354,7 +361,7 @@ def test_what_a_retention_drops_while_files_are_loaded_stays_in_the_aggregates(
     archives.load()
     before = {name: archives.shown(name) for name in WIDTHS}
     with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
-        refresher = Refresher(connection, "binance_futures_um")
+        refresher = Refresher(connection, EXCHANGE)
         day = Range(start, start + DAY)
         refresher.compare(refresher.unseen("candles_1m", day))
         connection.execute("SELECT drop_chunks('market_data.candles_1m', now() - INTERVAL '20 days')")
@@ -365,3 +372,33 @@ def test_what_a_retention_drops_while_files_are_loaded_stays_in_the_aggregates(
         hidden = refresher.refresh("candles_1m", [Loaded("BUSDT", day, True)])
     assert {one.aggregate for one in hidden} == {f"candles_{name}" for name in WIDTHS}
     assert {name: archives.shown(name) for name in WIDTHS} == before
+
+
+def test_the_command_says_what_stays_hidden_and_why(
+    archives: Archives, candlemill: Callable[..., Ran], today: datetime
+) -> None:
+    archives.days("AUSDT", today - 30 * DAY, 1)
+    archives.load()
+    run_jobs(archives.url, "policy_retention")
+    archives.days("BUSDT", today - 30 * DAY, 1)
+    words = ("ingest", "binance-vision", archives.folder, "--source", archives.url)
+    ran = candlemill(*words)
+    assert ran.code == 0, ran.err
+    hidden = [line for line in ran.out.splitlines() if line.startswith("hidden in ")]
+    assert len(hidden) == len(WIDTHS)
+    assert f"hidden in candles_1h: 24 buckets of BUSDT from {today - 30 * DAY:%Y-%m-%d %H:%M} to " in ran.out
+    again = candlemill(*words, "--json")
+    assert [one["aggregate"] for one in json.loads(again.out)["hidden"]] == [f"candles_{name}" for name in WIDTHS]
+
+
+def test_a_load_that_raises_the_watermark_hides_nothing_that_others_wrote_before(
+    archives: Archives, today: datetime
+) -> None:
+    add_minutes(archives.url, ["AUSDT"], today - 9 * DAY, today - 8 * DAY)
+    archives.days("BUSDT", today - 4 * DAY, 1)
+    assert archives.load() == []
+    archives.all_right()
+    add_minutes(archives.url, ["AUSDT"], today - 3 * DAY, today - 2 * DAY)
+    archives.days("BUSDT", today - DAY, 1)
+    assert archives.load() == []
+    archives.all_right()

@@ -246,7 +246,6 @@ def test_a_role_without_rights_is_told_the_statement_that_fails_and_the_grant_th
     execute(url, "CREATE SCHEMA market_data")
     refused = candlemill("init-db", "--source", nurse)
     assert refused.code == 3
-    assert 'refused `CREATE TABLE IF NOT EXISTS market_data."candles_1m"' in refused.last
     execute(url, *re.findall(r"GRANT USAGE, CREATE ON SCHEMA market_data TO \"nurse\"", refused.last))
     assert candlemill("init-db", "--source", nurse).code == 0
     owner = url.replace("postgres@", "collector@")
