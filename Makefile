@@ -39,6 +39,10 @@ test: $(READY) ## the whole test suite
 test-faults: $(READY) ## what it promises under kills, full disks, broken servers, damaged data (some minutes)
 	@$(BIN)/python -m pytest tests/faults
 
+.PHONY: test-pgbouncer
+test-pgbouncer: $(READY) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
+	@$(BIN)/python -m pytest tests/pgbouncer
+
 fuzz: $(READY) ## random damage to random bars, for ten minutes
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py
 
