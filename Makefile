@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo watch test test-faults test-timescale fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
+.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-timescale: $(READY) tests/timescale/node_modules/.package-lock.json ## agai
 tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.json
 	@npm ci --silent --no-audit --no-fund --prefix tests/timescale
 	@touch $@
+
+test-pgbouncer: $(READY) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
+	@$(BIN)/python -m pytest tests/pgbouncer
 
 fuzz: $(READY) ## random damage to random bars, for ten minutes
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py
