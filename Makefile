@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo watch test test-faults fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
+.PHONY: help setup run demo watch test test-faults test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from the lock file (every other target does it where needed)
 
@@ -38,6 +38,9 @@ test: $(READY) ## the whole test suite
 
 test-faults: $(READY) ## what it promises under kills, full disks, broken servers, damaged data (some minutes)
 	@$(BIN)/python -m pytest tests/faults
+
+test-mutations: $(READY) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
+	@$(BIN)/python -m tests.mutations
 
 fuzz: $(READY) ## random damage to random bars, for ten minutes
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py

@@ -47,7 +47,7 @@ TESTS = {
 }
 
 
-def tests_of(file: str) -> tuple[str, ...]:
+def seen_by(file: str) -> tuple[str, ...]:
     """The tests that can see a file, in the order in which they are run. Raises LookupError where nobody knows."""
     for pattern, tests in TESTS.items():
         if fnmatch(file, pattern):
