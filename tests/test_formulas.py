@@ -1,0 +1,360 @@
+"""Single values of indicators that can be worked out by hand: ties, thresholds, limits, and the bars that are needed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from pytest import approx
+
+from candlemill.indicators import evaluate
+from candlemill.indicators.contract import METRIC_FIELDS, Panel
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.duck import open_duckdb
+from candlemill.pipeline.compute.pivot import Pivot
+from candlemill.pipeline.compute.sql import SqlIndicators
+from tests import markets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from candlemill.indicators.contract import Floats
+
+MINUTE = 60_000_000
+
+
+def bars(close: Sequence[float], **fields: Sequence[float] | float) -> Panel:
+    """One series. Without other values a bar opens and stays where it closes, and 1 coin is traded, half of it bought."""
+    closes = np.array(close, dtype=np.float64)
+    usual: dict[str, Any] = dict.fromkeys(("open", "high", "low"), closes)
+    usual |= {"volume": 1.0, "quote_volume": closes, "trade_count": 1.0}
+    usual |= {"taker_buy_volume": 0.5, "taker_buy_quote_volume": closes / 2} | fields
+    columns = {
+        name: np.broadcast_to(np.array(values, dtype=np.float64), closes.shape) for name, values in usual.items()
+    }
+    return markets.panel(
+        {"close": closes[:, None], **{name: values[:, None].copy() for name, values in columns.items()}}
+    )
+
+
+def row(id_: str, panel: Panel, **parameters: Any) -> dict[str, Any]:
+    """The finished row of the one series of a panel, as of an indicator that the replaced service never had."""
+    declared = replace(INDICATORS[id_], stored=None)  # type: ignore[arg-type]
+    given = declared.given(parameters) if parameters else None
+    if declared.compute:
+        values = evaluate.compute(declared, panel, given)
+    else:
+        with open_duckdb() as door:
+            sql = SqlIndicators(door)
+            pivot = Pivot(panel, markets.ranked(panel, panel.rows), Counter())
+            if declared.source == "metrics":
+                sql.load_metrics("5m", pivot)
+            else:
+                sql.load(pivot, panel.rows)
+            values = sql.compute(declared, panel, given)
+    cells = evaluate.finish(declared, panel, values, given)
+    return {cell.column.name: None if cell.null[0] else cell.values[0] for cell in cells}
+
+
+def metrics(interval: str = "5m", minutes: Sequence[float] | None = None, age: float = 0, **fields: Any) -> Panel:
+    """Metrics rows of one symbol, one by one ``minutes`` after the first, the newest ``age`` seconds old."""
+    rows = len(minutes) if minutes is not None else max(len(values) for values in fields.values())
+    at = np.array(minutes if minutes is not None else np.arange(rows) * 5.0)
+    time = 1_700_000_000_000_000 + np.rint(at * MINUTE).astype(np.int64)
+    given = dict.fromkeys(METRIC_FIELDS, np.ones(rows)) | {n: np.array(v, dtype=np.float64) for n, v in fields.items()}
+    as_of = int(time[-1] + age * 1_000_000)
+    columns: dict[str, Floats] = {name: np.array(values)[:, None] for name, values in given.items()}
+    totals = {"open_interest_value": np.array([200.0])}
+    return Panel([interval], as_of, ["S"], np.array([rows]), time[:, None], columns, totals)
+
+
+# --- the bars that a formula needs
+
+
+@pytest.mark.parametrize(
+    ("id_", "needed"),
+    [
+        ("macd", 26 + 9),
+        ("supertrend", 10 + 1),
+        ("ema_gc", 99),
+        ("ema_ribbon", 100),
+        ("adx", 14 + 14),
+        ("ichimoku", 26),
+        ("zero_lag_band_cross", 70),
+        # A band over 210 bars, and a bar before it, from which the state may have changed.
+        ("zero_lag_trend_state", 210 + 1),
+        ("trend_cloud_reversal", 200),
+        ("smoothed_heikin_ashi", 10 + 10),
+        # A pivot has 20 bars on either side.
+        ("trend_line_rank", 20 + 1 + 20),
+        # A range of 9 bars; K from the third position on, D from the third K on.
+        ("kdj", 9 + 2 + 2),
+        ("williams_r", 14),
+        ("mfi", 14 + 1),
+        ("scalping", 21 + 1),
+        ("harmonic_rsi", 33 + 1),
+        ("cci", 20),
+        ("smart_rsi", 21 + 1),
+        ("atr_bands", 30),
+        ("bollinger", 20),
+        ("donchian", 20),
+        ("keltner", 20),
+        ("vwma_fib_bands", 200 + 1),
+        ("base_data", 1),
+        ("taker_buy_ratio", 1),
+        ("volume_ratio", 20),
+        ("obv", 29 + 1),
+        ("cvd", 2),
+        ("vwap", 10),
+        ("vpvr_profile", 5),
+        ("liquidity_score", 50),
+        ("support_resistance", 20),
+        ("smart_money_structure", 34),
+        ("candle_patterns", 10),
+        ("futures_sentiment", 1),
+        ("futures_aggregate", 1),
+        ("data_monitor", 1),
+        ("futures_gap_monitor", 1),
+    ],
+)
+def test_the_bars_that_a_formula_needs(id_: str, needed: int) -> None:
+    assert INDICATORS[id_].bars_needed() == needed
+
+
+# --- trend
+
+
+def test_macd_of_a_flat_price_that_moves_in_its_last_bar() -> None:
+    # The averages move by 2/13 and 2/27 of the step, DEA by a fifth of their difference. Before, all lines are equal.
+    dif = 2 / 13 - 2 / 27
+    for step, signal in ((1, "金叉/零轴上穿"), (-1, "死叉/零轴下破")):
+        found = row("macd", bars([100.0] * 49 + [100.0 + step]))
+        assert found["signal"] == signal
+        assert found["dif"] == found["macd"] == approx(step * dif)
+        assert found["dea"] == found["signal_line"] == approx(step * dif / 5)
+        assert found["histogram"] == approx(step * dif * 8 / 5)
+    flat = row("macd", bars([100.0] * 50))
+    assert (flat["signal"], flat["dif"], flat["dea"], flat["histogram"]) == ("延续", 0, 0, 0)
+    # A bar later the lines have crossed already.
+    assert row("macd", bars([100.0] * 48 + [101.0] * 2))["signal"] == "延续"
+
+
+def test_ema_gc_of_equal_averages() -> None:
+    flat = row("ema_gc", bars([100.0] * 120))
+    assert (flat["trend"], flat["width_score"]) == ("震荡", 0)
+    # One step moves the faster averages further, and none as far as the close.
+    assert row("ema_gc", bars([100.0] * 119 + [101.0]))["trend"] == "多头排列"
+    assert row("ema_gc", bars([100.0] * 119 + [99.0]))["trend"] == "空头排列"
+
+
+def test_ema_ribbon_counts_averages_that_move_away_from_the_slowest() -> None:
+    # All 17 faster averages rise and lie above the slowest, which does not lie above itself.
+    up, down, flat = (row("ema_ribbon", bars([100.0] * 119 + [close])) for close in (101.0, 99.0, 100.0))
+    assert (up["bullish_fraction"], up["bearish_fraction"]) == (17 / 18, 0)
+    assert (up["signal"], up["direction"], up["strength"]) == ("买入", "多头", approx(10 * 17 / 18))
+    assert (down["signal"], down["direction"], down["strength"]) == ("卖出", "空头", approx(10 * 17 / 18))
+    assert (flat["signal"], flat["direction"], flat["strength"]) == ("观望", "空头", 0)
+
+
+def test_a_ribbon_of_some_averages_agrees_from_its_share_on() -> None:
+    # Of 10 averages 9 agree: the share wanted may be 0.9 and no more.
+    periods = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
+    for agreeing, signal in ((0.9, "买入"), (0.91, "观望")):
+        assert row("ema_ribbon", bars([100.0] * 60 + [101.0]), periods=periods, agreeing=agreeing)["signal"] == signal
+
+
+def test_adx_of_a_price_that_stands_still() -> None:
+    assert row("adx", bars([100.0] * 60)) == {"adx": 0, "plus_di": 0, "minus_di": 0}
+    # Of equal moves up and down neither counts.
+    wide = [100.0] * 59, [101.0] * 59
+    found = row("adx", bars([100.0] * 60, high=[*wide[1], 102.0], low=[*wide[0], 99.0]))
+    assert (found["plus_di"], found["minus_di"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("length", "span_b"), [(51, 0), (52, 26.5), (60, 34.5)])
+def test_the_second_span_of_ichimoku_takes_52_bars(length: int, span_b: float) -> None:
+    # Bars 1 to n close at their number, half-way between their low and their high: a window of the last w bars reaches
+    # from n - w to n + 1, its middle is n - (w - 1) / 2.
+    closes = np.arange(1.0, length + 1)
+    found = row("ichimoku", bars(closes.tolist(), high=(closes + 1).tolist(), low=(closes - 1).tolist()))
+    assert (found["conversion"], found["base"], found["span_a"]) == (length - 4, length - 12.5, length - 8.25)
+    assert found["span_b"] == span_b
+    assert (found["signal"], found["direction"]) == ("BUY", "多")
+    assert found["strength"] == approx(8.25 / (length - 8.25 - span_b))
+
+
+def test_ichimoku_on_the_edges_of_the_cloud() -> None:
+    # All of 52 bars reach from 90 to 110, so that all lines lie at 100 but for the bars that are given.
+    calm = {"high": [110.0] * 60, "low": [90.0] * 60}
+    for close, signal, strength in ((100.0, "NEUTRAL", 0.5), (101.0, "NEUTRAL", 1.0), (99.0, "NEUTRAL", 1.0)):
+        found = row("ichimoku", bars([100.0] * 59 + [close], **calm))
+        assert (found["signal"], found["strength"]) == (signal, strength)
+    # The last 9 bars are higher: conversion 105, base 102.5 (90 to 115), spans 103.75 and 102.5.
+    high, low = [110.0] * 51 + [115.0] * 9, [90.0] * 51 + [95.0] * 9
+    for close, signal, strength in ((103.75, "NEUTRAL", 0.5), (104.375, "BUY", 0.5), (102.5, "NEUTRAL", 0.5)):
+        found = row("ichimoku", bars([100.0] * 59 + [close], high=high, low=low))
+        assert (found["conversion"], found["base"], found["span_a"], found["span_b"]) == (105, 102.5, 103.75, 102.5)
+        assert (found["signal"], found["strength"]) == (signal, approx(strength))
+
+
+# --- momentum
+
+
+def test_kdj_where_k_and_d_are_equal_before_they_cross() -> None:
+    # A close in the middle of the range: K = D = 50. At its upper end K goes a third of the way to 100, D a third of
+    # that of K: K = 66.67, D = 55.56, J = 200 - 111.11 = 88.89. A bar later K = 77.78, D = 62.96 and J = 107.41.
+    span = {"high": [11.0] * 60, "low": [9.0] * 60}
+    for close, k, d, signal in ((11.0, 50 + 50 / 3, 50 + 50 / 9, "金叉"), (9.0, 50 - 50 / 3, 50 - 50 / 9, "死叉")):
+        found = row("kdj", bars([10.0] * 59 + [close], **span))
+        assert (found["k"], found["d"], found["j"]) == (approx(k), approx(d), approx(3 * k - 2 * d))
+        assert found["signal"] == signal
+    assert row("kdj", bars([10.0] * 60, **span))["signal"] == "延续"
+    later = row("kdj", bars([10.0] * 58 + [11.0] * 2, **span))
+    assert (later["j"], later["signal"]) == (approx(50 + 50 * 31 / 27), "J>100 极值")
+    later = row("kdj", bars([10.0] * 58 + [9.0] * 2, **span))
+    assert (later["j"], later["signal"]) == (approx(50 - 50 * 31 / 27), "J<0 极值")
+
+
+@pytest.mark.parametrize(("close", "j"), [(11.0, 100), (9.0, 0)])
+def test_a_j_of_exactly_100_or_0_is_not_extreme(close: float, j: float) -> None:
+    found = row("kdj", bars([close] * 60, high=[11.0] * 60, low=[9.0] * 60))
+    assert (found["j"], found["signal"]) == (j, "延续")
+
+
+def test_the_thresholds_of_the_smart_rsi_follow_volatility_within_limits() -> None:
+    # The average true range is at the top of its own history, then at its bottom: the factor is 1.1, then 0.9.
+    # Thresholds are 70 times and 30 by the factor, but no more than 80 and no less than 20.
+    closes = 100 + np.resize([0.0, 1.0], 60)
+    ranges = {"growing": np.linspace(1, 2, 60), "shrinking": np.linspace(2, 1, 60)}
+    for kind, factor in (("growing", 1.1), ("shrinking", 0.9)):
+        panel = bars(closes, high=closes + ranges[kind], low=closes - ranges[kind])
+        found = row("smart_rsi", panel)
+        assert (found["overbought"], found["oversold"]) == (approx(70 * factor), approx(30 / factor))
+        found = row("smart_rsi", panel, overbought=90.0, oversold=15.0)
+        assert (found["overbought"], found["oversold"]) == (80, 20)
+        found = row("smart_rsi", panel, overbought=72.0, oversold=22.5)
+        assert (found["overbought"], found["oversold"]) == (approx(72 * factor), approx(max(20, 22.5 / factor)))
+
+
+# --- volatility
+
+
+def of_exact_deviation(basis: float, before: float, close: float) -> Panel:
+    """201 bars, of which the newest 200 have a mean of 100, a sample deviation of exactly 2, and ``basis`` as VWMA.
+
+    The squares of the deviations are 64 x 8 + 4 x 18 + 5 x 32 + 4 x 12.5 + 4 x 0.5 = 796 = 199 x 4. Only a bar at
+    ``basis`` has volume; the newest two bars are ``before`` and ``close``.
+    """
+    values = [100.0] * 38
+    for count, deviation in ((64, 2), (4, 3), (5, 4), (4, 2.5), (4, 0.5)):
+        values += [100.0 + deviation, 100.0 - deviation] * count
+    for value in (basis, before, close):
+        values.remove(value)
+    return bars([100.0, basis, *values, before, close], volume=[0.0, 1.0] + [0.0] * 199)
+
+
+@pytest.mark.parametrize(
+    ("basis", "before", "close", "signal", "strength", "zone"),
+    # Bands lie 1.416, 2.292, 3, 3.708, 4.584 and 6 beside the basis. The distance in percent of 6 makes the strength.
+    [
+        # On a band is not beyond it; a bar that was on it and is beyond it has left it.
+        (97.0, 99.5, 100.0, "观望", 50 / 10, "上通道(1.0)"),
+        (103.0, 100.5, 100.0, "观望", 50 / 10, "下通道(1.0)"),
+        (97.0, 100.0, 102.0, "买入", 3 * 2, "上通道(1.0)"),
+        (103.0, 100.0, 98.0, "卖出", 3 * 2, "下通道(1.0)"),
+        # The same of the widest band, beyond which is the outside.
+        (97.0, 102.0, 103.0, "观望", 6, "上通道(1.0)"),
+        (103.0, 98.0, 97.0, "观望", 6, "下通道(1.0)"),
+        (96.0, 99.5, 103.0, "买入", 4 * 2, "中间"),
+        (104.0, 100.5, 97.0, "卖出", 4 * 2, "中间"),
+        # A quarter of the width beyond the basis, half of what counts.
+        (98.0, 98.0, 99.5, "买入", 1 * (1 + 25 / 50), "上通道(1.0)"),
+        (102.0, 102.0, 100.5, "卖出", 1 * (1 + 25 / 50), "下通道(1.0)"),
+        # The narrowest band that was left counts.
+        (98.0, 98.0, 104.0, "买入", 1 * 2, "上通道(1.0)"),
+        # A close at the basis lies above.
+        (100.0, 100.0, 100.0, "观望", 0, "上通道(1.0)"),
+    ],
+)
+def test_fibonacci_bands_of_an_exact_deviation(
+    basis: float, before: float, close: float, signal: str, strength: float, zone: str
+) -> None:
+    found = row("vwma_fib_bands", of_exact_deviation(basis, before, close))
+    direction = {"买入": "多头", "卖出": "空头", "观望": "多头" if close >= basis else "空头"}[signal]
+    assert (found["basis"], found["signal"], found["direction"], found["zone"]) == (basis, signal, direction, zone)
+    assert found["strength"] == approx(strength)
+
+
+# --- volume
+
+
+def test_the_classes_of_the_volume_ratio_begin_beyond_their_bounds() -> None:
+    # The newest volume, and how the 19 before it make the mean a round number.
+    for volume, others, ratio, word in (
+        (5.0, [1.0] * 15 + [0.0] * 4, 5, "异常放量"),
+        (4.0, [2.0] * 17 + [1.0] * 2, 2, "放量"),
+        (1.0, [1.0] * 19, 1, "正常"),
+        (7.0, [10.0] * 18 + [13.0], 0.7, "正常"),
+        (6.0, [10.0] * 18 + [14.0], 0.6, "缩量"),
+    ):
+        found = row("volume_ratio", bars([100.0] * 20, volume=[*others, volume]), period=20)
+        assert (found["volume_ratio"], found["signal"]) == (approx(ratio), word)
+
+
+def test_the_liquidity_score_weighs_its_four_parts() -> None:
+    # A price that stands still has no impact: Amihud's is its own mean, Kyle's slope is 0, and both score 50; the calm
+    # scores 100, a volume of its own mean 100 (1 - 1/e).
+    panel = bars([100.0] * 120, taker_buy_volume=np.resize([0.2, 0.8], 120))
+    found = row("liquidity_score", panel)
+    parts = {"amihud_score": 50, "kyle_score": 50, "volatility_score": 100, "volume_score": 100 * (1 - math.exp(-1))}
+    assert {name: found[name] for name in parts} == approx(parts)
+    assert found["score"] == approx(0.35 * 50 + 0.30 * 50 + 0.20 * 100 + 0.15 * 100 * (1 - math.exp(-1)))
+    assert (found["amihud"], found["kyle"], found["grade"]) == (0, 0, "一般")
+
+
+# --- quality
+
+
+def test_a_gap_in_the_metrics_is_a_step_of_more_than_five_minutes() -> None:
+    begin = 1_700_000_000_000_000
+    none = row("futures_gap_monitor", metrics(minutes=[0, 5, 10, 15]))
+    assert (none["rows_loaded"], none["rows_missing"], none["first_gap_start"], none["first_gap_end"]) == (
+        4,
+        0,
+        None,
+        None,
+    )
+    # A microsecond more: no row is missing, and the gap ends before it begins.
+    short = row("futures_gap_monitor", metrics(minutes=[0, 5, 10 + 1 / MINUTE, 15 + 1 / MINUTE]))
+    assert (short["rows_missing"], short["first_gap_start"], short["first_gap_end"]) == (
+        0,
+        begin + 10 * MINUTE,
+        begin + 5 * MINUTE + 1,
+    )
+    # Two rows are missing after minute 5, one after minute 20.
+    two = row("futures_gap_monitor", metrics(minutes=[0, 5, 20, 30]))
+    assert (two["rows_missing"], two["first_gap_start"], two["first_gap_end"]) == (
+        3,
+        begin + 10 * MINUTE,
+        begin + 15 * MINUTE,
+    )
+
+
+# --- futures
+
+
+@pytest.mark.parametrize(("interval", "period"), [("5m", 300), ("1w", 604_800), ("2h", 600)])
+def test_metrics_are_stale_after_three_periods(interval: str, period: int) -> None:
+    for age, stale in ((3 * period, 0), (3 * period + 1e-6, 1)):
+        found = row("futures_aggregate", metrics(interval, open_interest_value=[100.0], age=age))
+        assert (found["is_stale"], found["age_seconds"], found["market_share"]) == (stale, age, 50)
+
+
+def test_a_taker_ratio_within_a_billionth_of_1_has_no_side() -> None:
+    for newest, streak in ((1 + 2e-9, 3), (1 + 5e-10, 2), (1 - 5e-10, 2), (1 - 2e-9, -1)):
+        found = row("futures_aggregate", metrics(taker_volume_ratio=[1.5, 1.5, newest]))
+        assert found["taker_streak"] == (streak if abs(newest - 1) > 1e-9 else 3)
