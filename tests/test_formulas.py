@@ -1,4 +1,4 @@
-"""Single values of indicators that can be worked out by hand: ties, thresholds, limits, and the bars that are needed."""
+"""Values of indicators that can be worked out by hand: ties, thresholds, limits, and the bars that are needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from pytest import approx
 
 from candlemill.indicators import evaluate
 from candlemill.indicators.contract import METRIC_FIELDS, Panel
@@ -22,23 +21,22 @@ from tests import markets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
+
     from candlemill.indicators.contract import Floats
 
 MINUTE = 60_000_000
+BEGIN = 1_700_000_000_000_000
 
 
-def bars(close: Sequence[float], **fields: Sequence[float] | float) -> Panel:
-    """One series. Without other values a bar opens and stays where it closes, and 1 coin is traded, half of it bought."""
+def bars(close: ArrayLike, **fields: ArrayLike) -> Panel:
+    """One series. A bar opens and stays where it closes, and 1 coin is traded, half of it bought by takers."""
     closes = np.array(close, dtype=np.float64)
-    usual: dict[str, Any] = dict.fromkeys(("open", "high", "low"), closes)
-    usual |= {"volume": 1.0, "quote_volume": closes, "trade_count": 1.0}
-    usual |= {"taker_buy_volume": 0.5, "taker_buy_quote_volume": closes / 2} | fields
-    columns = {
-        name: np.broadcast_to(np.array(values, dtype=np.float64), closes.shape) for name, values in usual.items()
-    }
-    return markets.panel(
-        {"close": closes[:, None], **{name: values[:, None].copy() for name, values in columns.items()}}
-    )
+    usual: dict[str, ArrayLike] = dict.fromkeys(("open", "high", "low"), closes)
+    usual.update({"volume": 1.0, "quote_volume": closes, "trade_count": 1.0})
+    usual.update({"taker_buy_volume": 0.5, "taker_buy_quote_volume": closes / 2}, **fields)
+    columns = {name: np.zeros(len(closes)) + np.array(values, dtype=np.float64) for name, values in usual.items()}
+    return markets.panel({name: values[:, None] for name, values in (columns | {"close": closes}).items()})
 
 
 def row(id_: str, panel: Panel, **parameters: Any) -> dict[str, Any]:
@@ -64,7 +62,7 @@ def metrics(interval: str = "5m", minutes: Sequence[float] | None = None, age: f
     """Metrics rows of one symbol, one by one ``minutes`` after the first, the newest ``age`` seconds old."""
     rows = len(minutes) if minutes is not None else max(len(values) for values in fields.values())
     at = np.array(minutes if minutes is not None else np.arange(rows) * 5.0)
-    time = 1_700_000_000_000_000 + np.rint(at * MINUTE).astype(np.int64)
+    time = BEGIN + np.rint(at * MINUTE).astype(np.int64)
     given = dict.fromkeys(METRIC_FIELDS, np.ones(rows)) | {n: np.array(v, dtype=np.float64) for n, v in fields.items()}
     as_of = int(time[-1] + age * 1_000_000)
     columns: dict[str, Floats] = {name: np.array(values)[:, None] for name, values in given.items()}
@@ -125,6 +123,13 @@ def test_the_bars_that_a_formula_needs(id_: str, needed: int) -> None:
     assert INDICATORS[id_].bars_needed() == needed
 
 
+@pytest.mark.parametrize("id_", ["donchian", "williams_r", "volume_ratio"])
+def test_a_statement_has_values_from_the_bars_that_it_needs(id_: str) -> None:
+    closes = np.arange(1.0, INDICATORS[id_].bars_needed() + 1)
+    assert None not in row(id_, bars(closes)).values()
+    assert set(row(id_, bars(closes[:-1])).values()) == {None}
+
+
 # --- trend
 
 
@@ -134,9 +139,9 @@ def test_macd_of_a_flat_price_that_moves_in_its_last_bar() -> None:
     for step, signal in ((1, "金叉/零轴上穿"), (-1, "死叉/零轴下破")):
         found = row("macd", bars([100.0] * 49 + [100.0 + step]))
         assert found["signal"] == signal
-        assert found["dif"] == found["macd"] == approx(step * dif)
-        assert found["dea"] == found["signal_line"] == approx(step * dif / 5)
-        assert found["histogram"] == approx(step * dif * 8 / 5)
+        assert found["dif"] == found["macd"] == pytest.approx(step * dif)
+        assert found["dea"] == found["signal_line"] == pytest.approx(step * dif / 5)
+        assert found["histogram"] == pytest.approx(step * dif * 8 / 5)
     flat = row("macd", bars([100.0] * 50))
     assert (flat["signal"], flat["dif"], flat["dea"], flat["histogram"]) == ("延续", 0, 0, 0)
     # A bar later the lines have crossed already.
@@ -155,8 +160,8 @@ def test_ema_ribbon_counts_averages_that_move_away_from_the_slowest() -> None:
     # All 17 faster averages rise and lie above the slowest, which does not lie above itself.
     up, down, flat = (row("ema_ribbon", bars([100.0] * 119 + [close])) for close in (101.0, 99.0, 100.0))
     assert (up["bullish_fraction"], up["bearish_fraction"]) == (17 / 18, 0)
-    assert (up["signal"], up["direction"], up["strength"]) == ("买入", "多头", approx(10 * 17 / 18))
-    assert (down["signal"], down["direction"], down["strength"]) == ("卖出", "空头", approx(10 * 17 / 18))
+    assert (up["signal"], up["direction"], up["strength"]) == ("买入", "多头", pytest.approx(10 * 17 / 18))
+    assert (down["signal"], down["direction"], down["strength"]) == ("卖出", "空头", pytest.approx(10 * 17 / 18))
     assert (flat["signal"], flat["direction"], flat["strength"]) == ("观望", "空头", 0)
 
 
@@ -180,11 +185,11 @@ def test_the_second_span_of_ichimoku_takes_52_bars(length: int, span_b: float) -
     # Bars 1 to n close at their number, half-way between their low and their high: a window of the last w bars reaches
     # from n - w to n + 1, its middle is n - (w - 1) / 2.
     closes = np.arange(1.0, length + 1)
-    found = row("ichimoku", bars(closes.tolist(), high=(closes + 1).tolist(), low=(closes - 1).tolist()))
+    found = row("ichimoku", bars(closes, high=closes + 1, low=closes - 1))
     assert (found["conversion"], found["base"], found["span_a"]) == (length - 4, length - 12.5, length - 8.25)
     assert found["span_b"] == span_b
     assert (found["signal"], found["direction"]) == ("BUY", "多")
-    assert found["strength"] == approx(8.25 / (length - 8.25 - span_b))
+    assert found["strength"] == pytest.approx(8.25 / (length - 8.25 - span_b))
 
 
 def test_ichimoku_on_the_edges_of_the_cloud() -> None:
@@ -198,7 +203,7 @@ def test_ichimoku_on_the_edges_of_the_cloud() -> None:
     for close, signal, strength in ((103.75, "NEUTRAL", 0.5), (104.375, "BUY", 0.5), (102.5, "NEUTRAL", 0.5)):
         found = row("ichimoku", bars([100.0] * 59 + [close], high=high, low=low))
         assert (found["conversion"], found["base"], found["span_a"], found["span_b"]) == (105, 102.5, 103.75, 102.5)
-        assert (found["signal"], found["strength"]) == (signal, approx(strength))
+        assert (found["signal"], found["strength"]) == (signal, pytest.approx(strength))
 
 
 # --- momentum
@@ -210,13 +215,17 @@ def test_kdj_where_k_and_d_are_equal_before_they_cross() -> None:
     span = {"high": [11.0] * 60, "low": [9.0] * 60}
     for close, k, d, signal in ((11.0, 50 + 50 / 3, 50 + 50 / 9, "金叉"), (9.0, 50 - 50 / 3, 50 - 50 / 9, "死叉")):
         found = row("kdj", bars([10.0] * 59 + [close], **span))
-        assert (found["k"], found["d"], found["j"]) == (approx(k), approx(d), approx(3 * k - 2 * d))
+        assert (found["k"], found["d"], found["j"]) == (
+            pytest.approx(k),
+            pytest.approx(d),
+            pytest.approx(3 * k - 2 * d),
+        )
         assert found["signal"] == signal
     assert row("kdj", bars([10.0] * 60, **span))["signal"] == "延续"
     later = row("kdj", bars([10.0] * 58 + [11.0] * 2, **span))
-    assert (later["j"], later["signal"]) == (approx(50 + 50 * 31 / 27), "J>100 极值")
+    assert (later["j"], later["signal"]) == (pytest.approx(50 + 50 * 31 / 27), "J>100 极值")
     later = row("kdj", bars([10.0] * 58 + [9.0] * 2, **span))
-    assert (later["j"], later["signal"]) == (approx(50 - 50 * 31 / 27), "J<0 极值")
+    assert (later["j"], later["signal"]) == (pytest.approx(50 - 50 * 31 / 27), "J<0 极值")
 
 
 @pytest.mark.parametrize(("close", "j"), [(11.0, 100), (9.0, 0)])
@@ -233,11 +242,14 @@ def test_the_thresholds_of_the_smart_rsi_follow_volatility_within_limits() -> No
     for kind, factor in (("growing", 1.1), ("shrinking", 0.9)):
         panel = bars(closes, high=closes + ranges[kind], low=closes - ranges[kind])
         found = row("smart_rsi", panel)
-        assert (found["overbought"], found["oversold"]) == (approx(70 * factor), approx(30 / factor))
+        assert (found["overbought"], found["oversold"]) == (pytest.approx(70 * factor), pytest.approx(30 / factor))
         found = row("smart_rsi", panel, overbought=90.0, oversold=15.0)
         assert (found["overbought"], found["oversold"]) == (80, 20)
         found = row("smart_rsi", panel, overbought=72.0, oversold=22.5)
-        assert (found["overbought"], found["oversold"]) == (approx(72 * factor), approx(max(20, 22.5 / factor)))
+        assert (found["overbought"], found["oversold"]) == (
+            pytest.approx(72 * factor),
+            pytest.approx(max(20, 22.5 / factor)),
+        )
 
 
 # --- volatility
@@ -286,7 +298,7 @@ def test_fibonacci_bands_of_an_exact_deviation(
     found = row("vwma_fib_bands", of_exact_deviation(basis, before, close))
     direction = {"买入": "多头", "卖出": "空头", "观望": "多头" if close >= basis else "空头"}[signal]
     assert (found["basis"], found["signal"], found["direction"], found["zone"]) == (basis, signal, direction, zone)
-    assert found["strength"] == approx(strength)
+    assert found["strength"] == pytest.approx(strength)
 
 
 # --- volume
@@ -302,7 +314,7 @@ def test_the_classes_of_the_volume_ratio_begin_beyond_their_bounds() -> None:
         (6.0, [10.0] * 18 + [14.0], 0.6, "缩量"),
     ):
         found = row("volume_ratio", bars([100.0] * 20, volume=[*others, volume]), period=20)
-        assert (found["volume_ratio"], found["signal"]) == (approx(ratio), word)
+        assert (found["volume_ratio"], found["signal"]) == (pytest.approx(ratio), word)
 
 
 def test_the_liquidity_score_weighs_its_four_parts() -> None:
@@ -311,37 +323,31 @@ def test_the_liquidity_score_weighs_its_four_parts() -> None:
     panel = bars([100.0] * 120, taker_buy_volume=np.resize([0.2, 0.8], 120))
     found = row("liquidity_score", panel)
     parts = {"amihud_score": 50, "kyle_score": 50, "volatility_score": 100, "volume_score": 100 * (1 - math.exp(-1))}
-    assert {name: found[name] for name in parts} == approx(parts)
-    assert found["score"] == approx(0.35 * 50 + 0.30 * 50 + 0.20 * 100 + 0.15 * 100 * (1 - math.exp(-1)))
+    assert {name: found[name] for name in parts} == pytest.approx(parts)
+    assert found["score"] == pytest.approx(0.35 * 50 + 0.30 * 50 + 0.20 * 100 + 0.15 * 100 * (1 - math.exp(-1)))
     assert (found["amihud"], found["kyle"], found["grade"]) == (0, 0, "一般")
 
 
 # --- quality
 
 
-def test_a_gap_in_the_metrics_is_a_step_of_more_than_five_minutes() -> None:
-    begin = 1_700_000_000_000_000
-    none = row("futures_gap_monitor", metrics(minutes=[0, 5, 10, 15]))
-    assert (none["rows_loaded"], none["rows_missing"], none["first_gap_start"], none["first_gap_end"]) == (
-        4,
-        0,
-        None,
-        None,
-    )
-    # A microsecond more: no row is missing, and the gap ends before it begins.
-    short = row("futures_gap_monitor", metrics(minutes=[0, 5, 10 + 1 / MINUTE, 15 + 1 / MINUTE]))
-    assert (short["rows_missing"], short["first_gap_start"], short["first_gap_end"]) == (
-        0,
-        begin + 10 * MINUTE,
-        begin + 5 * MINUTE + 1,
-    )
-    # Two rows are missing after minute 5, one after minute 20.
-    two = row("futures_gap_monitor", metrics(minutes=[0, 5, 20, 30]))
-    assert (two["rows_missing"], two["first_gap_start"], two["first_gap_end"]) == (
-        3,
-        begin + 10 * MINUTE,
-        begin + 15 * MINUTE,
-    )
+@pytest.mark.parametrize(
+    ("minutes", "missing", "start", "end"),
+    [
+        ([0, 5, 10, 15], 0, None, None),
+        # A microsecond more than five minutes: no row is missing, and the gap ends before it begins.
+        ([0, 5, 10 + 1 / MINUTE, 15 + 1 / MINUTE], 0, 10, 5 + 1 / MINUTE),
+        # Two rows are missing after minute 5, one after minute 20.
+        ([0, 5, 20, 30], 3, 10, 15),
+    ],
+)
+def test_a_gap_in_the_metrics_is_a_step_of_more_than_five_minutes(
+    minutes: list[float], missing: int, start: float | None, end: float | None
+) -> None:
+    found = row("futures_gap_monitor", metrics(minutes=minutes))
+    wanted = [None if at is None else BEGIN + round(at * MINUTE) for at in (start, end)]
+    assert (found["rows_loaded"], found["rows_missing"]) == (4, missing)
+    assert [found["first_gap_start"], found["first_gap_end"]] == wanted
 
 
 # --- futures
