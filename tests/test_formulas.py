@@ -206,6 +206,85 @@ def test_ichimoku_on_the_edges_of_the_cloud() -> None:
         assert (found["signal"], found["strength"]) == (signal, pytest.approx(strength))
 
 
+def test_the_periods_of_the_ribbon() -> None:
+    assert INDICATORS["ema_ribbon"].defaults.periods == (*range(5, 85, 5), 90, 100)
+
+
+def test_zero_lag_trends_of_a_flat_price_that_moves_in_its_last_bar() -> None:
+    # The price runs ahead of its average by 2, which moves by 2/71 of that. The one true range makes an ATR of 1/70.
+    band = 1.2 / 70
+    for step, signal, side in ((1, "买入", "多头"), (-1, "卖出", "空头")):
+        found = row("zero_lag_trend_state", bars([100.0] * 299 + [100.0 + step]))
+        average = 100 + step * 4 / 71
+        assert (found["signal"], found["direction"], found["state"]) == (signal, side, step)
+        assert (found["average"], found["band"]) == (pytest.approx(average), pytest.approx(band))
+        assert (found["upper"], found["lower"]) == (pytest.approx(average + band), pytest.approx(average - band))
+        assert found["strength"] == pytest.approx((1 - 4 / 71) / band * 100)
+        # A bar later nothing changes any more.
+        later = row("zero_lag_trend_state", bars([100.0] * 298 + [100.0 + step] * 2))
+        assert (later["signal"], later["direction"], later["state"]) == ("观望", side, step)
+        panel = bars([100.0] * 299 + [100.0 + step])
+        found = row("zero_lag_band_cross", panel)
+        assert (found["trend"], found["bars_in_trend"]) == ("多" if step > 0 else "空", 1)
+        assert found["turned_at"] == panel.time[-1, 0]
+        assert found["trend_band"] == pytest.approx(average - step * band)
+        assert found["strength"] == pytest.approx(step * (1 - 4 / 71 + band) / band)
+    flat = row("zero_lag_trend_state", bars([100.0] * 300))
+    assert (flat["signal"], flat["direction"], flat["state"], flat["strength"]) == ("观望", "震荡", 0, None)
+    panel = bars([100.0] * 300)
+    flat = row("zero_lag_band_cross", panel)
+    assert (flat["trend"], flat["bars_in_trend"], flat["turned_at"]) == ("空", 300, panel.time[0, 0])
+    assert (flat["trend_band"], flat["strength"], flat["volume_bias"]) == (100, None, None)
+
+
+def test_the_volume_bias_of_twenty_bars() -> None:
+    # Of the newest 20 bars 5 rise with 3 coins each, 10 fall with 1, the others stand still: (15 - 10) / 12.5.
+    opened = [100.0] * 290 + [101.0] * 10
+    closed = [100.0] * 280 + [100.5] * 5 + [100.0] * 15
+    volume = [9.0] * 280 + [3.0] * 5 + [7.0] * 5 + [1.0] * 10
+    assert row("zero_lag_band_cross", bars(closed, open=opened, volume=volume))["volume_bias"] == 5 / 12.5
+    # The bar before them does not count.
+    opened[279] = 50.0
+    assert row("zero_lag_band_cross", bars(closed, open=opened, volume=volume))["volume_bias"] == 5 / 12.5
+
+
+@pytest.mark.parametrize(
+    ("newest", "pattern", "impulse"),
+    # Opens and closes of the newest bars after 96 at 100, far above the slow average; the last body in percent of the
+    # mean body of 15 bars.
+    [
+        ([(100, 99), (99, 98), (98, 97), (97, 98.5)], "三线打击", 1.5 / (4.5 / 15) * 100),
+        # The open of the bar before is reached and not exceeded.
+        ([(100, 99), (99, 98), (98, 97), (97, 98)], "无", None),
+        # One of the three stands still: what is left engulfs the bar before.
+        ([(99, 99), (99, 98), (98, 97), (97, 98.5)], "吞没形态", 1.5 / (3.5 / 15) * 100),
+        ([(99, 98), (98, 98), (98, 97), (97, 98.5)], "吞没形态", 1.5 / (3.5 / 15) * 100),
+        ([(99, 98), (98, 97.5), (98, 98), (97, 98.5)], "吞没形态", 1.5 / (3.0 / 15) * 100),
+        # It opens above the close before it, or at its open, or does not reach beyond it.
+        ([(98, 98), (98, 98), (98, 97), (97.5, 98.5)], "无", None),
+        ([(98, 98), (98, 98), (98, 99), (98, 98.5)], "无", None),
+        ([(98, 98), (98, 98), (98, 97), (96, 98)], "无", None),
+    ],
+)
+def test_reversal_patterns_at_their_bounds(
+    newest: list[tuple[float, float]], pattern: str, impulse: float | None
+) -> None:
+    for sign, signal, side in ((1, "买入", "多头"), (-1, "卖出", "空头")):
+        # Mirrored at 100, the same with the slow average on the other side.
+        opened, closed = ([100 + sign * (bar[k] - 100) for bar in newest] for k in (0, 1))
+        beginning = [100.0 - sign * 20] * 100 + [100.0] * 96
+        found = row("trend_cloud_reversal", bars([*beginning, *closed], open=[*beginning, *opened]))
+        assert (found["pattern"], found["direction"]) == (pattern, side)
+        assert found["signal"] == ("观望" if impulse is None else signal)
+        # Otherwise the distance from the slow average counts, but no more than 5 %.
+        assert found["strength"] == pytest.approx(5 if impulse is None else impulse)
+
+
+def test_a_price_that_never_moved_has_no_trend() -> None:
+    found = row("trend_cloud_reversal", bars([100.0] * 200))
+    assert (found["direction"], found["strength"], found["smma200"], found["ema2"]) == ("震荡", 0, 100, 100)
+
+
 # --- momentum
 
 
@@ -232,6 +311,72 @@ def test_kdj_where_k_and_d_are_equal_before_they_cross() -> None:
 def test_a_j_of_exactly_100_or_0_is_not_extreme(close: float, j: float) -> None:
     found = row("kdj", bars([close] * 60, high=[11.0] * 60, low=[9.0] * 60))
     assert (found["j"], found["signal"]) == (j, "延续")
+
+
+def test_d_begins_with_the_third_k_and_k_with_the_third_position() -> None:
+    # Bars without a range have no position. Of 9 bars with one, the first has a window with a range, and so have all
+    # that follow: K from bar 3 on, D from bar 5 on.
+    for moving in (4, 5):
+        high = [10.0] * 50 + [11.0] * moving
+        found = row("kdj", bars([10.0] * (50 + moving), high=high))
+        assert (found["k"] is None, found["d"] is None) == (moving < 5, moving < 5)
+
+
+def test_the_scalping_signal_at_an_rsi_of_exactly_50() -> None:
+    # A fall of 13 and a rise of 13 x 13/14 a bar later have the same weight in Wilder's smoothing.
+    for sign in (-1, 1):
+        found = row("scalping", bars([100.0] * 60 + [100 + sign * 13.0, 100 + sign * 13 * (1 - 13 / 14)]))
+        assert found["rsi"] == 50
+        assert (found["ema9"] > found["ema21"]) == (sign > 0)
+        assert found["signal"] == "观望"
+
+
+def leaning(sign: int, slope: float, turn: float) -> Panel:
+    """A jump 120 bars ago, then a slow drift back that lasts, with one step of ``turn`` against it 14 bars ago.
+
+    After so long the averages of the price still approach it from the side where it came from, and its RSIs have
+    forgotten the jump. The close before the step and a wick 7 bars from the end are pivots.
+    """
+    moves = np.resize([0.001, -0.001], 400)
+    moves[279], moves[280:], moves[385] = 10.0, -slope, turn
+    close = 100 + sign * np.cumsum(moves)
+    behind, ahead = close.copy(), close.copy()
+    behind[392] -= sign * 2
+    ahead[[354, 364]] += sign
+    return bars(close, high=ahead if sign > 0 else behind, low=behind if sign > 0 else ahead)
+
+
+@pytest.mark.parametrize(
+    ("sign", "slope", "turn", "thresholds", "bonus"),
+    [
+        (1, 0.0007, 0.0084, {}, None),
+        (-1, 0.0007, 0.0112, {}, None),
+        # The RSI at the second pivot is more than twice that at the first: no more than 100 counts, half of it.
+        (1, 0.0007, 0.028, {"oversold": 60.0}, 50),
+        # A strength has an end.
+        (1, 0.0007, 0.0084, {"oversold": 1000.0}, 100),
+    ],
+)
+def test_a_divergence_that_agrees_adds_half_its_size(
+    sign: int, slope: float, turn: float, thresholds: dict[str, float], bonus: float | None
+) -> None:
+    panel = leaning(sign, slope, turn)
+    found = row("smart_rsi", panel, **thresholds)
+    assert (found["signal"], found["divergence"]) == (("买入", "底背离") if sign > 0 else ("卖出", "顶背离"))
+    # The RSI at a bar is that of the series that ends there.
+    before, now = (row("smart_rsi", cut(panel, length))["rsi14"] for length in (385, 393))
+    size = sign * (now - before) / before * 100
+    if bonus is None:
+        assert 0 < size < 50
+        bonus = size / 2
+    low, high, mean = found["oversold"], found["overbought"], found["rsi_mean"]
+    distance = abs(low - mean) / low if sign > 0 else abs(mean - high) / (100 - high)
+    assert found["strength"] == pytest.approx(min(100, distance * 100 + bonus))
+
+
+def cut(panel: Panel, length: int) -> Panel:
+    """The oldest bars of a panel."""
+    return markets.panel({name: values[:length] for name, values in panel.fields.items()})
 
 
 def test_the_thresholds_of_the_smart_rsi_follow_volatility_within_limits() -> None:
@@ -317,6 +462,59 @@ def test_the_classes_of_the_volume_ratio_begin_beyond_their_bounds() -> None:
         assert (found["volume_ratio"], found["signal"]) == (pytest.approx(ratio), word)
 
 
+@pytest.mark.parametrize(
+    ("volumes", "area", "first", "last", "coverage"),
+    [
+        # The fullest of four bins, and its neighbours one by one, down to the last.
+        ([1, 2, 3, 10], 1.0, 0, 3, 100),
+        ([10, 3, 2, 1], 1.0, 0, 3, 100),
+        # Of equal neighbours the lower one; no further once the share is reached.
+        ([2, 5, 2, 1], 0.7, 0, 1, 70),
+        ([2, 5, 2, 1], 0.71, 0, 2, 90),
+        ([1, 5, 2, 2], 0.7, 1, 2, 70),
+        ([0, 0, 0, 4], 0.7, 3, 3, 100),
+    ],
+)
+def test_the_value_area_grows_from_the_fullest_bin(
+    volumes: list[float], area: float, first: int, last: int, coverage: float
+) -> None:
+    # Closes at 1, 2, 3 and 5 lie in bins 0 to 3 of the range from 1 to 5, whose edges they are.
+    panel = bars([1.0, 2.0, 3.0, 5.0, 3.0], volume=[*volumes, 0.0])
+    found = row("vpvr_profile", panel, bins=4, area=area)
+    bottom, top = 1.0 + first, 2.0 + last
+    assert (found["value_area_low"], found["value_area_high"]) == (bottom, top)
+    assert found["coverage"] == pytest.approx(coverage)
+    peak = 1.5 + volumes.index(max(volumes))
+    assert (found["point_of_control"], found["control_volume"]) == (peak, max(volumes))
+    assert found["width_percent"] == pytest.approx((top - bottom) / peak * 100)
+    assert found["position"] == ("价值区上方" if top < 3 else "价值区下方" if bottom > 3 else "价值区内")
+
+
+def test_nodes_of_the_profile_at_their_bounds() -> None:
+    # 7 is 0.7 of 10, 2.5 is a quarter of it; a bin without volume is no node.
+    for volumes, high, low in (
+        ([7.0, 10.0, 2.5, 0.0], "1.5,2.5", "3.5"),
+        ([6.9, 10.0, 2.6, 0.0], "2.5", ""),
+        ([10.0, 0.0, 0.0, 1.0], "1.5", "4.5"),
+    ):
+        found = row("vpvr_profile", bars([1.0, 2.0, 3.0, 5.0, 3.0], volume=[*volumes, 0.0]), bins=4)
+        assert (found["high_nodes"], found["low_nodes"]) == (high, low)
+
+
+def test_a_profile_of_one_price_has_a_range_of_a_thousandth_on_either_side() -> None:
+    found = row("vpvr_profile", bars([100.0] * 5), bins=4, area=1.0)
+    assert found["value_area_high"] - found["value_area_low"] == pytest.approx(0.2 / 4)
+    assert row("vpvr_profile", bars([1e-9] * 5), bins=4)["value_area_width"] == pytest.approx(2e-6 / 4)
+
+
+@pytest.mark.parametrize(("takers", "known"), [(60, True), (59, False)])
+def test_kyles_slope_wants_takers_of_six_tenths_of_the_bars(takers: int, known: bool) -> None:
+    closes = 100 + np.resize([0.0, 1.0, 3.0], 100)
+    bought = np.where(np.arange(100) <= takers, np.resize([0.2, 0.9], 100), math.nan)
+    found = row("liquidity_score", bars(closes, taker_buy_volume=bought))
+    assert (found["kyle"] != 0, found["kyle_score"] != 0) == (known, known)
+
+
 def test_the_liquidity_score_weighs_its_four_parts() -> None:
     # A price that stands still has no impact: Amihud's is its own mean, Kyle's slope is 0, and both score 50; the calm
     # scores 100, a volume of its own mean 100 (1 - 1/e).
@@ -364,3 +562,25 @@ def test_a_taker_ratio_within_a_billionth_of_1_has_no_side() -> None:
     for newest, streak in ((1 + 2e-9, 3), (1 + 5e-10, 2), (1 - 5e-10, 2), (1 - 2e-9, -1)):
         found = row("futures_aggregate", metrics(taker_volume_ratio=[1.5, 1.5, newest]))
         assert found["taker_streak"] == (streak if abs(newest - 1) > 1e-9 else 3)
+
+
+# --- a price of zero
+
+
+@pytest.mark.parametrize(
+    ("id_", "zeros"),
+    [
+        ("ema_gc", ["width_score"]),
+        ("atr_bands", ["atr_percent"]),
+        ("support_resistance", ["support_distance", "resistance_distance", "nearest_distance"]),
+        ("vwap", ["vwap", "deviation_percent", "bandwidth_percent"]),
+        ("base_data", ["range_fraction", "change_fraction", "turnover", "turnover_per_trade"]),
+    ],
+)
+def test_a_price_of_zero_makes_shares_of_zero(id_: str, zeros: list[str]) -> None:
+    found = row(id_, bars([0.0] * 300))
+    assert {name: found[name] for name in zeros} == dict.fromkeys(zeros, 0)
+
+
+def test_a_price_of_zero_has_no_bands_relative_to_it() -> None:
+    assert set(row("bollinger", bars([0.0] * 30)).values()) == {None}
