@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo watch test test-faults test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck docs clean
+.PHONY: help setup run demo watch test test-faults test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,8 +73,15 @@ format: $(READY) ## put the code into its format
 typecheck: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-docs: $(READY) ## write docs/indicators.md from the declarations
+lock: $(READY) ## write requirements.lock from pyproject.toml, keeping what it pins where that fits
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --no-header --python-version 3.11 \
+		pyproject.toml --output-file requirements.lock
+
+docs: $(READY) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
+	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
+	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 
 clean: ## remove .venv, caches and data/
 	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

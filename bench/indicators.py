@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bench.market import Scale
     from candlemill.indicators.contract import Indicator, Panel
-    from candlemill.pipeline.record import Record
+    from candlemill.pipeline.record import Observer
     from candlemill.pipeline.workfile.writer import WorkFile
 
 
@@ -35,7 +35,12 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
     seconds: dict[str, float] = defaultdict(float)
 
     def measured(
-        indicators: Sequence[Indicator], bars: Panel, metrics: Panel | None, work: WorkFile, record: Record
+        indicators: Sequence[Indicator],
+        bars: Panel,
+        metrics: Panel | None,
+        work: WorkFile,
+        run_id: str,
+        observer: Observer,
     ) -> dict[Indicator, pa.Table]:
         for declared in indicators:
             taken = []
@@ -43,10 +48,10 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
                 own_bars = replace(bars, _shared={})
                 own_metrics = replace(metrics, _shared={}) if metrics else None
                 begun = perf_counter()
-                compute_interval([declared], own_bars, own_metrics, work, replace(record))
+                compute_interval([declared], own_bars, own_metrics, work)
                 taken.append(perf_counter() - begun)
             seconds[declared.id] += statistics.median(taken)
-        return compute_interval(indicators, bars, metrics, work, record)
+        return compute_interval(indicators, bars, metrics, work, run_id, observer)
 
     settings = Settings(
         source=database,

@@ -37,8 +37,6 @@ from candlemill.pipeline.workfile.writer import WorkFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from candlemill.pipeline.base.threads import Awaited
-
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 
@@ -49,9 +47,9 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "read": [(Source, "connect"), (Source, "auto_symbols"), (Source, "candles"), (Source, "metrics")],
     "compute": [
         (engine, "pivot_bars"), (engine, "pivot_metrics"), (engine, "compute_interval"),
-        (WorkFile, "load_bars"), (WorkFile, "load_metrics"),
+        (engine, "joined"), (WorkFile, "keep"), (WorkFile, "load"),
     ],
-    "write": [(WorkFile, "store"), (WorkFile, "settle"), (Sink, "write")],
+    "write": [(WorkFile, "store"), (WorkFile, "settle"), (Sink, "insert"), (Sink, "commit")],
     "publish": [(WorkFile, "publish")],
 }  # fmt: skip
 
@@ -86,7 +84,7 @@ def _functions(top: int) -> None:
     """cProfile of every stage. Everything runs in one thread here, so that one stage runs at a time."""
     stages = {name: cProfile.Profile() for name in STAGES}
     with ExitStack() as patches:
-        patches.enter_context(patch.object(engine, "read_ahead", _in_turn))
+        patches.enter_context(patch.object(engine, "ReadAhead", _in_turn))
         patches.enter_context(patch.object(engine, "in_thread", _at_once))
         for name, parts in STAGES.items():
             for owner, part in parts:
@@ -114,10 +112,10 @@ def _functions(top: int) -> None:
     )
 
 
-def _in_turn(read: Callable[[Key, Awaited], Item], keys: Iterable[Key]) -> Iterator[Item]:
-    """``read_ahead`` without reading ahead."""
+def _in_turn(read: Callable[[Key], Item], keys: Iterable[Key], **_: object) -> Iterator[list[Item]]:
+    """``ReadAhead`` without reading ahead."""
     for key in keys:
-        yield read(key, Future())
+        yield [read(key)]
 
 
 def _at_once(work: Callable[[], Item]) -> Future[Item]:

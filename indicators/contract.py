@@ -12,7 +12,7 @@ bar, and its columns are ordered by falling length:
 
 An indicator computes the *newest* value of each series, nothing else. A history needs no second definition: the value
 at bar t of a live run is the value over the bars that end at t, and the windows that end at each t are series of a
-panel like any other (overlapping views of the same memory).
+panel like any other (``windows``: overlapping views of the same memory).
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ Role: TypeAlias = Literal["level", "line", "histogram"]
 
 def _read_only(array: Array) -> Array:
     """A view that cannot be written through; the caller's own array stays as it is."""
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.flags.writeable = False
     return view
@@ -83,7 +85,8 @@ class Panel:
 
     Attributes:
         intervals: name of each series' interval, such as ``5m``.
-        as_of: the moment that stands for 'now', microseconds since the epoch, UTC.
+        as_of: the moment that stands for 'now', microseconds since the epoch, UTC; or one for each series, int64 of
+            shape (series,).
         symbols: one per series.
         lengths: bars of each series, int64 of shape (series,), never rising from column to column.
         time: start of each bar in microseconds since the epoch, int64 of shape (bars, series); 0 in the padding.
@@ -95,7 +98,7 @@ class Panel:
     """
 
     intervals: Sequence[str]
-    as_of: int
+    as_of: int | Ints
     symbols: Sequence[str]
     lengths: Ints
     time: Ints
@@ -152,7 +155,7 @@ class Panel:
     @property
     def newest_time(self) -> Ints:
         """Time of each series' newest bar, microseconds since the epoch, shape (series,)."""
-        newest: Ints = self.time[-1]
+        newest: Ints = self.time[-1] if self.rows else np.zeros(self.series, dtype=np.int64)
         return newest
 
     def by_interval(self, value: Callable[[str], Any]) -> Array:
@@ -178,7 +181,7 @@ class Panel:
 
     def only(self, names: Sequence[str]) -> Panel:
         """The same panel with some of its fields; what is shared stays shared."""
-        part = object.__new__(Panel)
+        part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
         part.__dict__["fields"] = MappingProxyType({n: v for n, v in self.fields.items() if n in names})
         return part
@@ -189,7 +192,7 @@ class Panel:
         cut = self.rows - int(self.lengths[chosen].max())
         return Panel(
             intervals=[self.intervals[c] for c in chosen],
-            as_of=self.as_of,
+            as_of=self.as_of if isinstance(self.as_of, int) else self.as_of[chosen],
             symbols=[self.symbols[c] for c in chosen],
             lengths=self.lengths[chosen],
             time=self.time[cut:, chosen],

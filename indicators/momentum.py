@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import Indicator, Panel, Parameters, Values, indicator, number, price, text
-from .kernels import pivots, recursions, rolling
-from .kernels.bars import changes, close_ema, gains_and_losses, true_range, turnover, typical_price
+from .kernels import chains, pivots, recursions, rolling
+from .kernels.bars import close_ema, turnover, typical_price
 
 if TYPE_CHECKING:
-    from .contract import Array, Floats
+    from .contract import Array, Floats, Ints
 
 
 @indicator(
@@ -50,8 +50,7 @@ def kdj(bars: Panel, p: Parameters) -> Values:
     position = (bars.close[p.period - 1 :] - low) / (high - low) * 100
     # Row i of these belongs to bar i + period - 1, so a series' first position is in the row of its first bar; K begins
     # with the third position.
-    k = recursions.ema_over_gaps(position, 1 / p.smoothing, 3, bars.first)
-    d = recursions.ema_over_gaps(k, 1 / p.smoothing, 3, bars.first + 2)
+    k, d = chains.smoothed_twice(position, 1 / p.smoothing, 3, bars.first)
     j = 3 * k[-1] - 2 * d[-1]
     signal = np.select(
         [(k[-2] <= d[-2]) & (k[-1] > d[-1]), (k[-2] >= d[-2]) & (k[-1] < d[-1]), j > 100, j < 0],
@@ -121,7 +120,7 @@ def mfi(bars: Panel, p: Parameters) -> Values:
 )
 def scalping(bars: Panel, p: Parameters) -> Values:
     """Wilder's RSI with a fast and a slow EMA."""
-    gain, loss = recursions.ema(np.stack(gains_and_losses(bars.close), axis=1), 1 / p.rsi, bars.first, rows=1)[0]
+    gain, loss = chains.rises_and_falls(bars.close, 1 / p.rsi, bars.first)
     rsi = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
     fast, slow, close = close_ema(bars, p.fast)[-1], close_ema(bars, p.slow)[-1], bars.close[-1]
     signal = np.select(
@@ -149,9 +148,11 @@ def scalping(bars: Panel, p: Parameters) -> Values:
 )
 def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     """Mean of RSIs of many periods over the typical price."""
-    gains, losses = gains_and_losses(typical_price(bars))
-    periods = np.arange(p.fastest, p.slowest + 1.0)
-    gain, loss = (recursions.newest_emas(values, 1 / periods, bars.first) for values in (gains, losses))
+    change = np.diff(typical_price(bars), axis=0)
+    # Wilder's smoothings from 0 at the first bar; what they lack, a factor of 1 / period, is in both.
+    fading = 1 - 1 / np.arange(p.fastest, p.slowest + 1.0)
+    gain = recursions.fading_sums(np.where(change > 0, change, 0.0), fading)
+    loss = recursions.fading_sums(np.where(change < 0, -change, 0.0), fading)
     return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
 
 
@@ -217,20 +218,14 @@ _DIVERGENCE_BARS = 50
 )
 def smart_rsi(bars: Panel, p: Parameters) -> Values:
     """Three RSIs against thresholds that follow volatility, with divergences from the price's pivots."""
-    atr = recursions.ema(true_range(bars), recursions.span(p.atr), bars.first)
-    low, high = np.fmin.reduce(atr, axis=0), np.fmax.reduce(atr, axis=0)
-    factor = 1 + ((atr[-1] - low) / (high - low + 1e-10) - 0.5) * 0.2
+    low, high, atr = chains.range_of_average_true_range(bars, recursions.span(p.atr))
+    factor = 1 + ((atr - low) / (high - low + 1e-10) - 0.5) * 0.2
     overbought, oversold = np.minimum(80, p.overbought * factor), np.maximum(20, p.oversold / factor)
 
-    change = changes(bars.close)[1:]
-    # Row i of `change` belongs to bar i + 1, so a series' first change is in the row of its first bar.
-    both = np.stack([np.maximum(change, 0), np.maximum(-change, 0)], axis=1)
     periods = np.array([p.fast, p.medium, p.slow], dtype=np.float64)
-    means = recursions.weighted_mean(both, 1 / periods[:, None, None], bars.first)
-    rsi = 100 - 100 / (1 + means[-1, :, 0] / means[-1, :, 1])
-    medium = 100 - 100 / (1 + means[:, 1, 0] / means[:, 1, 1])
     # A mean of fewer changes than its period has does not count.
-    medium = np.where(np.arange(len(medium))[:, None] >= bars.first + p.medium - 1, medium, np.nan)
+    means, ratios, known_bars = chains.weighted_rises_and_falls(bars.close, periods, 1, _DIVERGENCE_BARS, bars.first)
+    rsi = 100 - 100 / (1 + means[:, 0] / means[:, 1])
 
     valid = ~np.isnan(rsi)
     mean = np.where(valid.any(axis=0), rolling.tail_mean(rsi), 0.0)
@@ -243,7 +238,7 @@ def smart_rsi(bars: Panel, p: Parameters) -> Values:
         np.abs(50 - mean) / 50 * 100,
     )
     strength = np.clip(np.abs(strength), 0, 100)
-    divergence, size = _divergence(bars, medium)
+    divergence, size = _divergence(bars, 100 - 100 / (1 + ratios), known_bars)
     agrees = buy & (divergence == "底背离") | sell & (divergence == "顶背离")
     return Values(
         np.select([buy, sell], ["买入", "卖出"], "观望"),
@@ -258,17 +253,13 @@ def smart_rsi(bars: Panel, p: Parameters) -> Values:
     )
 
 
-def _divergence(bars: Panel, rsi: Floats) -> tuple[Array, Floats]:
+def _divergence(bars: Panel, recent: Floats, known: Ints) -> tuple[Array, Floats]:
     """Kind and size of the divergence between the last two price pivots and the RSI there, each of shape (series,).
 
-    ``rsi`` begins with each series' second bar.
+    ``recent`` is the RSI of the newest bars, ``known`` how many bars of the series have one.
     """
-    recent = rsi[-_DIVERGENCE_BARS:]
     high, low = bars.high[-_DIVERGENCE_BARS:], bars.low[-_DIVERGENCE_BARS:]
-    highs, lows = (
-        pivots.newest(pivots.pivot_highs(high, 5), 2),
-        pivots.newest(pivots.pivot_lows(low, 5), 2),
-    )
+    highs, lows = pivots.newest_highs(high, 5, 2), pivots.newest_lows(low, 5, 2)
     enough = (highs[1] >= 0) & (lows[1] >= 0)
     high_now, high_before = pivots.pick(high, highs)
     low_now, low_before = pivots.pick(low, lows)
@@ -285,7 +276,6 @@ def _divergence(bars: Panel, rsi: Floats) -> tuple[Array, Floats]:
         0.0,
     )
     # With more than a tenth of the RSI missing (its first 14 values always are) nothing is said.
-    known = (~np.isnan(rsi)).sum(axis=0)
     silent = bars.lengths - known > 0.1 * bars.lengths
     kind = np.select([silent, bearish, bullish], ["none", "顶背离", "底背离"], "无背离")
     return kind, np.where(silent, 0.0, size)

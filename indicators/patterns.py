@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import talib
 
 from .contract import Panel, Values, indicator, integer, number, price, text
-from .kernels import pivots, rolling
+from .kernels import candles, pivots, rolling
 from .kernels.bars import turnover
 
 if TYPE_CHECKING:
@@ -79,10 +78,6 @@ CANDLES = {
     "CDLUPSIDEGAP2CROWS": ("向上跳空两只乌鸦", "upside gap two crows"),
     "CDLXSIDEGAP3METHODS": ("跳空三法", "gap three methods"),
 }
-#: Bars of each series that the candlestick functions see: the longest of them looks back over 14, and two of them
-#: confirm a pattern over 3 more. A test shows that this many give the value of the whole series.
-TAIL = 18
-_QUIET = 15
 #: Every name in the list of patterns, with its English.
 WORDS = dict(CANDLES.values()) | {
     "头肩顶": "head and shoulders top",
@@ -128,8 +123,8 @@ def candle_patterns(bars: Panel) -> Values:
         count[found] += 1
         strength[found] += weight if isinstance(weight, float) else weight[found]
 
-    candles = _candles(bars)
-    for (name, _), values in zip(CANDLES.values(), candles, strict=True):
+    newest = candles.candlesticks(bars, tuple(CANDLES))
+    for (name, _), values in zip(CANDLES.values(), newest, strict=True):
         add(values != 0, name, np.abs(values) / 100)
     for first, second, weight, first_name, second_name in _shapes(bars):
         rows_first, rows_second = pivots.newest(first, 1)[0], pivots.newest(second, 1)[0]
@@ -139,51 +134,20 @@ def candle_patterns(bars: Panel) -> Values:
     return Values(np.where(count == 0, "无形态", names), count, strength, turnover(bars), bars.close[-1])
 
 
-def _candles(bars: Panel) -> Array:
-    """Values of the candlestick functions at the newest bar, shape (functions, series).
-
-    The tails of all series stand in one array, one behind the other. TA-Lib keeps running sums over it, and what one
-    series leaves in such a sum (a rounding error, but of another series' size) could decide a tie in the next one. So
-    each tail is brought below 1 by a power of two, which changes no comparison, and comes after one bar that is so
-    large that adding and removing it wipes the sums, and enough bars of nothing to fill every window.
-    """
-    whole = bars.lengths >= TAIL
-    largest = np.max([bars.open[-TAIL:], bars.high[-TAIL:], bars.low[-TAIL:], bars.close[-TAIL:]], axis=(0, 1))
-    size = np.frexp(np.where(whole, largest, 1.0))[1]
-
-    def blocks(values: Floats, wipe: float) -> Floats:
-        block = np.zeros((1 + _QUIET + TAIL, bars.series))
-        block[0] = wipe
-        block[-TAIL:] = np.ldexp(np.where(whole, values[-TAIL:], 0.0), -size)
-        return np.ascontiguousarray(block.T).ravel()
-
-    large = 2.0**70
-    prices = (
-        blocks(bars.open, 0.0),
-        blocks(bars.high, 2 * large),
-        blocks(bars.low, -large),
-        blocks(bars.close, large),
-    )
-    length = 1 + _QUIET + TAIL
-    newest = [getattr(talib, name)(*prices)[length - 1 :: length] for name in CANDLES]
-    return np.where(whole, np.stack(newest), 0)
-
-
 def _shapes(bars: Panel) -> list[tuple[Bools, Bools, float, str, str]]:
-    """Bars at which each price pattern is seen: (first kind, its opposite, weight, names), masks of (bars, series)."""
-    rows = bars.close.shape
-    high, low = np.full(rows, np.nan), np.full(rows, np.nan)
-    if bars.rows >= 3:
-        high[2:], low[2:] = rolling.highest(bars.high, 3), rolling.lowest(bars.low, 3)
-    before = [np.full(rows, np.nan) for _ in range(3)]
-    after = [np.full(rows, np.nan) for _ in range(2)]
-    for shifted, values in zip(before, (bars.high, bars.low, bars.close), strict=True):
-        shifted[1:] = values[:-1]
-    for shifted, values in zip(after, (bars.high, bars.low), strict=True):
-        shifted[:-1] = values[1:]
-    (high_before, low_before, close_before), (high_after, low_after) = before, after
-    dip = (bars.high < high_before) & (bars.high < high_after)
-    bump = (bars.low > low_before) & (bars.low > low_after)
+    """Bars at which each price pattern is seen: (first kind, its opposite, weight, names), masks of (rows, series).
+
+    The first two need a bar on either side, so their rows are those of the third bar to the last but one; the rows of
+    the third pattern end with the newest bar.
+    """
+    high, low = rolling.highest(bars.high, 3), rolling.lowest(bars.low, 3)
+    high_before, low_before, close_before = bars.high[1:-1], bars.low[1:-1], bars.close[1:-1]
+    rising = (high >= high_before) & (low <= low_before) & (bars.close[2:] > close_before)
+    falling = (high <= high_before) & (low >= low_before) & (bars.close[2:] < close_before)
+    high, low, high_before, low_before = high[:-1], low[:-1], high_before[:-1], low_before[:-1]
+    high_after, low_after = bars.high[3:], bars.low[3:]
+    dip = (bars.high[2:-1] < high_before) & (bars.high[2:-1] < high_after)
+    bump = (bars.low[2:-1] > low_before) & (bars.low[2:-1] > low_after)
     narrow = (high_before - low_before <= 0.05 * (high_before + low_before) / 2) & (
         high_after - low_after <= 0.05 * (high_after + low_after) / 2
     )
@@ -202,11 +166,5 @@ def _shapes(bars: Panel) -> list[tuple[Bools, Bools, float, str, str]]:
             "双顶",
             "双底",
         ),
-        (
-            (high >= high_before) & (low <= low_before) & (bars.close > close_before),
-            (high <= high_before) & (low >= low_before) & (bars.close < close_before),
-            1.0,
-            "上升三角形",
-            "下降三角形",
-        ),
+        (rising, falling, 1.0, "上升三角形", "下降三角形"),
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import Panel, Parameters, Rounding, Values, difference, indicator, number, price, text
-from .kernels import rolling
+from .kernels import profiles, rolling
 from .kernels.bars import turnover, typical_price
 from .rounding import rounded
 
@@ -52,17 +52,13 @@ def vpvr_profile(bars: Panel, p: Parameters) -> Values:
     margin = np.where(high <= low, np.maximum(low * 0.001, 1e-6), 0.0)
     low, high = low - margin, high + margin
     bins, width = p.bins, (high - low) / p.bins
-    place = (typical_price(bars) - low) / (high - low) * bins
-    bin_ = np.clip(np.nan_to_num(place), 0, bins - 1).astype(np.int64)
-    # Bins of all series in one count: series s has the numbers from s x bins on.
     traded = np.where(bars.volume > 0, bars.volume, 0.0)
-    counted = np.bincount((bin_ + np.arange(bars.series) * bins).ravel(), traded.ravel(), bins * bars.series)
-    volumes = counted.astype(np.float64, copy=False).reshape(bars.series, bins).T
+    volumes = profiles.volume_by_price(typical_price(bars), traded, low, high, bins)
     total = rolling.tail_sum(traded)
 
     peak = volumes.argmax(axis=0)
     peak_volume = volumes[peak, np.arange(bars.series)]
-    first, last, covered = _value_area(volumes, peak, total, p.area)
+    first, last, covered = profiles.value_area(volumes, peak, total, p.area)
     middles = ((low + np.arange(bins)[:, None] * width) + (low + np.arange(1, bins + 1)[:, None] * width)) / 2
     bottom, top = low + first * width, low + (last + 1) * width
     control = middles[peak, np.arange(bars.series)]
@@ -83,28 +79,6 @@ def vpvr_profile(bars: Panel, p: Parameters) -> Values:
         np.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
         defined=total > 0,
     )
-
-
-def _value_area(volumes: Floats, peak: Array, total: Floats, wanted: float) -> tuple[Array, Array, Floats]:
-    """First and last bin of the area around the peak with the wanted share of volume, and its share; (series,) each.
-
-    It grows by the fuller neighbour, by the lower one where they are equal.
-    """
-    bins, series = len(volumes), np.arange(volumes.shape[1])
-    # A bin beyond either end is emptier than any.
-    fenced = np.concatenate([np.full((1, len(series)), -1.0), volumes, np.full((1, len(series)), -1.0)])
-    first, last = peak.copy(), peak.copy()
-    covered = volumes[peak, series] / total
-    for _ in range(bins - 1):
-        growing = (covered < wanted) & ((first > 0) | (last < bins - 1))
-        if not growing.any():
-            break
-        below, above = fenced[first, series], fenced[last + 2, series]
-        down = growing & (below >= above) & (first > 0)
-        up = growing & ~down & (last < bins - 1)
-        first, last = first - down, last + up
-        covered = covered + np.where(down, below, np.where(up, above, 0.0)) / total
-    return first, last, covered
 
 
 def _written(middles: Floats, wanted: Bools) -> Array:
@@ -181,10 +155,7 @@ def _amihud(bars: Panel) -> tuple[Floats, Floats]:
     traded = bars.volume[1:] * bars.close[1:]
     impact = np.abs(np.log(bars.close[1:] / bars.close[:-1])) / np.where(traded > 0, traded, np.nan)
     # Row i belongs to bar i + 1, so a series' first impact is in the row of its first bar.
-    rows = bars.first + np.arange(99)[:, None]
-    sample = np.take_along_axis(impact, np.minimum(rows, len(impact) - 1), axis=0)
-    sample = np.where(rows < len(impact), sample, np.nan)
-    mean, deviation = rolling.tail_mean_std(sample, ddof=0)
+    mean, deviation = rolling.tail_mean_std(rolling.oldest(impact, 99, bars.first), ddof=0)
     now = impact[-1]
     distance = np.where(deviation == 0, 0.0, (now - mean) / deviation)
     return now, np.nan_to_num(np.where(np.isnan(mean), np.nan, 100 / (1 + np.exp(distance))))
@@ -198,8 +169,6 @@ def _kyle(bars: Panel) -> tuple[Floats, Floats]:
     both = ~np.isnan(returns) & ~np.isnan(flow)
     returns, flow = np.where(both, returns, np.nan), np.where(both, flow, np.nan)
     enough = both.sum(axis=0) >= np.maximum(5, 0.6 * np.minimum(180, bars.lengths))
-    flow = flow - rolling.tail_mean(flow)
-    returns = returns - rolling.tail_mean(returns)
-    square = rolling.tail_sum(flow * flow)
-    slope = np.where(enough & (square != 0), rolling.tail_sum(flow * returns) / square, np.nan)
+    square, product = rolling.tail_products(flow, returns)
+    slope = np.where(enough & (square != 0), product / square, np.nan)
     return slope, np.nan_to_num(100 / (1 + np.exp(np.abs(slope) / 0.001)))

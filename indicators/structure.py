@@ -41,7 +41,7 @@ def support_resistance(bars: Panel, p: Parameters) -> Values:
     below = np.where(close == 0, 0.0, (close - support) / close * 100)
     above = np.where(close == 0, 0.0, (resistance - close) / close * 100)
     nearest = np.minimum(np.abs(below), np.abs(above))
-    return Values(support, resistance, close, average_true_range(bars, p.atr)[-1], below, above, nearest)
+    return Values(support, resistance, close, average_true_range(bars, p.atr, 1)[-1], below, above, nearest)
 
 
 @indicator(
@@ -95,8 +95,8 @@ def support_resistance(bars: Panel, p: Parameters) -> Values:
 def smart_money_structure(bars: Panel, p: Parameters) -> Values:
     """Score of swings, order blocks, gaps and the place in the range."""
     close = bars.close[-1]
-    swing_high = pivots.pick(bars.high, pivots.newest(pivots.pivot_highs(bars.high, p.half), 1))[0]
-    swing_low = pivots.pick(bars.low, pivots.newest(pivots.pivot_lows(bars.low, p.half), 1))[0]
+    swing_high = pivots.pick(bars.high, pivots.newest_highs(bars.high, p.half, 1))[0]
+    swing_low = pivots.pick(bars.low, pivots.newest_lows(bars.low, p.half, 1))[0]
     # A swing at a price of zero counts as none.
     high, low = np.where(swing_high == 0, np.nan, swing_high), np.where(swing_low == 0, np.nan, swing_low)
     bull = close >= close_ema(bars, p.trend)[-1]
@@ -109,7 +109,7 @@ def smart_money_structure(bars: Panel, p: Parameters) -> Values:
 
     # Row i of the returns belongs to bar i + 1, so a series' first return is in the row of its first bar.
     returns = np.abs(bars.close[1:] / bars.close[:-1] - 1)
-    swing = recursions.weighted_mean(returns, 2 / 15, bars.first)[-1] * close
+    swing = recursions.weighted_mean(returns, 2 / 15, bars.first, rows=1)[-1] * close
     distance = np.where(bull, close - low, high - close)
     place = np.where(swing == 0, 0.5, np.clip((distance - (-2 * swing)) / (2 * swing - (-2 * swing)), 0, 1))
     score = score + np.where(np.isnan(distance), 0.0, 0.2 * place)

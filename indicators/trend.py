@@ -8,14 +8,8 @@ import numpy as np
 from numpy import strings
 
 from .contract import Panel, Parameters, Values, difference, indicator, number, price, text
-from .kernels import recursions, rolling
-from .kernels.bars import (
-    average_true_range,
-    changes,
-    close_ema,
-    true_range,
-    turnover,
-)
+from .kernels import chains, rolling
+from .kernels.bars import average_true_range, close_ema, turnover
 
 if TYPE_CHECKING:
     from .contract import Floats
@@ -50,11 +44,8 @@ if TYPE_CHECKING:
 )
 def macd(bars: Panel, p: Parameters) -> Values:
     """Moving average convergence/divergence with its crosses. Source: Appel (1979), doubled as in Chinese charts."""
-    periods = np.array([p.fast, p.slow], dtype=np.float64)
-    averages = recursions.ema(bars.close, recursions.span(periods[:, None]), bars.first)
-    dif = averages[:, 0] - averages[:, 1]
-    dea = recursions.ema(dif, recursions.span(p.signal), bars.first)
-    histogram = 2 * (dif[-2:] - dea[-2:])
+    dif, dea = chains.convergence(bars.close, p.fast, p.slow, p.signal, bars.first)
+    histogram = 2 * (dif - dea)
     # The histogram crosses zero exactly where the lines cross, save where the difference rounds to zero.
     zero = np.select(
         [(histogram[0] <= 0) & (histogram[1] > 0), (histogram[0] >= 0) & (histogram[1] < 0)],
@@ -88,9 +79,7 @@ def macd(bars: Panel, p: Parameters) -> Values:
 )
 def supertrend(bars: Panel, p: Parameters) -> Values:
     """SuperTrend of period 10 and multiplier 3 over Wilder's average true range."""
-    middle = (bars.high + bars.low) / 2
-    reach = p.multiplier * average_true_range(bars, p.period)
-    upper, lower, short = recursions.supertrend(middle + reach, middle - reach, bars.close, bars.first)
+    upper, lower, short = chains.supertrend(bars, p.period, p.multiplier)
     return Values(np.where(short, upper, lower), np.where(short, "空", "多"), upper, lower)
 
 
@@ -199,17 +188,7 @@ def ema_ribbon(bars: Panel, p: Parameters) -> Values:
 )
 def adx(bars: Panel, p: Parameters) -> Values:
     """Directional movement of 14 bars. Source: Wilder (1978), all smoothings beginning with 0 at the first bar."""
-    up, down = changes(bars.high), -changes(bars.low)
-    ranges = np.where(np.isnan(up), 0.0, true_range(bars))
-    plus_move = np.where((up > down) & (up > 0), up, 0.0)
-    minus_move = np.where((down > up) & (down > 0), down, 0.0)
-    # One recursion for all three.
-    moves = recursions.wilder(np.stack([ranges, plus_move, minus_move], axis=1), p.period, bars.first)
-    span, plus, minus = moves[:, 0], moves[:, 1], moves[:, 2]
-    plus_di, minus_di = np.where(span > 0, 100 * plus / span, 0.0), np.where(span > 0, 100 * minus / span, 0.0)
-    both = plus_di + minus_di
-    spread = np.where(both > 0, 100 * np.abs(plus_di - minus_di) / both, 0.0)
-    return Values(recursions.ema(spread, 1 / p.period, bars.first, rows=1)[-1], plus_di[-1], minus_di[-1])
+    return Values(*chains.directional_movement(bars, p.period))
 
 
 @indicator(

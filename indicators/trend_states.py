@@ -7,24 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import Panel, Parameters, Values, difference, indicator, integer, moment, number, price, text
-from .kernels import pivots, recursions, rolling
+from .kernels import chains, pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema
 
 if TYPE_CHECKING:
     from .contract import Bools, Floats, Ints
-
-
-def _zero_lag(bars: Panel, period: int) -> Floats:
-    """EMA of the close plus its change over the EMA's lag, NaN over as many first bars; shape (bars, series)."""
-    lag = (period - 1) // 2
-
-    def compute() -> Floats:
-        ahead = bars.close[lag:] + (bars.close[lag:] - bars.close[:-lag])
-        # Row i of `ahead` belongs to bar i + lag, so a series' first row in it is that of its first bar.
-        averages = recursions.ema(ahead, recursions.span(period), bars.first)
-        return np.concatenate([np.full((lag, bars.series), np.nan), averages])
-
-    return bars.shared(("zero_lag", period), compute)
 
 
 def _or_null(values: Floats) -> Floats:
@@ -52,27 +39,15 @@ def _or_null(values: Floats) -> Floats:
 )
 def zero_lag_band_cross(bars: Panel, p: Parameters) -> Values:
     """Trend by crosses of the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
-    average, close, before = _zero_lag(bars, p.period), bars.close, bars.close[:-1]
-    band = p.width * rolling.highest_so_far(average_true_range(bars, p.period), p.widest * p.period)
-    upper, lower = average + band, average - band
-    events = np.zeros(close.shape, dtype=np.int64)
-    events[1:] = np.select(
-        [(before <= upper[1:]) & (close[1:] > upper[1:]), (before >= lower[1:]) & (close[1:] < lower[1:])], [1, -1], 0
-    )
-    state = recursions.held(events)
-    turned = np.zeros(close.shape, dtype=np.bool_)
-    turned[1:] = state[1:] != state[:-1]
-    turn = pivots.newest(turned, 1)[0]
-    turn = np.where(turn < 0, bars.first, turn)
-    up = state[-1] == 1
-    trend_band = np.where(up, lower[-1], upper[-1])
-    opened, closed, volume = bars.open[-20:], close[-20:], bars.volume[-20:]
+    up, turn, average, band = chains.zero_lag_crosses(bars, p.period, p.width, p.widest)
+    trend_band = np.where(up, average - band, average + band)
+    opened, closed, volume = bars.open[-20:], bars.close[-20:], bars.volume[-20:]
     rising = rolling.tail_sum(np.where(closed > opened, volume, 0.0))
     falling = rolling.tail_sum(np.where(closed < opened, volume, 0.0))
     return Values(
         np.where(up, "多", "空"),
         bars.rows - turn,
-        _or_null((close[-1] - trend_band) / band[-1]),
+        _or_null((bars.close[-1] - trend_band) / band),
         trend_band,
         np.take_along_axis(bars.time, turn[None], axis=0)[0],
         _or_null((rising - falling) / ((rising + falling) / 2)),
@@ -105,21 +80,16 @@ def zero_lag_band_cross(bars: Panel, p: Parameters) -> Values:
 )
 def zero_lag_trend_state(bars: Panel, p: Parameters) -> Values:
     """Trend by closes beyond the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
-    # Before the band has all its bars nothing happens.
-    bars_of_band = p.widest * p.period
-    average, close = _zero_lag(bars, p.period)[bars_of_band - 1 :], bars.close[bars_of_band - 1 :]
-    band = p.width * rolling.highest(average_true_range(bars, p.period), bars_of_band)
-    events = np.select([close > average + band, close < average - band], [1, -1], 0)
-    before, state = recursions.held(events)[-2:]
-    deviation = np.abs(close[-1] - average[-1]) / band[-1] * 100
+    before, state, average, band = chains.zero_lag_states(bars, p.period, p.width, p.widest)
+    deviation = np.abs(bars.close[-1] - average) / band * 100
     return Values(
         np.select([(state == 1) & (before <= 0), (state == -1) & (before >= 0)], ["买入", "卖出"], "观望"),
         np.select([state == 1, state == -1], ["多头", "空头"], "震荡"),
         _or_null(deviation),
-        average[-1],
-        band[-1],
-        _or_null(average[-1] + band[-1]),
-        _or_null(average[-1] - band[-1]),
+        average,
+        band,
+        _or_null(average + band),
+        _or_null(average - band),
         state,
     )
 
@@ -152,7 +122,7 @@ def zero_lag_trend_state(bars: Panel, p: Parameters) -> Values:
 )
 def trend_cloud_reversal(bars: Panel, p: Parameters) -> Values:
     """Reversal patterns that agree with a slow trend."""
-    slow, fast = recursions.smoothed(bars.close, p.slow, bars.first)[-1], close_ema(bars, p.fast)[-1]
+    slow, fast = recursions.smoothed(bars.close, p.slow, bars.first, rows=1)[-1], close_ema(bars, p.fast)[-1]
     up, down = fast > slow, fast < slow
     open_, close = bars.open, bars.close
     last_open, last_close, before_open, before_close = open_[-1], close[-1], open_[-2], close[-2]
@@ -201,19 +171,7 @@ def trend_cloud_reversal(bars: Panel, p: Parameters) -> Values:
 )
 def smoothed_heikin_ashi(bars: Panel, p: Parameters) -> Values:
     """Heikin-Ashi candles between two smoothings, and their colour changes."""
-    alpha = recursions.span(p.period)
-    prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
-    smooth = recursions.ema(prices, alpha, bars.first)
-    open_, high, low, close = (smooth[:, k] for k in range(4))
-    ha_close = (open_ + high + low + close) / 4
-    # Each open is half-way between the open and the close before: an EMA of one half over the closes before, which
-    # begins with the middle of the first bar.
-    earlier = np.concatenate([np.full((1, bars.series), np.nan), ha_close[:-1]])
-    earlier = np.where(np.isnan(earlier), (open_ + close) / 2, earlier)
-    ha_open = recursions.ema(earlier, 0.5, bars.first)
-    ha_high = np.maximum(np.maximum(high, ha_open), ha_close)
-    ha_low = np.minimum(np.minimum(low, ha_open), ha_close)
-    twice = recursions.ema(np.stack([ha_open, ha_high, ha_low, ha_close], axis=1), alpha, bars.first, rows=5)
+    twice = chains.smoothed_heikin_ashi(bars, p.period, 5)
     open2, high2, low2, close2 = (twice[:, k] for k in range(4))
     green = open2 <= close2
     body, before = np.abs(open2[-1] - close2[-1]), np.abs(open2[-2] - close2[-2])
@@ -255,20 +213,20 @@ def trend_line_rank(bars: Panel, p: Parameters) -> Values:
     A line is valid if no close of the scan lies beyond it. The scan pairs each bar with the close that lies as far from
     the series' beginning as the bar lies from its end: mirrored in time, as the readers' values have it.
     """
-    resistance, above = _trend_line(bars, bars.high, pivots.pivot_highs(bars.high, p.half), falling=True)
-    support, below = _trend_line(bars, bars.low, pivots.pivot_lows(bars.low, p.half), falling=False)
+    resistance, above = _trend_line(bars, bars.high, pivots.newest_highs(bars.high, p.half, 3), falling=True)
+    support, below = _trend_line(bars, bars.low, pivots.newest_lows(bars.low, p.half, 3), falling=False)
     line = np.where(above, resistance, support)
     close = bars.close[-1]
     distance = np.where((above | below) & (line != 0), (close - line) / line * 100, 0.0)
     return Values(np.select([above, below], ["空", "多"], "震荡"), distance, close)
 
 
-def _trend_line(bars: Panel, extremes: Floats, found: Bools, *, falling: bool) -> tuple[Floats, Bools]:
+def _trend_line(bars: Panel, extremes: Floats, rows: Ints, *, falling: bool) -> tuple[Floats, Bools]:
     """Height of the first valid line at the newest bar, and whether there is one; each of shape (series,).
 
-    Pairs of pivots are tried in this order: newest with oldest, newest with middle, middle with oldest.
+    Pairs of the newest three pivots, at ``rows``, are tried in this order: newest with oldest, newest with middle,
+    middle with oldest.
     """
-    rows = pivots.newest(found, 3)
     values = pivots.pick(extremes, rows)
     line, drawn = np.full(bars.series, np.nan), np.zeros(bars.series, dtype=np.bool_)
     for newer, older in ((0, 2), (0, 1), (1, 2)):
@@ -276,37 +234,8 @@ def _trend_line(bars: Panel, extremes: Floats, found: Bools, *, falling: bool) -
         tried = np.flatnonzero(inclined & (rows[older] >= 0) & ~drawn)
         if len(tried):
             step = (values[newer] - values[older])[tried] / (rows[newer] - rows[older])[tried]
-            height, valid = _scanned(bars, tried, rows[older][tried], values[older][tried], step, falling=falling)
+            start = rows[older][tried], values[older][tried]
+            height, valid = pivots.line(bars.close, bars.first, tried, *start, step, falling=falling)
             line[tried[valid]] = height[valid]
             drawn[tried[valid]] = True
     return line, drawn
-
-
-def _scanned(
-    bars: Panel, series: Ints, row: Ints, value: Floats, step: Floats, *, falling: bool
-) -> tuple[Floats, Bools]:
-    """Height at the newest bar of one line for each of some series, and whether no close lies beyond it.
-
-    Args:
-        bars: the panel.
-        series: columns of the series, shape (lines,).
-        row: where the older pivot of each line lies.
-        value: its height there.
-        step: its rise per bar.
-        falling: whether a close beyond lies above the line.
-    """
-    # The newest bar lies `reach` bars after the older pivot; the scan reads the closes from there back.
-    reach = bars.rows - 1 - row
-    longest = int(reach.max())
-    # heights[j]: the line j + 1 bars after the older pivot, by repeated addition.
-    heights = np.repeat(step[None], longest, axis=0)
-    heights[0] += value
-    np.cumsum(heights, axis=0, out=heights)
-    back = np.arange(longest)[:, None]
-    places = (reach - 1 + bars.first[series]) * bars.series + series - back * bars.series
-    closes = np.take(bars.close, places, mode="clip")
-    beyond = closes > heights if falling else closes < heights
-    valid: Bools = ~np.any(beyond & (back < reach), axis=0)
-    last = np.take_along_axis(heights, reach[None] - 1, axis=0)[0]
-    # The line is drawn anew from its two ends.
-    return value + (last - value) / reach * reach, valid

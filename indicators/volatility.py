@@ -46,8 +46,8 @@ from .kernels.bars import average_true_range, close_ema, close_mean, turnover, t
 )
 def atr_bands(bars: Panel, p: Parameters) -> Values:
     """Bands of two average true ranges (Wilder, 14) around the 20-bar mean, with the volatility regime."""
-    ranges = average_true_range(bars, p.atr)
-    atr, usual = ranges[-1], np.median(ranges[-p.median :], axis=0)
+    ranges = average_true_range(bars, p.atr, p.median)
+    atr, usual = ranges[-1], rolling.tail_median(ranges)
     close, middle = bars.close[-1], close_mean(bars, p.middle)[-1]
     regime = np.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
     percent = np.where(close == 0, 0.0, atr / close * 100)
@@ -137,7 +137,7 @@ donchian = Indicator(
 )
 def keltner(bars: Panel, p: Parameters) -> Values:
     """Keltner channel around an EMA. Source: Keltner (1960) in Linda Raschke's form."""
-    middle, atr = close_ema(bars, p.period)[-1], average_true_range(bars, p.atr)[-1]
+    middle, atr = close_ema(bars, p.period)[-1], average_true_range(bars, p.atr, 1)[-1]
     return Values(middle + p.width * atr, middle, middle - p.width * atr, atr)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .contract import Indicator, Panel, Parameters, Values, difference, indicator, integer, number, price, text
 from .kernels import rolling
-from .kernels.bars import changes, turnover, typical_price
+from .kernels.bars import turnover, typical_price
 
 base_data = Indicator(
     id="base_data",
@@ -106,9 +106,11 @@ volume_ratio = Indicator(
 )
 def obv(bars: Panel, p: Parameters) -> Values:
     """On-balance volume since the first bar. Source: Granville (1963)."""
-    flow = np.cumsum(np.nan_to_num(np.sign(changes(bars.close)) * bars.volume), axis=0)
-    base = flow[-p.change - 1]
-    return Values(flow[-1], (flow[-1] - base) / np.maximum(np.abs(base), 1e-9))
+    flow = np.nan_to_num(np.sign(np.diff(bars.close, axis=0)) * bars.volume[1:])
+    # Row i of `flow` belongs to bar i + 1.
+    rows = np.repeat([[bars.rows - 2 - p.change], [bars.rows - 2]], bars.series, axis=1)
+    base, newest = rolling.running_sums(flow, rows)
+    return Values(newest, (newest - base) / np.maximum(np.abs(base), 1e-9))
 
 
 @indicator(
@@ -128,10 +130,11 @@ def cvd(bars: Panel, p: Parameters) -> Values:
     """Cumulative volume delta since the first bar."""
     volume = np.nan_to_num(bars.volume)
     buys = np.where(np.isnan(bars.taker_buy_volume), 0.5 * volume, bars.taker_buy_volume)
-    flow = np.cumsum(buys - np.maximum(volume - buys, 0), axis=0)
+    flow = buys - np.maximum(volume - buys, 0)
     back = np.minimum(p.change, bars.lengths - 1)
-    base = np.take_along_axis(flow, np.maximum(bars.rows - back, 0)[None] % bars.rows, axis=0)[0]
-    return Values(flow[-1], (flow[-1] - base) / (np.abs(base) + 1e-9))
+    rows = np.stack([np.maximum(bars.rows - back, 0) % bars.rows, np.full(bars.series, bars.rows - 1)])
+    base, newest = rolling.running_sums(flow, rows)
+    return Values(newest, (newest - base) / (np.abs(base) + 1e-9))
 
 
 @indicator(

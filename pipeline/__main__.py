@@ -1,57 +1,51 @@
-"""``candlemill`` and ``python -m pipeline``: what an interrupt ends is said here, from the first import on."""
+"""``candlemill`` and ``python -m pipeline``: a signal ends it in one line, from the first import on."""
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
 
-from candlemill.pipeline.base import interrupts
+from candlemill.pipeline.base import ending
+
+
+class _Unwanted:
+    """Keeps out what libraries import where it is installed, and no command needs: it takes longer than a run."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Raise ModuleNotFoundError for those, and leave all others to the finders after this one."""
+        if name in ("pandas", "polars"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def main() -> None:
     """Run the command line, and end with its exit code."""
+    # One thread for products of matrices: the others of BLAS wait in a loop, for a third of a run's processor time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.meta_path.insert(0, _Unwanted)
     try:
         _run()
     except SystemExit as end:
-        if isinstance(end.code, int) and not _ends_well():
+        if isinstance(end.code, int):
+            # Everything is written and closed. To take the interpreter apart takes a quarter of a second, and where a
+            # thread goes on reading in a library of C++ it kills the process, whose exit code is then lost.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code)
         raise
 
 
-def _ends_well() -> bool:
-    """Whether the interpreter can take itself apart; where it cannot, that kills the process, whose code is then lost.
-
-    It cannot under a thread that reads, as that is not to be interrupted and goes on in a library of C++, nor with a
-    library whose import was interrupted half-way.
-    """
-    return interrupts.came() is None and not any(thread.daemon for thread in threading.enumerate())
-
-
 def _run() -> None:
-    # The command line is imported here because that takes a while, in which an interrupt is told as later.
-    interrupts.listen()
+    ending.listen()
     try:
+        # Imported here because that takes a while, in which a signal is heard already.
         from candlemill.pipeline.base import heaps
         from candlemill.pipeline.commands import app
 
         heaps.keep_few()
         app.main()
-    except Exception:
-        if interrupts.came() is None:
-            raise
-    except interrupts.Interrupted:
-        pass
     finally:
-        interrupts.ignore()
-    signal = interrupts.came()
-    if signal is not None:
-        from candlemill.pipeline.base import logs
-
-        logs.say_last(interrupts.last_words())
-        sys.exit(interrupts.CODES[signal])
+        ending.finish()
 
 
 if __name__ == "__main__":

@@ -3,34 +3,36 @@
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
 2. The result database is looked at, before anything is read for it (``Sink.check``).
 3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
-4. Per interval, candles and metrics are read, one interval ahead of the work (``_read``, ``read_ahead``).
+4. Per interval, candles and metrics are read, ahead of the work (``_read``, ``ReadAhead``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
-6. SQL indicators are computed in the work file, NumPy indicators over the panel (``compute_interval``).
+6. Intervals that have arrived become one panel (``joined``). SQL indicators are computed in the work file, NumPy
+   indicators over the panel (``compute_interval``).
 7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
-8. They go to SQLite in one transaction, committed once the work file has settled (``Sink.write``).
+8. They go to SQLite in one transaction (``Sink.insert``), committed once the work file has settled (``Sink.commit``).
 9. The record is closed, and the work file published with it (``Record.close``, ``WorkFile.publish``).
 
-A step that fails ends the run before anything is committed, and leaves both files as they were.
+A step that fails, or a signal, ends the run before anything is committed, and leaves both files as they were. From the
+commit on the run is completed.
 """
 
 from __future__ import annotations
 
 import logging
-from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from .base import interrupts
+from .base import ending
 from .base.errors import NoCandlesError, SourceError
 from .base.intervals import bucket_start
-from .base.threads import in_thread, read_ahead
+from .base.threads import ReadAhead, in_thread
 from .compute.checks import possible_bars, possible_metrics
-from .compute.pivot import pivot_bars, pivot_metrics
+from .compute.pivot import joined, pivot_bars, pivot_metrics
 from .compute.rows import compute_interval
-from .record import WITHOUT_CANDLES, Record, Stage, timed
+from .record import WITHOUT_CANDLES, Observer, Record, Stage, timed
 from .results.sink import Sink
 from .source.reader import METRICS_ROWS, Source
 from .source.symbols import every_symbol, symbols_to_read
@@ -42,14 +44,19 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..indicators.contract import Indicator
+    from ..indicators.contract import Indicator, Panel
     from .base.intervals import Interval
-    from .base.threads import Awaited
     from .compute.pivot import Pivot
     from .compute.sql import SqlIndicators
     from .settings import Settings
 
 log = logging.getLogger(__name__)
+
+#: Bars from which a group of intervals is computed while others are still read: below, NumPy's time is that of its
+#: calls, whatever they work on.
+WORTH = 60_000
+#: Bars of read intervals that wait beyond which reading pauses, for the memory's sake.
+MOST = 120_000
 
 
 @dataclass(frozen=True)
@@ -101,21 +108,28 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
-    interrupts.leaves(interrupts.NOTHING)
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
-        incoming = read_ahead(
-            lambda interval, awaited: arranged(_read(source, settings, symbols, interval, record, awaited), settings),
+        incoming = ReadAhead(
+            lambda interval: arranged(_read(source, settings, symbols, interval, record), settings),
             settings.intervals,
+            weight=lambda market: market.bars.ranked.num_rows,
+            worth=WORTH,
+            most=MOST,
         )
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
         with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
             results = compute(settings, incoming, work, record, progress)
             report_unseen(symbols, results.symbols, settings, record)
-            write_and_publish(settings, results, sink, work, record, progress=progress)
+            insert(settings, results, sink, work, record, progress)
+            with ending.postponed():
+                commit_and_publish(settings, sink, work, record, progress=progress)
+                ending.leaves("the results were written")
+                if ending.forget():
+                    log.warning("the request to end came when the results were being committed: the run is complete")
     return record
 
 
@@ -131,49 +145,57 @@ def new_record(settings: Settings) -> Record:
 
 def compute(
     settings: Settings,
-    incoming: Iterable[Arranged],
+    incoming: Iterable[Sequence[Arranged]],
     sql: SqlIndicators,
     record: Record,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Results:
-    """Compute what comes in, interval by interval."""
+    """Compute what comes in, group by group of intervals; the time of a group is shared out by bars."""
     tables: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
     seen: set[str] = set()
-    for market in incoming:
-        progress(market.interval.name)
-        with timed(market.stage, "t_compute"):
-            for indicator, rows in _work(market, settings, sql, record, seen).items():
-                tables[indicator].append(rows)
-                market.stage.rows += rows.num_rows
-        record.stages.append(market.stage)
+    for group in incoming:
+        progress(group[0].interval.name)
+        begun = perf_counter()
+        for indicator, rows in _work(group, settings, sql, record, seen).items():
+            tables[indicator].append(rows)
+        duration, bars = perf_counter() - begun, sum(market.bars.ranked.num_rows for market in group)
+        for market in group:
+            market.stage.t_compute = duration * market.bars.ranked.num_rows / bars if bars else duration / len(group)
+            record.finished(market.stage)
     record.symbols = len(seen)
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
 
 
-def write_and_publish(
+def insert(
     settings: Settings,
     results: Results,
+    sink: Sink,
+    work: WorkFile,
+    record: Record,
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Bring the rows into both files, settled in the draft of one, not committed in the other."""
+    progress("write")
+    work.store(results.tables)
+    settled = work.settle()
+    with timed(record, "t_write"):
+        sink.insert(results.tables, settings.keep, before_commit=settled.result)
+
+
+def commit_and_publish(
+    settings: Settings,
     sink: Sink,
     work: WorkFile,
     record: Record,
     earlier: Sequence[Record] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> bool:
-    """Write to both files; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
-    progress("write")
-    work.store(results.tables)
-    settled = work.settle()
-    # From here on an interrupt ends the run where the sink looks for one. Past the commit it comes too late.
-    with interrupts.held():
-        with timed(record, "t_write"):
-            sink.write(results.tables, settings.keep, record, before_commit=settled.result)
-        interrupts.leaves("the results were written")
-        progress("publish")
-        record.close()
-        published = work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
-    if interrupts.came():
-        log.warning("the request to end came when the results were being committed: the run is complete")
-    return published
+    """Commit, then publish; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
+    with timed(record, "t_write"):
+        sink.commit(record)
+    progress("publish")
+    record.close()
+    return work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
 
 
 def _read(
@@ -181,8 +203,7 @@ def _read(
     settings: Settings,
     symbols: Sequence[str] | None,
     interval: Interval,
-    record: Record,
-    awaited: Awaited,
+    observer: Observer,
 ) -> Loaded:
     stage = Stage(interval.name)
     with timed(stage, "t_read"):
@@ -193,17 +214,13 @@ def _read(
         )
         metrics = None
         if any(indicator.source == "metrics" for indicator in settings.indicators):
-            # Side by side with the candles, because neither alone keeps both the server and this side busy; but not
-            # while an interval is computed, because three at work take the processors from one another.
-            wait([coming, awaited], return_when=FIRST_COMPLETED)
-            if coming.done():
-                coming.result()  # Where the candles failed, nobody needs metrics.
+            # Side by side with the candles: neither alone keeps both the server and this side busy.
             try:
                 metrics = source.metrics(interval, settings.as_of)
             except SourceError as error:
                 # Futures tables then get no rows for this interval; the candles are worth the run all the same.
                 log.error("%s: no futures metrics: %s", interval.name, error)
-                record.fail("", "", interval.name, str(error))
+                observer.fail("", "", interval.name, str(error))
         candles = coming.result()
     return Loaded(interval, stage, candles, metrics)
 
@@ -225,22 +242,34 @@ def arranged(loaded: Loaded, settings: Settings) -> Arranged:
 
 
 def _work(
-    market: Arranged, settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
+    group: Sequence[Arranged], settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
 ) -> dict[Indicator, pa.Table]:
-    name, bars = market.interval.name, market.bars
-    record.skipped.update(market.skipped)
-    seen.update(bars.panel.symbols)
-    market.stage.bars, market.stage.series = bars.ranked.num_rows, bars.panel.series
-    record.series += bars.panel.series
-    if not bars.panel.series:
-        log.warning("%s: no candles in the window", name)
+    """Rows of the intervals of a group, computed as one panel."""
+    for market in group:
+        name, bars, stage = market.interval.name, market.bars, market.stage
+        record.left_out(market.skipped)
+        seen.update(bars.panel.symbols)
+        stage.bars, stage.series = bars.ranked.num_rows, bars.panel.series
+        if bars.panel.series:
+            sql.keep(name, bars, market.metrics)
+        else:
+            log.warning("%s: no candles in the window", name)
+        series = {"candles": bars.panel.series, "metrics": market.metrics.panel.series if market.metrics else 0}
+        stage.rows = sum(series[declared.source] for declared in settings.indicators if declared.covers(name))
+    candles = [market.bars for market in group if market.bars.panel.series]
+    metrics = [market.metrics for market in group if market.metrics is not None and market.metrics.panel.series]
+    if not candles:
         return {}
-    sql.load_bars(name, bars)
-    if market.metrics is not None:
-        sql.load_metrics(name, market.metrics)
-    return compute_interval(
-        settings.indicators, bars.panel, market.metrics.panel if market.metrics else None, sql, record
-    )
+    panel = _loaded("candles", candles, sql)
+    beside = _loaded("metrics", metrics, sql) if metrics else None
+    return compute_interval(settings.indicators, panel, beside, sql, record.run_id, record)
+
+
+def _loaded(source: Literal["candles", "metrics"], pivots: Sequence[Pivot], sql: SqlIndicators) -> Panel:
+    """One panel of some, whose rows SQL can read, too."""
+    panel, columns = joined([pivot.panel for pivot in pivots])
+    sql.load(source, pivots, columns)
+    return panel
 
 
 def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
@@ -254,4 +283,4 @@ def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Setti
         )
     if missing:
         log.warning("no candles for %s", ", ".join(missing))
-        record.skipped[WITHOUT_CANDLES] += len(missing)
+        record.left_out({WITHOUT_CANDLES: len(missing)})

@@ -1,4 +1,4 @@
-"""The record of a run: what it did, how long it took, what it cost."""
+"""What can be observed of a run, and the record that observes all of it: what it did, how long it took, its cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 #: Why a symbol that was asked for is counted as skipped where it has no rows at all.
@@ -35,9 +35,39 @@ class Stage:
     t_write: float = 0.0
 
 
+class Observer:
+    """What can be observed of a run, a method each, called where it happens. This one is silent: all of it passes by.
+
+    Reading and computing go on side by side, so ``fail`` comes from several threads. The calls of one ``Source`` come
+    one after the other.
+    """
+
+    def sent(self) -> None:
+        """A statement goes to the source."""
+
+    def received(self, rows: int, size: int) -> None:
+        """Rows have come from the source, and took so many bytes."""
+
+    def left_out(self, reasons: Mapping[str, int]) -> None:
+        """Some of what was read or asked for is not used: how much, by reason."""
+
+    def finished(self, stage: Stage) -> None:
+        """An interval has been read and computed; its durations and counts are set, save ``t_write``."""
+
+    def committed(self, written: int, pruned: int) -> None:
+        """A transaction of the result database: rows written, and older ones that went."""
+
+    def fail(self, table: str, symbol: str, interval: str, message: str) -> None:
+        """Something went wrong for one table, symbol and interval; an empty name means all of them."""
+
+
+#: The observer where nobody wants to know.
+SILENT = Observer()
+
+
 @dataclass
-class Record:
-    """Timings in seconds, counters, and what was skipped or failed. Counters are raised where the thing happens."""
+class Record(Observer):
+    """Timings in seconds, counters, and what was skipped or failed: the observer that keeps everything."""
 
     as_of: datetime
     source: str
@@ -65,6 +95,31 @@ class Record:
     skipped: Counter[str] = field(default_factory=Counter)
     errors: list[dict[str, str]] = field(default_factory=list)
     _clock: float = field(default_factory=perf_counter, repr=False)
+
+    def sent(self) -> None:
+        """Count a statement."""
+        self.pg_queries += 1
+
+    def received(self, rows: int, size: int) -> None:
+        """Count rows and bytes."""
+        self.pg_rows += rows
+        self.pg_bytes += size
+
+    def left_out(self, reasons: Mapping[str, int]) -> None:
+        """Count what is skipped."""
+        self.skipped.update(reasons)
+
+    def finished(self, stage: Stage) -> None:
+        """Keep the stage, and count its series and rows."""
+        self.stages.append(stage)
+        self.series += stage.series
+        self.rows += stage.rows
+
+    def committed(self, written: int, pruned: int) -> None:
+        """Count a commit and its rows."""
+        self.sqlite_commits += 1
+        self.sqlite_rows_written += written
+        self.sqlite_rows_pruned += pruned
 
     def fail(self, table: str, symbol: str, interval: str, message: str) -> None:
         """Note that something went wrong for one table, symbol and interval; an empty name means all of them."""

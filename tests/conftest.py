@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from candlemill.pipeline.compute import compiler
 from candlemill.pipeline.demo.server import embedded_postgres
 from tests import goldens
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CANDLEMILL = Path(sys.executable).with_name("candlemill")
+
+
+@pytest.fixture(scope="session")
+def lanes() -> None:
+    """Compiled lanes, kept from test to test, and from one session to the next."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "lanes"))
+    assert compiler.lanes_pay(windows=1 << 40, indicators=1)
 
 
 @dataclass
@@ -136,7 +144,7 @@ def candlemill(tmp_path: Path) -> Callable[..., Ran]:
     """Runs the installed command in a folder of the test's own, without any configuration from outside."""
 
     def command(*words: object, env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
-        keep = ("PATH", "HOME", "LANG", "TMPDIR")
+        keep = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
         clean = {name: os.environ[name] for name in keep if name in os.environ}
         done = subprocess.run(
             [str(CANDLEMILL), *map(str, words)],

@@ -47,6 +47,11 @@ def ema_over_gaps(values: Sequence[float], alpha: float, minimum: int) -> list[f
     return averages
 
 
+def fading_sum(values: Sequence[float], fading: float) -> float:
+    """Sum of all values times fading^age, exact but for the powers."""
+    return math.fsum(value * fading**age for age, value in enumerate(reversed(values)))
+
+
 def weighted_mean(values: Sequence[float], alpha: float) -> list[float]:
     """Mean of all values so far with weights (1 - alpha)^k, newest k = 0."""
     means = []

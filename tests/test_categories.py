@@ -72,7 +72,7 @@ def _values(declared: Indicator, panel: Panel) -> Values:
         return evaluate.compute(declared, panel)
     with open_duckdb() as door:
         sql = SqlIndicators(door)
-        sql.load(Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter()), declared.bars_read())
+        sql.load("candles", [Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter())])
         return sql.compute(declared, panel)
 
 

@@ -28,10 +28,10 @@ from candlemill.indicators.contract import (
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
-from candlemill.pipeline.record import Record
 from candlemill.pipeline.source.reader import METRICS_ROWS
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
+from tests.observing import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tests.panels import Series
 
-BAD = "BADUSDT"
+BAD, RUN = "BADUSDT", "the run"
 SERIES = [
     panels.walk("AUSDT", 400, 1),
     panels.walk("BUSDT", 400, 2),
@@ -59,11 +59,11 @@ Rows = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Computed:
-    """Rows by indicator and symbol, the tables they came from, and the record."""
+    """Rows by indicator and symbol, the tables they came from, and what went wrong."""
 
     rows: dict[str, Rows]
     tables: dict[str, pa.Table]
-    record: Record
+    errors: list[dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -81,20 +81,20 @@ def compute(
 ) -> Computed:
     """Rows of some indicators at one interval, as a run computes them."""
     bars = pivot_bars(panels.table_of(series), interval, panels.AS_OF, 400)
-    work.load_bars(interval, bars)
+    work.load("candles", [bars])
     second = None
     if metrics:
         pivot = pivot_metrics(panels.table_of(metrics), interval, panels.AS_OF, METRICS_ROWS, bars.panel.symbols)
-        work.load_metrics(interval, pivot)
+        work.load("metrics", [pivot])
         # One market, whichever of its symbols are there.
         second = replace(pivot.panel, totals={"open_interest_value": np.full(pivot.panel.series, 9e6)}, _shared={})
-    record = Record(panels.AS_OF, "", [interval], len(chosen))
-    tables = compute_interval(chosen, bars.panel, second, work, record)
+    heard = Heard()
+    tables = compute_interval(chosen, bars.panel, second, work, RUN, heard)
     rows = {
         declared.id: {row["symbol"]: {k: v for k, v in row.items() if k != "run_id"} for row in table.to_pylist()}
         for declared, table in tables.items()
     }
-    return Computed(rows, {declared.id: table for declared, table in tables.items()}, record)
+    return Computed(rows, {declared.id: table for declared, table in tables.items()}, heard.errors)
 
 
 def made(function: Callable[[Panel], Values] | None, **other: Any) -> Indicator:
@@ -137,11 +137,11 @@ def test_a_failing_indicator_costs_only_the_series_it_fails_on(id_: str, work: W
     whole = compute(work, [declared], GOOD, GOOD_METRICS).rows[id_]
     failing = compute(work, [picky(declared)])
     found = failing.rows[id_]
-    assert [(e["table"], e["symbol"], e["interval"], e["message"]) for e in failing.record.errors] == [
+    assert [(e["table"], e["symbol"], e["interval"], e["message"]) for e in failing.errors] == [
         (declared.table, BAD, "5m", "RuntimeError: cannot stand it")
     ]
     assert set(found) == {series.symbol for series in SERIES}
-    assert failing.record.rows == len(SERIES)
+    assert failing.tables[declared.id].num_rows == len(SERIES)
     bad = found.pop(BAD)
     assert (bad["interval"], bad["bucket_ts"]) == ("5m", found["AUSDT"]["bucket_ts"])
     assert all(bad[column.name] is None for column in declared.columns if column.name not in declared.stored.short)
@@ -177,7 +177,7 @@ def test_other_indicators_do_not_notice_a_failure(work: WorkFile) -> None:
     for bad in (picky(INDICATORS["macd"]), made(None, id="no_such_file"), made(None, id="williams_r")):
         among = compute(work, [others[0], bad, *others[1:]])
         assert {id_: rows for id_, rows in among.rows.items() if id_ != bad.id} == alone
-        assert len(among.record.errors) == 1
+        assert len(among.errors) == 1
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,8 @@ def test_an_indicator_that_always_fails_is_reported_for_every_series(
     work: WorkFile, result: Callable[[Panel], Values], message: str
 ) -> None:
     failing = compute(work, [made(result)])
-    assert [error["symbol"] for error in failing.record.errors] == ["AUSDT", BAD, "BUSDT", "CUSDT", "DUSDT", "EUSDT"]
-    for error, rows in zip(failing.record.errors, (400, 400, 400, 400, 120, 3), strict=True):
+    assert [error["symbol"] for error in failing.errors] == ["AUSDT", BAD, "BUSDT", "CUSDT", "DUSDT", "EUSDT"]
+    for error, rows in zip(failing.errors, (400, 400, 400, 400, 120, 3), strict=True):
         assert error["message"].startswith(message.format(rows=rows))
     assert values_of(failing.rows["made"], made(result)) == {series.symbol: [None] for series in SERIES}
 
@@ -210,7 +210,7 @@ def test_a_failure_of_all_series_together_is_reported_though_each_alone_has_valu
     assert {symbol: row["x"] for symbol, row in failing.rows["made"].items()} == {
         series.symbol: series.fields["close"][-1] for series in SERIES
     }
-    assert [(error["symbol"], error["message"]) for error in failing.record.errors] == [("", "RuntimeError: too many")]
+    assert [(error["symbol"], error["message"]) for error in failing.errors] == [("", "RuntimeError: too many")]
 
 
 @pytest.mark.parametrize(
@@ -227,21 +227,21 @@ def test_a_failing_sql_indicator_yields_rows_without_values_and_one_error(
     work: WorkFile, declared: Indicator, message: str
 ) -> None:
     failing = compute(work, [declared])
-    (error,) = failing.record.errors
+    (error,) = failing.errors
     assert (error["table"], error["symbol"], error["interval"]) == (declared.id, "", "5m")
     assert error["message"].startswith(message)
     assert values_of(failing.rows[declared.id], declared) == {series.symbol: [None] for series in SERIES}
-    assert failing.record.rows == len(SERIES)
+    assert failing.tables[declared.id].num_rows == len(SERIES)
 
 
 def test_a_failure_in_the_database_costs_that_indicator_alone(tmp_path: Path) -> None:
     with WorkFile(tmp_path / "other.duckdb", 1, "exchange") as fresh:
         # Nothing is loaded into this file: the statement has no table to read.
         panel = panels.panel_of(SERIES)
-        record = Record(panels.AS_OF, "", ["5m"], 2)
-        rows = compute_interval([INDICATORS["donchian"], INDICATORS["supertrend"]], panel, None, fresh, record)
-        assert [error["table"] for error in record.errors] == ["Donchian.py"]
-        assert "CatalogException" in record.errors[0]["message"]
+        heard = Heard()
+        rows = compute_interval([INDICATORS["donchian"], INDICATORS["supertrend"]], panel, None, fresh, observer=heard)
+        assert [error["table"] for error in heard.errors] == ["Donchian.py"]
+        assert "CatalogException" in heard.errors[0]["message"]
         assert rows[INDICATORS["donchian"]]["upper"].null_count == len(SERIES)
         assert rows[INDICATORS["supertrend"]]["upper"].null_count == 1
 
@@ -258,7 +258,7 @@ def test_a_failure_is_not_passed_off_as_too_few_bars(work: WorkFile, declared: I
     else:
         broken = picky(declared)
     failing = compute(work, [broken])
-    assert len(failing.record.errors) == 1
+    assert len(failing.errors) == 1
     assert values_of(failing.rows[declared.id], declared)[BAD] == [None] * len(declared.columns)
 
 
@@ -306,26 +306,26 @@ def test_rows_come_in_the_order_of_the_panel_with_their_keys(work: WorkFile) -> 
     ]  # fmt: skip
     assert table["symbol"].to_pylist() == ["AUSDT", BAD, "BUSDT", "CUSDT", "DUSDT", "EUSDT"]
     assert set(table["interval"].to_pylist()) == {"5m"}
-    assert set(table["run_id"].to_pylist()) == {found.record.run_id}
+    assert set(table["run_id"].to_pylist()) == {RUN}
     newest = datetime(2026, 1, 18, 14, 0, tzinfo=UTC)
     assert set(table["bucket_ts"].to_pylist()) == {newest}
     assert {row["newest_bar"] for row in found.rows["data_monitor"].values()} == {newest}
     assert [found.rows["data_monitor"][s.symbol]["bars_loaded"] for s in SERIES] == [400, 400, 400, 400, 120, 3]
-    assert found.record.rows == 2 * len(SERIES)
-    assert found.record.errors == []
+    assert sum(table.num_rows for table in found.tables.values()) == 2 * len(SERIES)
+    assert found.errors == []
 
 
 def test_indicators_of_metrics_have_rows_for_symbols_with_metrics_only(work: WorkFile) -> None:
     found = compute(work, [INDICATORS["futures_sentiment"], INDICATORS["macd"]], SERIES, METRICS[:2])
     assert set(found.rows["futures_sentiment"]) == {"AUSDT", "BUSDT"}
     assert found.rows["futures_sentiment"]["AUSDT"]["open_interest"] == METRICS[0].fields["open_interest"][-1]
-    assert found.record.rows == 2 + len(SERIES)
+    assert [found.tables[id_].num_rows for id_ in ("futures_sentiment", "macd")] == [2, len(SERIES)]
 
 
 def test_without_metrics_their_indicators_have_no_rows_and_no_errors(work: WorkFile) -> None:
     found = compute(work, list(INDICATORS.values()), SERIES, ())
     assert set(found.rows) == {declared.id for declared in INDICATORS.values() if declared.source == "candles"}
-    assert found.record.errors == []
+    assert found.errors == []
 
 
 def test_an_indicator_has_rows_at_its_intervals_only(work: WorkFile) -> None:

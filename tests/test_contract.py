@@ -112,7 +112,7 @@ class Statements:
     def compute(self, found: Indicator, **how: Any) -> list[list[Any]]:
         with open_duckdb() as door:
             sql = SqlIndicators(door)
-            sql.load_bars("5m", self.pivot)
+            sql.load("candles", [self.pivot], newest=found.bars_read(how.get("parameters")))
             cells = evaluate.finish(found, self.pivot.panel, sql.compute(found, self.pivot.panel, **how))
         return [cell.values[~cell.null].tolist() for cell in cells]
 
@@ -124,7 +124,7 @@ def in_sql(id_: str, **parts: Any) -> Indicator:
 def test_two_rows_of_a_series_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     laid = Statements(monkeypatch, "SELECT series, close AS x FROM bars WHERE rn <= 2")
     with pytest.raises(ValueError, match=r"twice\.sql returns several rows for a series: one is wanted"):
-        laid.compute(in_sql("twice"))
+        laid.compute(in_sql("twice", window=2))
 
 
 def test_a_field_that_a_statement_does_not_declare_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,10 +49,7 @@ def computed(declared: Indicator, panel: Panel) -> Values:
     with open_duckdb() as door:
         sql = SqlIndicators(door)
         pivot = Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter())
-        if declared.source == "metrics":
-            sql.load_metrics(panel.intervals[0], pivot)
-        else:
-            sql.load(pivot, declared.bars_read())
+        sql.load(declared.source, [pivot], newest=declared.bars_read())
         return sql.compute(declared, panel)
 
 
@@ -66,7 +63,8 @@ def metrics_of(panel: Panel, column: int) -> Metrics:
     begin = int(panel.first[column])
     fields = [np.array(panel.fields[name][begin:, column]).tolist() for name in METRIC_FIELDS]
     market = float(panel.totals["open_interest_value"][column])
-    return Metrics(panel.intervals[column], panel.as_of, market, panel.time[begin:, column].tolist(), *fields)
+    as_of = int(np.broadcast_to(panel.as_of, panel.series)[column])
+    return Metrics(panel.intervals[column], as_of, market, panel.time[begin:, column].tolist(), *fields)
 
 
 def alike(found: object, wanted: object) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.compute import checks
+from candlemill.pipeline.documents import environment, settings
 from candlemill.pipeline.documents import indicators as document
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +15,11 @@ ROOT = Path(__file__).parent.parent
 
 def test_the_catalogue_of_indicators_is_up_to_date() -> None:
     assert (ROOT / "docs" / "indicators.md").read_text(encoding="utf-8") == document.render(), "run `make docs`"
+
+
+def test_the_page_of_settings_and_the_example_of_an_environment_are_up_to_date() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings.render(), "run `make docs`"
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == environment.render(), "run `make docs`"
 
 
 def test_the_catalogue_names_every_indicator_and_column() -> None:

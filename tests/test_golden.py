@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.service import SERVICE
 from tests import goldens
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_case(case: Path, golden_url: Callable[[Path], str], candlemill: Callabl
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert ran.record["errors"] == []
-    tables = {declared.table for declared in INDICATORS.values()}
+    tables = {line.table for line in SERVICE.values()}
     verdict = goldens.compare(case, goldens.stored(tmp_path / "result.db", tables), tables)
     assert verdict.wrong == []
     assert verdict.flips <= verdict.values / 1000

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,194 +66,201 @@ def test_a_command_that_works_in_steps_says_what_stays(tmp_path: Path) -> None:
     assert (child.returncode, err) == (130, "candlemill: interrupted, what was created stays: run it again\n")
 
 
-PROGRAM = """
-import signal, sys
-from candlemill.pipeline.base import interrupts
-interrupts.listen()
-try:
-    with interrupts.held():
-        signal.raise_signal(signal.SIGTERM)
-        print("held")
-    print("after", interrupts.came() == signal.SIGTERM)
-    signal.raise_signal(signal.SIGINT)
-    print("the first one counts", interrupts.came() == signal.SIGTERM)
-    interrupts.check()
-except interrupts.Interrupted:
-    print("told")
-    with interrupts.held():
-        signal.raise_signal(signal.SIGINT)
-    signal.raise_signal(signal.SIGINT)
-    print("at the end")
-"""
+def ended(program: str, *words: str) -> tuple[int, list[str], str]:
+    """Exit code, lines of the output and the log of a program that listens for signals."""
+    begin = "import os, signal, sys, threading, time\nfrom candlemill.pipeline.base import ending\nending.listen()\n"
+    words = (sys.executable, "-c", begin + program, *words)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout.splitlines(), done.stderr
 
 
-def test_an_interrupt_that_is_held_back_is_told_when_somebody_asks() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["held", "after True", "the first one counts True", "told", "at the end"]
+@pytest.mark.parametrize("how", SAYS)
+@pytest.mark.parametrize("busy", ["threading.Lock().acquire(); threading.Event().wait()", "while True: pass"])
+def test_a_signal_ends_the_process_whatever_its_main_thread_does(busy: str, how: signal.Signals) -> None:
+    code, _, err = ended(f"signal.raise_signal({how:d})\n{busy}")
+    assert (code, err) == SAYS[how]
 
 
-UNDIVIDED = """
-import signal, time
-from candlemill.pipeline.base import interrupts
-
-def step():
-    signal.raise_signal(signal.SIGINT)
-    time.sleep(0.05)
-    print("a step of it")
-
-@interrupts.undivided
-def take():
-    step()
-    print("the whole of it")
-
-interrupts.listen()
-try:
-    take()
-    time.sleep(10)
-except interrupts.Interrupted:
-    print("told")
-"""
-
-
-def test_an_interrupt_of_what_must_run_whole_is_told_after_it() -> None:
-    done = subprocess.run([sys.executable, "-c", UNDIVIDED], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.splitlines() == ["a step of it", "the whole of it", "told"]
-
-
-BLOCK = """
-import contextlib, signal, time
-from candlemill.pipeline.base import interrupts
-
-@contextlib.contextmanager
-@interrupts.undivided
-def block():
-    print("taken")
-    try:
-        yield
-    finally:
-        print("given back")
-
-# As if it came as soon as the block is there, where nobody but contextlib knows of it.
-enter = contextlib._GeneratorContextManager.__enter__
-ENTER = "def enter_and_interrupt(self): taken = enter(self); signal.raise_signal(signal.SIGINT); return taken"
-exec(compile(ENTER, contextlib.__file__, "exec"))
-contextlib._GeneratorContextManager.__enter__ = enter_and_interrupt
-
-interrupts.listen()
-try:
-    with block():
-        time.sleep(10)
-except interrupts.Interrupted:
-    print("told")
-"""
-
-
-def test_an_interrupt_at_the_edge_of_a_block_is_told_within_it() -> None:
-    done = subprocess.run([sys.executable, "-c", BLOCK], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.splitlines() == ["taken", "given back", "told"]
-
-
-PREPARED = """
-import signal, sys, threading, time
-from pathlib import Path
-from candlemill.pipeline.base import interrupts
-from candlemill.pipeline.results.sink import Sink
-
-def read_slowly(*_):
-    time.sleep(0.5)
-    print("read", flush=True)
-
-def start_and_interrupt(thread):
-    start(thread)
-    signal.raise_signal(signal.SIGINT)
-
-Sink._read_ahead = read_slowly
-start, threading.Thread.start = threading.Thread.start, start_and_interrupt
-interrupts.listen()
-try:
-    with Sink(Path(sys.argv[1]), lock_timeout=1) as sink:
-        sink.prepare([], {}, lambda _: 1)
-    interrupts.check()
-except interrupts.Interrupted:
-    interrupts.ignore()
-    print("closed")
-"""
-
-
-def test_a_thread_that_has_just_begun_is_waited_for_before_its_connection_is_closed(tmp_path: Path) -> None:
-    file = tmp_path / "result.db"
-    file.write_bytes(b"of somebody")
-    words = [sys.executable, "-c", PREPARED, str(file)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.splitlines() == ["read", "closed"]
-
-
-LOCKED = """
-import _imp, signal, sys, threading, time
-from candlemill.pipeline.base import interrupts
-interrupts.listen()
-locked = threading.Event()
-
-def import_slowly():
-    _imp.acquire_lock()
-    locked.set()
+def test_a_signal_that_is_postponed_ends_the_process_after_the_block() -> None:
+    program = """
+with ending.postponed():
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.2)
-    # The main thread now waits for the lock, and hears of the signal as soon as it has it.
+    ending.leaves("the whole of it was written")
+    print("the whole of it", flush=True)
+print("more than that", flush=True)
+"""
+    said = "candlemill: terminated, the whole of it was written\n"
+    assert ended(program) == (143, ["the whole of it"], said)
+
+
+def test_a_block_that_fails_because_of_the_signal_is_no_failure() -> None:
+    program = """
+with ending.postponed():
+    os.kill(os.getpid(), signal.SIGINT)
+    raise OSError("a child was interrupted")
+"""
+    assert ended(program) == (130, [], SAYS[signal.SIGINT][1])
+
+
+def test_a_signal_that_comes_too_late_can_be_forgotten_and_the_next_one_counts() -> None:
+    program = """
+with ending.postponed():
+    assert not ending.forget()
+    os.kill(os.getpid(), signal.SIGINT)
+    while not ending.forget():
+        time.sleep(0.01)
+print("complete", flush=True)
+time.sleep(0.2)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(60)
+"""
+    assert ended(program) == (143, ["complete"], SAYS[signal.SIGTERM][1])
+
+
+OWNED = """
+def released(what):
+    print("released", what, flush=True)
+
+def acquired(what):
+    if sys.argv[1] == what:
+        os.kill(os.getpid(), signal.SIGINT)
+    return what
+
+with ending.owned(lambda: "the first", released):
+    with ending.owned(lambda: "given back", released):
+        pass
+    with ending.owned(lambda: acquired("the second"), released):
+        with ending.owned(lambda: acquired("the third"), released):
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "owned"), [("the second", ["second", "first"]), ("the third", ["third", "second", "first"])]
+)
+def test_what_is_owned_is_released_also_where_the_signal_comes_while_it_is_acquired(at: str, owned: list[str]) -> None:
+    lines = ["released given back", *(f"released the {what}" for what in owned)]
+    assert ended(OWNED, at) == (130, lines, SAYS[signal.SIGINT][1])
+
+
+def test_a_signal_while_something_is_given_back_waits_until_it_is() -> None:
+    program = """
+def release(_):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.2)
+    print("released", flush=True)
+
+with ending.owned(lambda: None, release):
+    pass
+"""
+    assert ended(program) == (130, ["released"], SAYS[signal.SIGINT][1])
+
+
+def test_what_cannot_be_released_is_told_and_the_rest_is_released() -> None:
+    program = """
+def fail(_):
+    raise OSError("the folder is busy")
+
+with ending.owned(lambda: "the rest", print), ending.owned(lambda: None, fail):
     signal.raise_signal(signal.SIGINT)
-    _imp.release_lock()
-
-def import_another():
-    import wave
-
-threading.Thread(target=import_slowly).start()
-try:
-    locked.wait()
-    import colorsys
-    print("imported", flush=True)
-    time.sleep(10)
-except interrupts.Interrupted:
-    print("told", flush=True)
-another = threading.Thread(target=import_another, daemon=True)
-another.start()
-another.join(5)
-print("others import" if "wave" in sys.modules else "nobody can import any more")
+    time.sleep(60)
 """
+    code, _, err = ended(program.replace("print", "lambda it: print(it, flush=True)"))
+    assert code == 130
+    first, last = err.splitlines(keepends=True)
+    assert "the folder is busy" in first
+    assert last == SAYS[signal.SIGINT][1]
 
 
-def test_an_interrupt_of_an_import_leaves_its_lock_to_others() -> None:
-    done = subprocess.run([sys.executable, "-c", LOCKED], capture_output=True, text=True, check=False, timeout=60)
-    assert (done.stdout.splitlines(), done.stderr) == (["imported", "told", "others import"], "")
+def test_a_second_signal_while_the_process_ends_changes_nothing() -> None:
+    program = """
+def release(_):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(os.getpid(), number)
+    time.sleep(0.2)
+    print("released", flush=True)
 
-
-LOST = """
-import signal, time
-from candlemill.pipeline.base import interrupts
-interrupts.listen()
-
-class Closing:
-    def __del__(self):
-        signal.raise_signal(signal.SIGINT)
-
-class Broken:
-    def __del__(self):
-        raise ValueError("broken")
-
-try:
-    Broken()
-    Closing()
-    print("nobody was told")
-    time.sleep(10)
-except interrupts.Interrupted:
-    print("told")
+with ending.owned(lambda: None, release):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
 """
+    assert ended(program) == (130, ["released"], SAYS[signal.SIGINT][1])
 
 
-def test_an_interrupt_that_a_finalizer_swallows_is_told_all_the_same() -> None:
-    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.splitlines() == ["nobody was told", "told"]
-    # What else a finalizer says is still said.
-    assert done.stderr.count("Exception ignored") == 1
-    assert "ValueError: broken" in done.stderr
+def test_a_child_that_begins_in_a_block_outlives_the_signals_of_a_terminal() -> None:
+    program = """
+import subprocess
+os.setpgrp()
+with ending.postponed():
+    child = subprocess.Popen(["sleep", "0.5"])
+    os.killpg(0, signal.SIGINT)
+    print("child", child.wait(), flush=True)
+"""
+    assert ended(program) == (130, ["child 0"], SAYS[signal.SIGINT][1])
+
+
+def test_a_signal_comes_before_the_exit_code_stands_or_changes_nothing() -> None:
+    program = """
+import atexit
+atexit.register(time.sleep, 0.01)
+print("begun", flush=True)
+time.sleep(0.01)
+ending.finish()
+print("the code stands", flush=True)
+sys.exit(3)
+"""
+    found = set()
+    for number in range(60):
+        words = [sys.executable, "-c", "import sys, time\nfrom candlemill.pipeline.base import ending\n"
+                 "ending.listen()" + program]  # fmt: skip
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "begun\n"
+            time.sleep(number / 2000)
+            child.send_signal(signal.SIGTERM)
+            out, err = child.communicate(timeout=60)
+        found.add((child.returncode, out, err))
+    assert (143, "", SAYS[signal.SIGTERM][1]) in found
+    assert found <= {(143, "", SAYS[signal.SIGTERM][1]), (3, "the code stands\n", "")}
+
+
+def test_an_error_that_comes_after_the_signal_is_not_the_last_word() -> None:
+    program = """
+from candlemill.pipeline.base.errors import SourceError
+from candlemill.pipeline.commands import app
+
+def fail(*_, **__):
+    with ending.postponed():
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+    raise SourceError("the server went away, as the signal was for it, too")
+
+app.app = fail
+app.main(["run"])
+"""
+    assert ended(program) == (130, [], SAYS[signal.SIGINT][1])
+
+
+def test_a_terminal_gets_its_cursor_back(silent: str, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    words = [str(CANDLEMILL), "run", "--source", silent]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=theirs, env=os.environ | {"TERM": "xterm"}) as child:
+        os.close(theirs)
+        text = b""
+        while b"\x1b[?25l" not in text:
+            text += os.read(ours, 65536)
+        child.send_signal(signal.SIGINT)
+        with suppress(OSError):  # the end of a terminal
+            while piece := os.read(ours, 65536):
+                text += piece
+    os.close(ours)
+    assert child.returncode == 130
+    *_, after = text.partition(b"\x1b[?25h")
+    assert after.endswith(b"candlemill: interrupted, nothing was written\r\n")
+    assert b"\x1b[?25l" not in after
 
 
 BUSY = """

@@ -168,27 +168,25 @@ def test_ema_of_several_alphas_is_each_alone(columns: Columns, alphas: list[floa
 
 
 @MODEST
-@given(columns=ANY_COLUMNS, alphas=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=40))
-def test_the_newest_emas_are_those_of_the_recursion(columns: Columns, alphas: list[float]) -> None:
-    values, first = panels.ragged(columns)
-    newest = recursions.newest_emas(values, np.array(alphas), first)
-    carried = recursions.ema(values, np.array(alphas)[:, None], first)[-1]
-    np.testing.assert_allclose(newest, carried, rtol=1e-12, atol=1e-12 * np.nanmax(np.abs(values), initial=0))
-    for column in range(len(columns)):
-        alone = recursions.newest_emas(values[:, [column]], np.array(alphas), first[[column]])
-        assert same(newest[:, [column]], alone)
+@given(columns=ANY_COLUMNS, fading=st.lists(st.floats(0.0, 0.99), min_size=1, max_size=40))
+def test_fading_sums_equal_their_twin(columns: Columns, fading: list[float]) -> None:
+    values, _ = panels.ragged(columns)
+    values = np.nan_to_num(values)
+    found = recursions.fading_sums(values, np.array(fading))
+    for place, series in enumerate(columns):
+        twin = [slow.fading_sum(series, factor) for factor in fading]
+        close(found[:, place], twin, len(series) * max(map(abs, series)))
+        assert same(found[:, [place]], recursions.fading_sums(np.array(series)[:, None], np.array(fading)))
 
 
-def test_the_newest_emas_of_more_series_than_a_block_are_each_alone() -> None:
-    values = np.random.default_rng(5).normal(size=(90, 200))
-    first = np.repeat([0, 3, 89, 90], 50)
-    values[np.arange(90)[:, None] < first] = np.nan
-    alphas = 1 / np.arange(2.0, 34.0)
-    newest = recursions.newest_emas(values, alphas, first)
-    assert np.isnan(newest[:, 150:]).all()
-    assert not np.isnan(newest[:, :150]).any()
-    for column in range(200):
-        assert same(newest[:, [column]], recursions.newest_emas(values[:, [column]], alphas, first[[column]]))
+def test_fading_sums_of_more_series_than_a_block_are_each_alone() -> None:
+    values = np.random.default_rng(5).normal(size=(90, 600))
+    values[np.arange(90)[:, None] < np.repeat([0, 3, 89, 90], 150)] = 0.0
+    fading = 1 - 1 / np.arange(2.0, 34.0)
+    found = recursions.fading_sums(values, fading)
+    assert (found[:, 450:] == 0).all()
+    for column in range(0, 600, 7):
+        assert same(found[:, [column]], recursions.fading_sums(values[:, [column]], fading))
 
 
 @MODEST

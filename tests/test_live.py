@@ -27,7 +27,6 @@ from candlemill.pipeline.live.feed import Feed
 from candlemill.pipeline.live.passes import Passes
 from candlemill.pipeline.live.schedule import Schedule, parse_every
 from candlemill.pipeline.live.warm import kept_bars
-from candlemill.pipeline.record import Record
 from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
 from candlemill.pipeline.source.reader import METRICS_ROWS, Newer, Source
@@ -35,6 +34,7 @@ from candlemill.pipeline.source.schema import init_db
 from candlemill.pipeline.source.symbols import symbols_to_read
 from tests.conftest import dump_of
 from tests.moving import LOOKBACK, NAMES, START, Coin, Market
+from tests.observing import Heard
 from tests.test_workfile import rows
 
 if TYPE_CHECKING:
@@ -158,11 +158,11 @@ def test_what_is_held_is_what_would_be_read_anew(
     feed, seen = Feed(overlap=3), set()
     for happened in chain(["the first look"], replayed(market)):
         settings = replace(base, as_of=market.now)
-        record = Record(market.now, "", [], 0)
-        source = Source.connect(market.url, record)
+        heard = Heard()
+        source = Source.connect(market.url, heard)
         wanted = symbols_to_read(settings, source)
         for interval in settings.intervals:
-            loaded, _ = feed.look(source, settings, wanted, interval, record)
+            loaded, _ = feed.look(source, settings, wanted, interval, heard)
             bars = _bars(loaded.candles, settings, interval)
             anew = source.candles(interval, settings.exchange, wanted, market.now, LOOKBACK, closed_only)
             assert same(bars, _bars(anew, settings, interval), built), (happened, interval.name)
@@ -172,7 +172,7 @@ def test_what_is_held_is_what_would_be_read_anew(
             if metrics is not None and loaded.metrics is not None:
                 found, fresh = (_metrics(t, settings, interval, bars.panel.symbols) for t in (loaded.metrics, metrics))
                 assert same(found, fresh), (happened, interval.name)
-        assert not record.errors
+        assert not heard.errors
     assert {"AAA", "BBB", "LAGS", "ENDS", "GAPS", "NEW"} <= seen
 
 
@@ -188,10 +188,10 @@ def test_a_look_reads_what_is_new_and_says_whether_there_was_anything(market: Ma
     settings, feed, interval = settings_of(market, tmp_path), Feed(overlap=3), INTERVALS["1m"]
 
     def look() -> tuple[bool, int, int]:
-        record = Record(market.now, "", [], 0)
-        source = Source.connect(market.url, record)
-        _, new = feed.look(source, replace(settings, as_of=market.now), None, interval, record)
-        return new, record.pg_rows, record.pg_queries
+        heard = Heard()
+        source = Source.connect(market.url, heard)
+        _, new = feed.look(source, replace(settings, as_of=market.now), None, interval, heard)
+        return new, heard.rows, heard.statements
 
     new, everything, queries = look()
     assert new
@@ -218,8 +218,8 @@ def test_a_correction_before_the_overlap_is_seen_when_all_is_read_anew(market: M
     settings, feed, interval = settings_of(market, tmp_path), Feed(overlap=1), INTERVALS["1m"]
 
     def highs() -> set[float]:
-        record = Record(market.now, "", [], 0)
-        loaded, _ = feed.look(Source.connect(market.url, record), settings, None, interval, record)
+        heard = Heard()
+        loaded, _ = feed.look(Source.connect(market.url, heard), settings, None, interval, heard)
         return set(loaded.candles["high"].to_pylist())
 
     highs()
@@ -236,9 +236,9 @@ def test_a_pause_does_not_shorten_the_overlap(market: Market, tmp_path: Path) ->
     settings, feed, interval = settings_of(market, tmp_path), Feed(overlap=3), INTERVALS["1m"]
 
     def highs() -> set[float]:
-        record = Record(market.now, "", [], 0)
+        heard = Heard()
         asked = replace(settings, as_of=market.now)
-        loaded, _ = feed.look(Source.connect(market.url, record), asked, None, interval, record)
+        loaded, _ = feed.look(Source.connect(market.url, heard), asked, None, interval, heard)
         return set(loaded.candles["high"].to_pylist())
 
     highs()
@@ -360,13 +360,13 @@ def test_after_a_warm_start_what_is_held_is_what_would_be_read_anew(
     first, _ = warm(base)
     for happened in replayed(market):
         settings = replace(base, as_of=market.now)
-        record = Record(market.now, "", [], 0)
-        source = Source.connect(market.url, record)
+        heard = Heard()
+        source = Source.connect(market.url, heard)
         wanted = symbols_to_read(settings, source)
         # One that began warm long ago, and one that begins now.
         for feed in (first, warm(settings)[0]):
             for interval in settings.intervals:
-                loaded, _ = feed.look(source, settings, wanted, interval, record)
+                loaded, _ = feed.look(source, settings, wanted, interval, heard)
                 anew = source.candles(interval, settings.exchange, wanted, market.now, LOOKBACK, closed_only)
                 found, fresh = (_bars(table, settings, interval) for table in (loaded.candles, anew))
                 assert same(found, fresh, built), (happened, interval.name)
@@ -380,9 +380,9 @@ def test_a_warm_start_reads_what_is_newer_than_the_work_file(market: Market, tmp
     settings = replace(base, as_of=market.now)
     read = {}
     for name, feed in (("warm", warm(settings)[0]), ("cold", Feed(overlap=3))):
-        record = Record(market.now, "", [], 0)
-        feed.look(Source.connect(market.url, record), settings, None, settings.intervals[0], record)
-        read[name] = record.pg_rows
+        heard = Heard()
+        feed.look(Source.connect(market.url, heard), settings, None, settings.intervals[0], heard)
+        read[name] = heard.rows
     assert 0 < read["warm"] * 5 < read["cold"]
 
 

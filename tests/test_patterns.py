@@ -9,9 +9,11 @@ from talib import abstract
 
 from candlemill.indicators import evaluate, patterns
 from candlemill.indicators.contract import Panel
+from candlemill.indicators.kernels import candles
 from candlemill.indicators.registry import INDICATORS
 from tests import markets
 
+CANDLES = tuple(patterns.CANDLES)
 #: Bars that a function needs beyond its lookback: a pattern that is confirmed later counts for up to three more bars.
 CONFIRMED_LATER = {"CDLHIKKAKE": 3, "CDLHIKKAKEMOD": 3}
 
@@ -24,20 +26,20 @@ def test_the_functions_and_their_order_are_those_of_ta_lib() -> None:
 def test_a_tail_of_lookback_and_confirmation_gives_the_value_of_the_whole_series(name: str) -> None:
     bars = markets.candles(seed=7, series=400, rows=200)
     needed = getattr(abstract, name).lookback + 1 + CONFIRMED_LATER.get(name, 0)
-    assert needed <= patterns.TAIL
+    assert needed <= candles.TAIL
     prices = [values.T for values in (bars.open, bars.high, bars.low, bars.close)]
     function = getattr(talib, name)
     for series in zip(*prices, strict=True):
         whole = function(*(np.ascontiguousarray(values) for values in series))[-1]
-        for tail in {needed, patterns.TAIL}:
+        for tail in {needed, candles.TAIL}:
             assert function(*(np.ascontiguousarray(values[-tail:]) for values in series))[-1] == whole
 
 
 def test_all_series_at_once_give_what_each_gives_alone() -> None:
     bars = markets.walks(seed=3, series=300)
-    together = patterns._candles(bars)
+    together = candles.candlesticks(bars, CANDLES)
     for column in range(bars.series):
-        if bars.lengths[column] < patterns.TAIL:
+        if bars.lengths[column] < candles.TAIL:
             continue
         start = int(bars.first[column])
         prices = [np.array(values[start:, column]) for values in (bars.open, bars.high, bars.low, bars.close)]
@@ -49,7 +51,7 @@ def test_neighbours_of_very_different_price_do_not_disturb_each_other() -> None:
     bars = markets.walks(seed=4, series=200)
     fields = {name: values * np.where(np.arange(200) % 2, 2.0**40, 2.0**-40) for name, values in bars.fields.items()}
     scaled = Panel(bars.intervals, 0, bars.symbols, bars.lengths, bars.time, fields)
-    assert (patterns._candles(scaled) == patterns._candles(bars)).all()
+    assert (candles.candlesticks(scaled, CANDLES) == candles.candlesticks(bars, CANDLES)).all()
 
 
 def test_price_patterns_count_the_newest_shape_of_each_kind_however_old() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from candlemill.indicators.contract import BAR_FIELDS, METRIC_FIELDS, Panel
-from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
+from candlemill.pipeline.compute.pivot import joined, pivot_bars, pivot_metrics
 from tests import panels, slow
 
 if TYPE_CHECKING:
@@ -377,3 +378,27 @@ def test_what_fails_to_be_shared_is_tried_again() -> None:
     with pytest.raises(ZeroDivisionError):
         panel.shared(("a",), fails)
     assert panel.shared(("a",), lambda: panel.close * 1).tolist() == panel.close.tolist()
+
+
+@MODEST
+@given(data=st.data())
+def test_panels_that_are_joined_hold_each_series_unchanged(data: st.DataObject) -> None:
+    parts = []
+    for interval in ("5m", "1h", "1w"):
+        lengths = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+        series = [panels.walk(f"{interval}{n}", length, n + 7, interval=interval) for n, length in enumerate(lengths)]
+        parts.append(
+            replace(panels.panel_of(series, interval=interval), totals={"volume": np.arange(float(len(series)))})
+        )
+    whole, columns = joined(parts)
+    assert (np.diff(whole.lengths) <= 0).all()
+    assert sorted(place for places in columns for place in places.tolist()) == list(range(whole.series))
+    for part, places in zip(parts, columns, strict=True):
+        again = whole.select(places.tolist())
+        order = np.argsort(np.argsort(places))
+        assert [again.symbols[place] for place in order] == list(part.symbols)
+        assert set(again.intervals) == set(part.intervals)
+        assert again.time[:, order].tolist() == part.time.tolist()
+        assert again.totals["volume"][order].tolist() == part.totals["volume"].tolist()
+        for name in BAR_FIELDS:
+            assert np.array_equal(again.fields[name][:, order], part.fields[name], equal_nan=True)

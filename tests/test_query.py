@@ -271,6 +271,17 @@ def test_an_interrupt_ends_a_query(query: str, work_file: Path) -> None:
     assert err == "candlemill: interrupted, nothing was written\n"
 
 
+def test_an_interrupt_leaves_no_part_of_a_parquet_file(work_file: Path, tmp_path: Path) -> None:
+    words = [str(CANDLEMILL), "query", "FROM range(100000000000)", "--duckdb", str(work_file), "--parquet", "x.parquet"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        while not any(file.stat().st_size for file in tmp_path.iterdir()):
+            assert child.poll() is None
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (143, "candlemill: terminated, nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def opened(pid: int) -> set[Path]:
     """Files that a process has open."""
     found = set()

@@ -24,17 +24,19 @@ from candlemill.indicators.registry import INDICATORS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import statement
-from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
+from candlemill.pipeline.compute.pivot import joined, pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
-from candlemill.pipeline.record import Record
 from candlemill.pipeline.source.reader import METRICS_ROWS, Source
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
+from tests.observing import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from candlemill.indicators.contract import Panel
+    from candlemill.indicators.contract import Source as Which
+    from candlemill.pipeline.compute.pivot import Pivot
     from tests.conftest import Server
     from tests.panels import Series
 
@@ -101,20 +103,20 @@ class Lab:
         chosen: Sequence[Indicator] = tuple(INDICATORS.values()),
     ) -> Outcome:
         bars = pivot_bars(candles, interval, as_of, LOOKBACK)
-        self.work.load_bars(interval, bars)
+        self.work.load("candles", [bars])
         second = None
         if metrics is not None:
             pivot = pivot_metrics(metrics, interval, as_of, METRICS_ROWS, bars.panel.symbols)
-            self.work.load_metrics(interval, pivot)
+            self.work.load("metrics", [pivot])
             second = pivot.panel
-        record = Record(as_of, "", [interval], len(chosen))
-        rows = compute_interval(chosen, bars.panel, second, self.work, record)
+        heard = Heard()
+        rows = compute_interval(chosen, bars.panel, second, self.work, observer=heard)
         return Outcome(
             {
                 declared.id: {row.pop("symbol"): plain(row) for row in table.drop_columns("run_id").to_pylist()}
                 for declared, table in rows.items()
             },
-            record.errors,
+            heard.errors,
         )
 
 
@@ -601,7 +603,7 @@ def earlier(lab: Lab, market: str) -> list[tuple[Outcome, Outcome]]:
     """Looked at from earlier moments: what a source gives that holds all bars, and what there was then."""
     found = []
     for moment in MOMENTS:
-        source = Source.connect(market, Record(moment, "", ["5m"], 1))
+        source = Source.connect(market)
         candles = source.candles(INTERVALS["5m"], "exchange", None, moment, LOOKBACK)
         seen = lab.compute_tables(candles, source.metrics(INTERVALS["5m"], moment), as_of=moment)
         found.append((seen, lab.compute(until(ZOO, moment), until(METRICS, moment), as_of=moment)))
@@ -688,3 +690,50 @@ def test_in_another_quote_currency_prices_scale_and_nothing_else_does(
     }
     tolerances = {name: why.tolerance for name, why in exempt.items()}
     assert differences(declared, other.of(declared), expected, 1e-9, tolerances) == []
+
+
+# --- grouping
+
+
+@pytest.fixture(scope="module")
+def together_and_apart(lab: Lab) -> tuple[dict[str, pa.Table], dict[str, list[pa.Table]]]:
+    """Rows of three intervals computed as one panel, and interval by interval."""
+    candles, metrics = {}, {}
+    for interval in ("1m", "5m", "1w"):
+        table = panels.table_of(panels.zoo(interval=interval))
+        candles[interval] = pivot_bars(table, interval, panels.AS_OF, LOOKBACK)
+        if interval != "1m":
+            symbols = [series.symbol for series in ZOO]
+            table = panels.table_of(panels.metrics_zoo(symbols, interval))
+            metrics[interval] = pivot_metrics(table, interval, panels.AS_OF, METRICS_ROWS, symbols)
+
+    def panel_of(source: Which, pivots: Sequence[Pivot]) -> Panel:
+        panel, columns = joined([pivot.panel for pivot in pivots])
+        lab.work.load(source, pivots, columns)
+        return panel
+
+    def computed(group: Sequence[str]) -> dict[str, pa.Table]:
+        bars = panel_of("candles", [candles[interval] for interval in group])
+        beside = [metrics[interval] for interval in group if interval in metrics]
+        second = panel_of("metrics", beside) if beside else None
+        found = compute_interval(tuple(INDICATORS.values()), bars, second, lab.work)
+        return {declared.id: table.drop_columns("run_id") for declared, table in found.items()}
+
+    apart: dict[str, list[pa.Table]] = {}
+    for interval in candles:
+        for id_, rows in computed([interval]).items():
+            apart.setdefault(id_, []).append(rows)
+    return computed(list(candles)), apart
+
+
+@EVERY
+def test_which_intervals_are_computed_together_changes_no_bit(
+    declared: Indicator, together_and_apart: tuple[dict[str, pa.Table], dict[str, list[pa.Table]]]
+) -> None:
+    together, apart = together_and_apart
+    order = [("interval", "ascending"), ("symbol", "ascending")]
+    wanted = pa.concat_tables(apart[declared.id]).sort_by(order)
+    found = together[declared.id].sort_by(order)
+    assert found.num_rows == wanted.num_rows > 0
+    for name in found.column_names:
+        assert found[name].to_pylist() == wanted[name].to_pylist(), name

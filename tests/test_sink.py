@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import struct
 import subprocess
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,6 @@ import pyarrow as pa
 import pytest
 
 from candlemill.indicators.registry import INDICATORS
-from candlemill.pipeline.record import Record
 from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import parse_retention
 from tests import goldens
@@ -255,7 +255,7 @@ def test_runs_that_look_from_the_past_do_not_use_up_the_rowids(tmp_path: Path) -
     newest = datetime(2026, 1, 22, 12, tzinfo=UTC)
     for moment in (newest, *(newest - timedelta(minutes=5 * step) for step in range(steps, 0, -1))):
         row = {"symbol": "AAAUSDT", "interval": "5m", "bucket_ts": moment, "run_id": "x", "williams_r": -50.0}
-        sink.write({declared: pa.Table.from_pylist([row])}, lambda _: 120, Record(moment, "", ["5m"], 1))
+        sink.write({declared: pa.Table.from_pylist([row])}, lambda _: 120)
     assert newest_is_last(keys_of(tmp_path / "replayed.db")[declared.table])
     [found] = rows_of(tmp_path / "replayed.db", f'SELECT count(*) AS n, max(rowid) AS last FROM "{declared.table}"')
     assert found["n"] == 1 + steps
@@ -416,6 +416,22 @@ def test_a_run_that_is_interrupted_while_it_waits_leaves_everything_as_it_was(
     assert stored.read_bytes() == before
     assert (tmp_path / "work.duckdb").read_bytes() == work
     assert list(tmp_path.glob(".candlemill-*")) == []
+
+
+def test_a_thread_that_reads_ahead_is_waited_for_before_its_connection_is_closed(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+
+    def read_slowly(*_: object) -> dict[str, Any]:
+        time.sleep(0.2)
+        steps.append("read")
+        return {}
+
+    monkeypatch.setattr(Sink, "_read_ahead", read_slowly)
+    with Sink(stored, lock_timeout=1) as sink:
+        sink.prepare([], {}, lambda _: 1)
+    assert steps == ["read"]
 
 
 def test_a_run_gives_up_when_the_other_writer_stays(

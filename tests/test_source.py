@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import subprocess
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,17 +21,16 @@ from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
 from candlemill.pipeline.base.statements import Sql
 from candlemill.pipeline.base.threads import in_thread
 from candlemill.pipeline.engine import _read
-from candlemill.pipeline.record import Record
 from candlemill.pipeline.settings import Settings
 from candlemill.pipeline.source.reader import Source
 from candlemill.pipeline.source.schema import init_db
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
+from tests.observing import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from candlemill.pipeline.base.threads import Awaited
     from candlemill.pipeline.engine import Loaded
     from tests.conftest import Server
 
@@ -43,9 +41,9 @@ FILES = ("--sqlite", "result.db", "--duckdb", "work.duckdb")
 BASE, SENTIMENT = INDICATORS["base_data"].table, INDICATORS["futures_sentiment"].table
 
 
-def connected(url: str) -> tuple[Source, Record]:
-    record = Record(AS_OF, "", [], 0)
-    return Source.connect(url, record), record
+def connected(url: str) -> tuple[Source, Heard]:
+    heard = Heard()
+    return Source.connect(url, heard), heard
 
 
 def execute(url: str, *statements: str) -> None:
@@ -142,7 +140,7 @@ def test_the_server_refuses_to_let_a_session_write(golden_url: Callable[[Path], 
 # -- candles and metrics side by side
 
 
-def five_minutes(source: Source, record: Record, url: str, awaited: Awaited) -> Loaded:
+def five_minutes(source: Source, heard: Heard, url: str) -> Loaded:
     """What the engine reads of an interval for all indicators."""
     settings = Settings(
         url,
@@ -154,7 +152,7 @@ def five_minutes(source: Source, record: Record, url: str, awaited: Awaited) -> 
         AS_OF,
         exchange=EXCHANGE,
     )
-    return _read(source, settings, None, INTERVALS["5m"], record, awaited)
+    return _read(source, settings, None, INTERVALS["5m"], heard)
 
 
 def eventually(held: Callable[[], bool], seconds: float = 10) -> bool:
@@ -172,19 +170,14 @@ def own(server: Server) -> str:
     return url
 
 
-def test_metrics_wait_while_an_interval_is_computed_and_candles_do_not(own: str) -> None:
-    source, record = connected(own)
-    awaited: Awaited = Future()
-    before = record.pg_queries
+def test_candles_and_metrics_are_read_side_by_side(own: str) -> None:
+    source, heard = connected(own)
+    before = heard.statements
     with psycopg.connect(own) as door:
         # The candles do not come before this is let go.
         door.execute("LOCK market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
-        reading = in_thread(lambda: five_minutes(source, record, own, awaited))
-        assert eventually(lambda: record.pg_queries == before + 1)
-        sleep(0.3)
-        assert record.pg_queries == before + 1
-        awaited.set_result(None)
-        assert eventually(lambda: record.pg_queries == before + 2)
+        reading = in_thread(lambda: five_minutes(source, heard, own))
+        assert eventually(lambda: heard.statements == before + 2)
         assert not reading.done()
     loaded = reading.result(10)
     assert loaded.candles.num_rows
@@ -193,20 +186,18 @@ def test_metrics_wait_while_an_interval_is_computed_and_candles_do_not(own: str)
 
 
 def test_metrics_follow_the_candles_when_nobody_waits_yet(own: str) -> None:
-    source, record = connected(own)
-    loaded = five_minutes(source, record, own, Future())
+    source, heard = connected(own)
+    loaded = five_minutes(source, heard, own)
     assert loaded.candles.num_rows
     assert loaded.metrics
     assert loaded.metrics.num_rows
 
 
-def test_no_metrics_are_asked_for_once_the_candles_have_failed(own: str) -> None:
-    source, record = connected(own)
-    before = record.pg_queries
+def test_candles_that_fail_are_told_whatever_the_metrics_do(own: str) -> None:
+    source, heard = connected(own)
     execute(own, "ALTER TABLE market_data.candles_5m RENAME TO gone")
     with pytest.raises(SourceError, match=r"reading market_data\.candles_5m failed"):
-        five_minutes(source, record, own, Future())
-    assert record.pg_queries == before + 1
+        five_minutes(source, heard, own)
 
 
 # -- candles
@@ -311,10 +302,10 @@ def minutes(server: Server) -> str:
 def test_a_missing_table_is_built_from_1m_candles_as_the_database_would(
     interval: str, closed: bool, minutes: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source, record = connected(minutes)
+    source, heard = connected(minutes)
     with caplog.at_level(logging.INFO):
         found = bars_of(source, interval, 3, closed=closed)
-    assert record.pg_queries == 2
+    assert heard.statements == 2
     assert f"{interval}: no table market_data.candles_{interval}, built from candles_1m" in caplog.text
     bucket = (
         "date_trunc('month', bucket_ts, 'UTC')"
@@ -592,7 +583,7 @@ def market(server: Server, request: pytest.FixtureRequest) -> str:
 
 
 def test_auto_chooses_the_best_of_each_rule_and_all_that_cross_a_threshold(market: str) -> None:
-    source, record = connected(market)
+    source, heard = connected(market)
     assert source.auto_symbols(EXCHANGE, AS_OF, top=1) == {
         "TURNOVER": ["turnover"],
         "RANGE": ["range"],
@@ -604,7 +595,7 @@ def test_auto_chooses_the_best_of_each_rule_and_all_that_cross_a_threshold(marke
         "ACCOUNTHIGH": ["account_ratio"],
         "TWICE": ["taker_ratio", "account_ratio"],
     }
-    assert record.pg_queries == 2
+    assert heard.statements == 2
 
 
 @pytest.mark.parametrize(

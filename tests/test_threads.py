@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
-import queue
 import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from candlemill.pipeline.base.threads import in_thread, read_ahead
+from candlemill.pipeline.base.threads import ReadAhead, in_thread
 from tests import goldens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from candlemill.pipeline.base.threads import Awaited
+
+def one_by_one(read: Callable[[Any], Any], keys: Iterable[Any]) -> Iterator[Any]:
+    """Items in groups of one, as they come where each is worth a pass."""
+    for group in ReadAhead(read, keys):
+        yield from group
 
 
 def niceness() -> int:
@@ -30,7 +34,7 @@ def niceness() -> int:
 def test_a_thread_beside_the_computation_steps_back_and_the_computation_does_not() -> None:
     before = niceness()
     assert in_thread(niceness).result() == max(before, 10)
-    assert list(read_ahead(lambda *_: niceness(), [1, 2])) == [max(before, 10)] * 2
+    assert list(one_by_one(lambda _: niceness(), [1, 2])) == [max(before, 10)] * 2
     assert niceness() == before
 
 
@@ -75,6 +79,16 @@ def reader_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "reader"}
 
 
+def eventually(held: Callable[[], bool]) -> bool:
+    """Whether something comes to hold, and goes on to."""
+    for _ in range(1000):
+        if held():
+            time.sleep(0.05)
+            return held()
+        time.sleep(0.01)
+    return False
+
+
 def ended(threads: set[threading.Thread], seconds: float = 3.0) -> bool:
     for thread in threads:
         thread.join(seconds)
@@ -84,18 +98,18 @@ def ended(threads: set[threading.Thread], seconds: float = 3.0) -> bool:
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 50])
 def test_items_come_in_the_order_of_their_keys(count: int) -> None:
     before = reader_threads()
-    assert list(read_ahead(lambda key, _: f"item {key}", range(count))) == [f"item {key}" for key in range(count)]
+    assert list(one_by_one(lambda key: f"item {key}", range(count))) == [f"item {key}" for key in range(count)]
     assert ended(reader_threads() - before)
 
 
 def test_the_order_does_not_depend_on_which_side_is_slow() -> None:
-    def slow_read(key: int, _: Awaited) -> int:
+    def slow_read(key: int) -> int:
         time.sleep(0.02 * (key % 2))
         return key
 
-    assert list(read_ahead(slow_read, range(6))) == list(range(6))
+    assert list(one_by_one(slow_read, range(6))) == list(range(6))
     found = []
-    for item in read_ahead(lambda key, _: key, range(6)):
+    for item in one_by_one(lambda key: key, range(6)):
         time.sleep(0.02 * (item % 2))
         found.append(item)
     assert found == list(range(6))
@@ -104,70 +118,84 @@ def test_the_order_does_not_depend_on_which_side_is_slow() -> None:
 def test_the_next_item_is_read_while_one_is_used() -> None:
     reached = threading.Event()
 
-    def read(key: int, _: Awaited) -> int:
+    def read(key: int) -> int:
         if key == 1:
             reached.set()
         return key
 
-    items = read_ahead(read, range(3))
+    items = one_by_one(read, range(3))
     assert next(items) == 0
     assert reached.wait(3)
     assert list(items) == [1, 2]
 
 
-def test_a_read_is_told_when_its_item_is_waited_for() -> None:
-    begun: queue.SimpleQueue[Awaited] = queue.SimpleQueue()
+def test_a_group_is_all_that_is_ready_and_no_less_than_is_worth_a_pass() -> None:
+    gates = [threading.Event() for _ in range(6)]
 
-    def read(key: int, awaited: Awaited) -> int:
-        begun.put(awaited)
-        if key == 2:
-            # Ends only because the item is asked for.
-            awaited.result(10)
+    def read(key: int) -> int:
+        assert gates[key].wait(10)
         return key
 
-    items = read_ahead(read, range(3))
-    first = begun.get(timeout=10)
-    assert not first.done()
-    assert next(items) == 0
-    assert first.done()
-    assert not begun.get(timeout=10).done()
-    assert list(items) == [1, 2]
+    groups = ReadAhead(read, range(6), weight=lambda _: 10, worth=20, most=1000)
+    for gate in gates[:3]:
+        gate.set()
+    first = next(groups)
+    assert first in ([0, 1], [0, 1, 2])
+    for gate in gates[3:]:
+        gate.set()
+    rest = [item for group in groups for item in group]
+    assert first + rest == list(range(6))
+
+
+def test_what_is_left_is_a_group_whatever_it_weighs() -> None:
+    assert list(ReadAhead(lambda key: key, range(3), weight=lambda _: 1, worth=1000, most=1000)) == [[0, 1, 2]]
+    assert list(ReadAhead(lambda key: key, [], worth=1000)) == []
+
+
+def test_reading_pauses_where_enough_is_waiting() -> None:
+    begun: list[int] = []
+
+    def read(key: int) -> int:
+        begun.append(key)
+        return key
+
+    groups = ReadAhead(read, range(9), weight=lambda _: 10, worth=10, most=25)
+    assert eventually(lambda: len(begun) == 3)
+    assert next(groups) == [0, 1, 2]
+    assert eventually(lambda: len(begun) == 6)
+    assert [item for group in groups for item in group] == [3, 4, 5, 6, 7, 8]
 
 
 def test_one_item_is_read_ahead_and_no_more() -> None:
     begun: list[int] = []
 
-    def read(key: int, _: Awaited) -> int:
+    def read(key: int) -> int:
         begun.append(key)
         return key
 
-    items = read_ahead(read, range(5))
+    items = one_by_one(read, range(5))
     assert next(items) == 0
-    time.sleep(0.3)
-    assert begun == [0, 1]
+    assert eventually(lambda: begun == [0, 1])
     assert next(items) == 1
-    time.sleep(0.3)
-    assert begun == [0, 1, 2]
+    assert eventually(lambda: begun == [0, 1, 2])
     assert list(items) == [2, 3, 4]
 
 
 def test_the_first_item_is_begun_at_once_and_nothing_else() -> None:
     begun: list[int] = []
-    items = read_ahead(lambda key, _: begun.append(key), range(3))
-    time.sleep(0.3)
-    assert begun == [0]
-    items.close()  # type: ignore[attr-defined]
+    ReadAhead(lambda key: begun.append(key), range(3))
+    assert eventually(lambda: begun == [0])
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt(), SystemExit(3)])
 def test_an_error_surfaces_where_its_item_would(error: BaseException) -> None:
-    def read(key: int, _: Awaited) -> int:
+    def read(key: int) -> int:
         if key == 2:
             raise error
         return key
 
     before = reader_threads()
-    items = read_ahead(read, range(5))
+    items = one_by_one(read, range(5))
     assert [next(items), next(items)] == [0, 1]
     with pytest.raises(type(error)) as raised:
         next(items)
@@ -177,11 +205,11 @@ def test_an_error_surfaces_where_its_item_would(error: BaseException) -> None:
 
 
 def test_an_error_of_the_first_item_surfaces_at_once() -> None:
-    def read(*_: object) -> int:
+    def read(_: object) -> int:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        next(read_ahead(read, range(5)))
+        next(one_by_one(read, range(5)))
 
 
 def test_an_error_of_the_keys_surfaces_and_nobody_waits_for_ever() -> None:
@@ -193,7 +221,7 @@ def test_an_error_of_the_keys_surfaces_and_nobody_waits_for_ever() -> None:
 
     def consume() -> None:
         try:
-            found.extend(read_ahead(lambda key, _: key, keys()))
+            found.extend(one_by_one(lambda key: key, keys()))
         except ValueError as error:
             found.append(str(error))
 
@@ -205,23 +233,22 @@ def test_an_error_of_the_keys_surfaces_and_nobody_waits_for_ever() -> None:
 
 
 def test_an_item_that_is_nothing_is_an_item() -> None:
-    assert list(read_ahead(lambda key, _: key or None, [1, 0, 2])) == [1, None, 2]
+    assert list(one_by_one(lambda key: key or None, [1, 0, 2])) == [1, None, 2]
 
 
 def test_a_reader_that_is_left_alone_stops() -> None:
     before = reader_threads()
     read: list[int] = []
 
-    def note(key: int, _: Awaited) -> int:
+    def note(key: int) -> int:
         read.append(key)
         return key
 
-    items = read_ahead(note, range(1000))
+    items = one_by_one(note, range(1000))
     assert next(items) == 0
     started = reader_threads() - before
     assert len(started) <= 1
     assert all(thread.daemon for thread in started)
-    items.close()  # type: ignore[attr-defined]
     assert ended(started)
     assert len(read) < 10
 
@@ -230,10 +257,49 @@ def test_a_reader_stops_where_its_user_fails() -> None:
     before = reader_threads()
 
     def use() -> None:
-        for item in read_ahead(lambda key, _: key, range(1000)):
+        for item in one_by_one(lambda key: key, range(1000)):
             if item == 3:
                 raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         use()
     assert ended(reader_threads() - before)
+
+
+LOADED = """
+import atexit, json, os, sys, threadpoolctl
+from candlemill.pipeline import __main__
+
+end_at_once = os._exit
+
+def end(code):
+    pools = {pool["internal_api"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    print(json.dumps({"pools": pools, "loaded": sorted({"pandas", "polars"} & set(sys.modules))}))
+    sys.stdout.flush()
+    end_at_once(code)
+
+os._exit = end
+__main__.main()
+"""
+
+
+def test_a_command_keeps_blas_to_one_thread_and_loads_no_library_of_tables(
+    golden_url: Callable[[Path], str], tmp_path: Path
+) -> None:
+    case = goldens.HERE / "synth_core"
+    words = ["run", "--source", golden_url(case), "--as-of", goldens.description(case)["as_of"], "--symbols", "all"]
+    program = [sys.executable, "-c", LOADED, *words, "--intervals", "5m", "--sqlite", "r.db", "--duckdb", "w.duckdb"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["pools"]["openblas"] == 1
+    assert found["loaded"] == []
+
+
+def test_the_library_leaves_its_host_as_it_is() -> None:
+    told = (
+        "import os, sys; import candlemill; candlemill.compute; "
+        "print('OPENBLAS_NUM_THREADS' in os.environ, any('candlemill' in repr(finder) for finder in sys.meta_path))"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False False"

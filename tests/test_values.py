@@ -10,15 +10,16 @@ import pyarrow as pa
 import pytest
 
 from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
 from candlemill.pipeline.compute.sql import SqlIndicators
-from candlemill.pipeline.record import Record
 from candlemill.pipeline.results.rows import batches
 from candlemill.pipeline.source.reader import METRICS_ROWS
 from tests import goldens
 from tests.goldens import KEY
+from tests.observing import Heard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,20 +32,21 @@ def computed(case: Path) -> dict[Indicator, pa.Table]:
     asked = goldens.description(case)
     as_of = datetime.fromisoformat(asked["as_of"])
     found: dict[Indicator, list[pa.Table]] = defaultdict(list)
-    record = Record(as_of, "", asked["intervals"], len(INDICATORS))
+    heard = Heard()
     with open_duckdb() as door:
         sql = SqlIndicators(door)
         for interval in asked["intervals"]:
             bars = pivot_bars(goldens.candles(case, interval), interval, as_of, asked["lookback"])
-            sql.load_bars(interval, bars)
+            sql.load("candles", [bars])
             metrics, given = None, goldens.metrics(case, interval)
             if given is not None:
                 metrics = pivot_metrics(given, interval, as_of, METRICS_ROWS, bars.panel.symbols)
-                sql.load_metrics(interval, metrics)
+                sql.load("metrics", [metrics])
             second = metrics.panel if metrics else None
-            for declared, rows in compute_interval(list(INDICATORS.values()), bars.panel, second, sql, record).items():
+            rows_of = compute_interval(list(INDICATORS.values()), bars.panel, second, sql, observer=heard)
+            for declared, rows in rows_of.items():
                 found[declared].append(rows)
-    assert record.errors == []
+    assert heard.errors == []
     return {declared: pa.concat_tables(parts) for declared, parts in found.items()}
 
 
@@ -54,7 +56,7 @@ def test_the_values_of_a_case(case: Path) -> None:
         declared.table: {tuple(row[k] for k in KEY): row for row in batch.table.to_pylist()}
         for declared, batch in batches(computed(case)).items()
     }
-    verdict = goldens.compare(case, found, {declared.table for declared in INDICATORS.values()})
+    verdict = goldens.compare(case, found, {line.table for line in SERVICE.values()})
     assert verdict.wrong == []
     assert verdict.flips <= verdict.values / 1000
     assert verdict.values > 500

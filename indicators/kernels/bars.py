@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..windows import Windows
 from . import recursions, rolling
+from .dispatch import OVER_PANELS, in_lanes, lanes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +27,16 @@ class PerPeriod:
     def __init__(self, compute: Callable[[Panel, Floats], Floats]) -> None:
         """Wrap a function of a panel and periods of shape (periods,) with a result of (rows, periods, series)."""
         self._compute = compute
+        self._name = compute.__name__
         update_wrapper(self, compute)
 
-    def __call__(self, bars: Panel, period: int) -> Floats:
-        """The result for one period, shape (rows, series)."""
+    def __call__(self, bars: Panel, period: int, rows: int | None = None) -> Floats:
+        """The newest rows of the result for one period, None: all it has; shape (rows, series)."""
+        if isinstance(bars, Windows) and self._name in OVER_PANELS:
+            return lanes_of(self._name)(bars, period, rows)
         periods = bars.expected(self, period)
         together = bars.shared((self, periods), lambda: self._compute(bars, np.array(periods, dtype=np.float64)))
-        return together[:, periods.index(period)]
+        return together[0 if rows is None else -rows :, periods.index(period)]
 
 
 def true_range(bars: Panel) -> Floats:
@@ -41,7 +46,7 @@ def true_range(bars: Panel) -> Floats:
     """
 
     def compute() -> Floats:
-        widest = bars.high - bars.low
+        widest = np.array(bars.high - bars.low)
         before = bars.close[:-1]
         # fmax, because a series' first bar has no previous close: its two other terms are NaN.
         np.fmax(widest[1:], np.abs(bars.high[1:] - before), out=widest[1:])
@@ -52,6 +57,7 @@ def true_range(bars: Panel) -> Floats:
 
 
 @PerPeriod
+@in_lanes
 def average_true_range(bars: Panel, periods: Floats) -> Floats:
     """True range in Wilder's smoothing from the first bar on, shape (bars, series)."""
     return recursions.ema(true_range(bars), 1 / periods[:, None], bars.first)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from .dispatch import in_lanes
 from .rolling import moving_mean
 from .stretches import stretches
 
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", float, "Floats")
 
-#: Series in one product of matrices.
-_BLOCK = 64
+#: Series whose sums are worked on at once: their bars are in the processor's cache.
+_BLOCK = 256
+#: Sixteen rows ordered by whether they are the newer of a pair, of a pair of pairs, and so on.
+_HALVES = sorted(range(16), key=lambda row: [~row >> step & 1 for step in range(4)])
 
 
+@in_lanes
 def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
     """Exponential moving average seeded with the first value: y_t = y_{t-1} + alpha (x_t - y_{t-1}).
 
@@ -83,37 +87,50 @@ def _row_of(alpha: float | Floats, values: Floats) -> Floats:
     return row
 
 
-def newest_emas(values: Floats, alphas: Floats, first: Ints) -> Floats:
-    """The newest row of ``ema`` for many alphas, as one product of matrices: sum of alpha (1 - alpha)^age x.
+@in_lanes
+def fading_sums(values: Floats, fading: Floats) -> Floats:
+    """Sums of all rows, each times fading^age, for many fadings: EMAs that began with 0, but for the factor alpha.
 
-    Faster than carrying that many averages along, and equal to ``ema`` but for the rounding of the sums.
+    Halves are summed first, and halves of halves: the sum of 2k rows is that of the newest k plus fading^k times that
+    of the k before. So the order is the same however many rows there are, and a sum over fewer is a part of it.
 
     Args:
-        values: shape (bars, series), without NaN from ``first`` on.
-        alphas: shape (periods,).
-        first: row of each series' first value.
+        values: shape (bars, series), 0 before a series begins.
+        fading: shape (fadings,), each from 0 to 1.
 
     Returns:
-        Shape (periods, series); NaN for a series without values.
+        Shape (fadings, series).
     """
     bars, series = values.shape
-    begun = first < bars
-    fading = 1.0 - alphas[:, None]
-    faded = fading ** np.arange(bars)[::-1]
-    # Products of one fixed shape: BLAS sums in another order where the shape is another one, and no series may depend
-    # on how many others there are.
-    padded = np.zeros((bars, -(-series // _BLOCK) * _BLOCK))
-    np.copyto(padded[:, :series], values, where=np.arange(bars)[:, None] >= first)
-    weights = alphas[:, None] * faded
-    blocks = [weights @ padded[:, start : start + _BLOCK] for start in range(0, series, _BLOCK)]
-    # The first value stands for all that was before it, too.
-    averages = np.concatenate(blocks, axis=1)[:, :series]
-    averages += fading * faded[:, np.minimum(first, bars - 1)] * _seeds(values, first)
-    averages[:, ~begun] = np.nan
-    return averages
+    # Bars in groups of 16, the members of a group ordered so that partners of each step are two halves of the array.
+    groups = -(-bars // 16)
+    padded = np.zeros((16 * groups, series))
+    padded[16 * groups - bars :] = values
+    ordered = padded.reshape(groups, 16, series)[:, _HALVES].transpose(1, 0, 2)
+    found = np.empty((len(fading), series))
+    for start in range(0, series, _BLOCK):
+        rows = np.ascontiguousarray(ordered[..., start : start + _BLOCK])
+        room = np.empty((8, *rows.shape[1:]))
+        for place, factor in enumerate(fading.tolist()):
+            sums = np.multiply(rows[8:], factor, out=room)
+            sums += rows[:8]
+            for half in (4, 2, 1):
+                factor *= factor
+                sums[half:] *= factor
+                sums[:half] += sums[half:]
+                sums = sums[:half]
+            sums = sums[0]
+            while len(sums) > 1:
+                factor *= factor
+                if len(sums) % 2:
+                    sums = np.concatenate([np.zeros((1, rows.shape[-1])), sums])
+                sums = sums[1::2] + factor * sums[::2]
+            found[place, start : start + _BLOCK] = sums[0]
+    return found
 
 
-def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
+@in_lanes
+def weighted_mean(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
     """Mean of all values so far with weights (1 - alpha)^k, newest k = 0; what an EMA is before its seed fades.
 
     Args:
@@ -121,17 +138,15 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
         alpha: 0 < alpha < 1; an array that broadcasts with a row of values and has 1 for the series computes several at
             once.
         first: row of each series' first value.
+        rows: newest rows to return; None: all.
 
     Returns:
-        Shape (bars, ..., series), a row as broadcast. A constant series stays exactly constant.
+        Shape (rows, ..., series), a row as broadcast. A constant series stays exactly constant.
     """
     means = np.empty((len(values), *np.broadcast_shapes(values.shape[1:], np.shape(alpha))))
     means[...] = _seeds(values, first)
-    # The sum of the weights depends on nothing but how many values there are.
     fading = np.squeeze(1.0 - np.asarray(alpha), axis=-1) if np.ndim(alpha) else 1.0 - alpha
-    sums = np.ones((*np.shape(fading), len(values)))
-    for age in range(1, len(values)):
-        sums[..., age] = sums[..., age - 1] * fading + 1.0
+    sums = weight_sums(fading, len(values))
     # Series of one length share their weights.
     begins = first[:1] if (first == first[:1]).all() else first
     ages = np.maximum(np.arange(len(values))[:, None] - begins, 0)
@@ -144,13 +159,22 @@ def weighted_mean(values: Floats, alpha: float | Floats, first: Ints) -> Floats:
             result /= weight
             result += old
     _blank_before(means, first)
-    return means
+    return means if rows is None else means[-rows:]
 
 
-def smoothed(values: Floats, period: int, first: Ints) -> Floats:
+def weight_sums(fading: float | Floats, count: int) -> Floats:
+    """Sums of the weights fading^k of one value, of two, and so on: shape (..., count)."""
+    sums = np.ones((*np.shape(fading), count))
+    for age in range(1, count):
+        sums[..., age] = sums[..., age - 1] * fading + 1.0
+    return sums
+
+
+@in_lanes
+def smoothed(values: Floats, period: int, first: Ints, rows: int | None = None) -> Floats:
     """Smoothed moving average: the mean of the first ``period`` values, then (y_{t-1} (p - 1) + x_t) / p.
 
-    Shape (bars, series); NaN before the series has ``period`` values.
+    The newest rows, None: all; shape (rows, series); NaN before the series has ``period`` values.
     """
     averages = np.full_like(values, np.nan)
     seeded = first + period - 1
@@ -165,7 +189,7 @@ def smoothed(values: Floats, period: int, first: Ints) -> Floats:
             np.multiply(old, period - 1, out=result)
             result += new
             result /= period
-    return averages
+    return averages if rows is None else averages[-rows:]
 
 
 def _seeds(values: Floats, first: Ints) -> Floats:

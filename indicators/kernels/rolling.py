@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .dispatch import in_lanes
 from .stretches import stretches
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def _padded(values: Floats, rows: int) -> Floats:
     return np.concatenate([np.full((rows, *values.shape[1:]), np.nan), values])
 
 
+@in_lanes
 def moving_sum(values: Floats, width: int, first: Ints, rows: int | None = None) -> tuple[Floats, Floats]:
     """Sum and mean of the last ``width`` rows of each series (fewer at its beginning), each of shape (rows, series).
 
@@ -103,6 +105,7 @@ def moving_mean(values: Floats, width: int, first: Ints, rows: int | None = None
     return moving_sum(values, width, first, rows)[1]
 
 
+@in_lanes
 def tail_sum(values: Floats) -> Floats:
     """Sum of all rows but NaN, shape (series,).
 
@@ -122,6 +125,7 @@ def tail_mean(values: Floats) -> Floats:
     return np.where(low == high, low, tail_sum(values) / np.where(count == 0, np.nan, count))
 
 
+@in_lanes
 def tail_mean_std(values: Floats, ddof: int = 1) -> tuple[Floats, Floats]:
     """Mean (see tail_mean) and standard deviation (see tail_std) of all rows but NaN, each of shape (series,)."""
     count = (~np.isnan(values)).sum(axis=0)
@@ -136,3 +140,34 @@ def tail_std(values: Floats, ddof: int = 1) -> Floats:
     ``ddof`` is 1 for a sample, 0 for a population. NaN where no more than ``ddof`` values are left.
     """
     return tail_mean_std(values, ddof)[1]
+
+
+@in_lanes
+def tail_median(values: Floats) -> Floats:
+    """Median of all rows, shape (series,)."""
+    return np.median(values, axis=0)
+
+
+@in_lanes
+def tail_products(values: Floats, others: Floats) -> tuple[Floats, Floats]:
+    """Sums over all rows but NaN of the squared deviations from the mean, and of both deviations' products.
+
+    Of two arrays that have NaN at the same rows; each of shape (series,).
+    """
+    deviations = values - tail_mean(values)
+    return tail_sum(deviations * deviations), tail_sum(deviations * (others - tail_mean(others)))
+
+
+@in_lanes
+def running_sums(values: Floats, rows: Ints) -> Floats:
+    """Sums from the first row up to some rows of each series, 0 where the row is -1; shape of ``rows``."""
+    sums = np.cumsum(values, axis=0)
+    return np.where(rows < 0, 0.0, np.take_along_axis(sums, np.maximum(rows, 0), axis=0))
+
+
+@in_lanes
+def oldest(values: Floats, count: int, first: Ints) -> Floats:
+    """The first rows of each series, NaN where it has fewer; shape (count, series)."""
+    rows = first + np.arange(count)[:, None]
+    found = np.take_along_axis(values, np.minimum(rows, len(values) - 1), axis=0)
+    return np.where(rows < len(values), found, np.nan)

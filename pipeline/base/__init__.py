@@ -1,4 +1,4 @@
 """What every room stands on: errors, intervals, SQL as checked text, DuckDB, threads, logs, and how a process ends.
 
-Imports nothing of the pipeline.
+May import: nothing of the pipeline.
 """

@@ -32,10 +32,16 @@ def set_up(level: str, as_json: bool, quiet: bool) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def say_last(line: str) -> None:
-    """Write how the program ends; a thread that goes on meanwhile, even in the middle of a line, says no more."""
+def fall_silent() -> None:
+    """Let threads that go on say no more, not even those that are in the middle of a line."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+        # A progress bar puts its own stream in the place of standard error.
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.__stderr__):
             # Waits for a line that is being written; to disable logging would not stop one that is about to be.
             handler.setStream(io.StringIO())
+
+
+def say_last(line: str) -> None:
+    """Write how the program ends; nothing is said after it."""
+    fall_silent()
     sys.stderr.write(f"candlemill: {line}\n")

@@ -1,54 +1,96 @@
-"""Reading one item ahead of the work: while one interval is computed, the next one is on its way."""
+"""Threads beside the computation, and reading ahead of it."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Done from the moment on at which somebody waits for an item that is being read.
-Awaited: TypeAlias = "Future[None]"
 #: Of threads that work beside the computation: they get a tenth of what it gets of a contested processor.
 _NICENESS = 10
 
 
-def read_ahead(read: Callable[[Key, Awaited], Item], keys: Iterable[Key]) -> Iterator[Item]:
-    """The items of the keys in order; each is read while the one before it is used, and no other at the same time.
+class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
+    """The items of some keys in order, in groups, read while the groups before them are used.
 
-    The first one is begun at once. ``read`` is told when somebody waits for its item: until then what it does is in no
-    hurry. An error, of a key or while reading, surfaces where its item would.
+    A group is all that has been read when it is asked for, and at least as much as is worth a pass: what is done with
+    small items costs about as much for one as for several. Reading begins at once, one item after the other, and
+    pauses where enough is waiting. An error, of a key or while reading, comes where its item would.
     """
-    remaining = iter(keys)
 
-    def begin() -> tuple[Awaited, Future[tuple[Item] | None]]:
-        awaited: Awaited = Future()
+    def __init__(
+        self,
+        read: Callable[[Key], Item],
+        keys: Iterable[Key],
+        weight: Callable[[Item], float] = lambda _: 1,
+        worth: float = 1,
+        most: float = 0,
+    ) -> None:
+        """Begin to read.
 
-        def read_next() -> tuple[Item] | None:
-            for key in remaining:
-                return (read(key, awaited),)
-            return None
+        Args:
+            read: what reads an item, in a thread of its own.
+            keys: of the items.
+            weight: of an item.
+            worth: weight from which a group is worth to be used; the last one has what is left.
+            most: weight of what is waiting beyond which reading pauses.
+        """
+        self._read, self._keys = read, iter(keys)
+        self._weight, self._worth, self._most = weight, worth, most
+        self._changed = threading.Condition()
+        self._ready: deque[Item] = deque()
+        self._waiting = 0.0
+        self._error: BaseException | None = None
+        self._ended = False
+        self._begin()
 
-        return awaited, in_thread(read_next)
+    def _begin(self) -> None:
+        self._reading = True
+        in_thread(self._fill)
 
-    def items(awaited: Awaited, coming: Future[tuple[Item] | None]) -> Iterator[Item]:
-        while True:
-            awaited.set_result(None)
-            item = coming.result()
-            if item is None:
+    def _fill(self) -> None:
+        """Read until enough is waiting; then the thread ends, so that none is left where nobody asks for more."""
+        going = True
+        while going:
+            try:
+                item = self._read(next(self._keys))
+            except BaseException as error:
+                with self._changed:
+                    self._ended, self._reading = True, False
+                    self._error = None if isinstance(error, StopIteration) else error
+                    self._changed.notify()
                 return
-            awaited, coming = begin()
-            yield item[0]
+            with self._changed:
+                self._ready.append(item)
+                self._waiting += self._weight(item)
+                going = self._reading = self._waiting <= self._most
+                self._changed.notify()
 
-    return items(*begin())
+    def __iter__(self) -> Iterator[list[Item]]:
+        return self
+
+    def __next__(self) -> list[Item]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._reading or (self._ready and self._waiting >= self._worth))
+            group, self._waiting = list(self._ready), 0.0
+            self._ready.clear()
+            if group:
+                if not self._reading and not self._ended:
+                    self._begin()
+                return group
+            error, self._error = self._error, None
+            raise error or StopIteration
 
 
 def in_thread(work: Callable[[], Result], name: str = "reader") -> Future[Result]:

@@ -12,7 +12,7 @@ import typer
 from dotenv import load_dotenv
 
 from .. import __version__
-from ..base import interrupts, logs
+from ..base import ending, logs
 from ..base.errors import CandlemillError, Exit, one_line
 from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
@@ -67,17 +67,17 @@ def main(arguments: list[str] | None = None) -> None:
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
     except CandlemillError as error:
-        interrupts.check()
         _end(str(error), error.exit_code, error)
     except Exception as error:
         describe = getattr(error, "format_message", None)
-        if describe is None or interrupts.came():
+        if describe is None:
             raise
         _end(f"{describe().rstrip('.')}; see `candlemill --help`", Exit.USAGE)
     sys.exit(code if isinstance(code, int) else Exit.DONE)
 
 
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
+    ending.finish()
     debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
     logs.say_last(one_line(message))
     if error is not None and debugging:

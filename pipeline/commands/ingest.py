@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..base import interrupts
+from ..base import ending
 from ..base.errors import Exit, NoCandlesError, UsageError
-from ..settings import DEFAULT_EXCHANGE
+from ..options import Options
 from . import options
 
 if TYPE_CHECKING:
@@ -24,14 +24,12 @@ def _group() -> None: ...
 
 
 @app.command("binance-vision")
+@options.takes("ingest")
 def binance_vision(
+    asked: Options,
     paths: options.ArchivePaths,
-    source: options.SourceUrl = None,
-    exchange: Annotated[str, typer.Option("--exchange", help="Exchange to file the rows under.")] = DEFAULT_EXCHANGE,
+    exchange: Annotated[str, typer.Option("--exchange", help="Exchange to file the rows under.")] = Options.exchange,
     as_json: options.AsJson = False,
-    log_level: options.LogLevel = "info",
-    log_json: options.LogJson = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Load klines and metrics archives of Binance (data.binance.vision); a schema that is missing is created.
 
@@ -44,13 +42,13 @@ def binance_vision(
     from ..ingest.load import ingest
     from .progress import count_bar
 
-    interrupts.leaves("the files before stay loaded")
-    options.set_up_log(log_level, log_json, quiet)
-    if not source:
+    ending.leaves("the files before stay loaded")
+    options.set_up_log(asked)
+    if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
     files = find(paths)
-    with count_bar(len(files), quiet) as progress:
-        report = ingest(source, files, exchange, progress)
+    with count_bar(len(files), asked.quiet) as progress:
+        report = ingest(asked.source, files, exchange, progress)
     if as_json:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False))
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from memray import FileDestination, FileReader, Tracker
 
+from ..base import ending
 from ..base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,13 +67,13 @@ class Capture:
     def _memray(self, *words: str) -> str | None:
         """What one of memray's own reporters prints; None where it fails. In a process of its own, with its memory."""
         command = [sys.executable, "-m", "memray", *words, str(self.file)]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)  # noqa: S603
-        if done.returncode:
-            log.warning(
-                "memray %s says nothing about %s: %s", words[0], self.file, (done.stderr or done.stdout).strip()
-            )
+        how: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+        with ending.owned(lambda: subprocess.Popen(command, **how), subprocess.Popen.kill) as child:  # noqa: S603
+            out, err = child.communicate()
+        if child.returncode:
+            log.warning("memray %s says nothing about %s: %s", words[0], self.file, (err or out).strip())
             return None
-        return done.stdout
+        return out
 
     def _draw(self, picture: Path) -> bool:
         try:

@@ -9,12 +9,15 @@ from typing import Annotated
 import typer
 
 from ..base.errors import UsageError
+from ..options import Options
 from . import options
 
 _FOLDER = Path("data/plots")
 
 
+@options.takes("plot")
 def plot(
+    asked: Options,
     symbol: Annotated[str | None, typer.Argument(help="What to draw, such as BTCUSDT; not with --run.")] = None,
     interval: Annotated[str, typer.Option("--interval", help="Such as 1h.")] = "1h",
     indicators: Annotated[
@@ -27,7 +30,6 @@ def plot(
         Path | None, typer.Option("--output", help="A .png, .svg or .html file. Default: a .png in data/plots.")
     ] = None,
     theme: options.ThemeOption = None,
-    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
 ) -> None:
     """Draw a symbol's candles with indicators, or a run's timing and memory, to PNG, SVG or HTML.
 
@@ -36,10 +38,10 @@ def plot(
     if (symbol is not None) == (run or run_id is not None):
         raise UsageError("give a symbol to draw, or --run for a run: one of the two")
     if symbol is None:
-        _draw_run(duckdb, run_id, output or _FOLDER / "run.png", theme)
+        _draw_run(asked.duckdb, run_id, output or _FOLDER / "run.png", theme)
     else:
         name = re.sub(r"[^\w.-]", "_", f"{symbol}-{interval}.png")
-        _draw_market(duckdb, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
+        _draw_market(asked.duckdb, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
 
 
 def _draw_market(

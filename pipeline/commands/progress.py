@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+from ..base import ending
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -40,6 +42,8 @@ def _bar(first: str, total: int, quiet: bool) -> Iterator[Callable[[str, int], N
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    # It hides the cursor of the terminal until it stops.
+    with ending.owned(bar.start, lambda _: bar.stop()):
         task = bar.add_task(first, total=total)
         yield lambda description, completed: bar.update(task, description=description, completed=completed)

@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 
 from ..base.errors import Exit, UsageError
+from ..options import Options
 from . import options
 
 TABLE_ROWS = 50
 
 
+@options.takes("query")
 def query(
+    asked: Options,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="The query; @FILE reads it from a file, - from the input.")],
-    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: options.AsJson = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows into this Parquet file.")] = None,
@@ -39,7 +41,7 @@ def query(
     from . import tabular
 
     try:
-        with answer(duckdb, text, allow_files) as found:
+        with answer(asked.duckdb, text, allow_files) as found:
             if parquet:
                 written = tabular.write_parquet(found, parquet)
                 typer.echo(f"{written} rows in {parquet}", err=True)

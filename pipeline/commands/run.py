@@ -4,99 +4,45 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import TYPE_CHECKING
 
 import typer
 
 from ..base.errors import UsageError
-from ..settings import (
-    DEFAULT_EXCHANGE,
-    DEFAULT_LOCK_TIMEOUT,
-    DEFAULT_LOOKBACK,
-    Settings,
-    parse_as_of,
-    parse_indicators,
-    parse_intervals,
-    parse_retention,
-)
+from ..options import Options, settings_of
 from . import options
 
 if TYPE_CHECKING:
     from ..record import Record
+    from ..settings import Settings
     from .memory import Capture
 
 log = logging.getLogger("candlemill")
 
 
+@options.takes("run")
 def run(
-    source: options.SourceUrl = None,
-    sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
-    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
-    symbols: options.Symbols = None,
-    intervals: options.Intervals = None,
-    indicators: options.Indicators = None,
-    without: options.Disabled = None,
-    mode: options.ModeOption = "all",
-    lookback: options.Lookback = DEFAULT_LOOKBACK,
-    as_of: options.AsOf = None,
-    workers: options.Workers = None,
-    exchange: options.Exchange = DEFAULT_EXCHANGE,
-    closed_only: options.ClosedOnly = False,
-    retention: options.Retention = None,
-    lock_timeout: options.LockTimeout = DEFAULT_LOCK_TIMEOUT,
+    asked: Options,
     once: options.Once = True,  # noqa: ARG001 - the only behaviour there is
     as_json: options.AsJson = False,
     memray: options.Memray = None,
-    log_level: options.LogLevel = "info",
-    log_json: options.LogJson = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """One pass: read, compute, write. The default job.
 
     Example: candlemill run --symbols BTCUSDT,ETHUSDT --intervals 5m,1h
     """
-    options.set_up_log(log_level, log_json, quiet)
-    if not source:
+    options.set_up_log(asked)
+    if not asked.source:
         raise UsageError("no source: give --source URL, set DATABASE_URL, or try `candlemill demo`")
-    asked, rules = options.symbol_choice(symbols)
-    settings = Settings(
-        source=source,
-        sqlite=sqlite,
-        duckdb=duckdb,
-        symbols=asked,
-        intervals=parse_intervals(intervals),
-        indicators=parse_indicators(indicators, without, mode),
-        as_of=parse_as_of(as_of),
-        lookback=lookback,
-        workers=workers or options.cpus(),
-        exchange=exchange,
-        closed_only=closed_only,
-        lock_timeout=lock_timeout,
-        retention=parse_retention(retention),
-        symbol_rules=rules,
-    )
-    _perform(settings, memray, as_json, quiet)
+    _perform(settings_of(asked, os.environ), memray, as_json, asked.quiet)
 
 
-def demo(
-    sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
-    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
-    symbols: options.Symbols = None,
-    intervals: options.Intervals = None,
-    indicators: options.Indicators = None,
-    without: options.Disabled = None,
-    mode: options.ModeOption = "all",
-    lookback: options.Lookback = DEFAULT_LOOKBACK,
-    workers: options.Workers = None,
-    data: Annotated[Path, typer.Option("--data", help="Folder of the embedded server.")] = Path("data/demo-postgres"),
-    as_json: options.AsJson = False,
-    memray: options.Memray = None,
-    log_level: options.LogLevel = "info",
-    log_json: options.LogJson = False,
-    quiet: options.Quiet = False,
-) -> None:
+@options.takes("demo")
+def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray = None) -> None:
     """Start an embedded PostgreSQL, load the sample market, then run against it.
 
     Example: candlemill demo --intervals 1h,1d
@@ -105,27 +51,15 @@ def demo(
     from ..demo.server import embedded_postgres
     from ..source.schema import init_db
 
-    options.set_up_log(log_level, log_json, quiet)
-    asked, rules = options.symbol_choice(symbols)
-    log.info("starting the embedded PostgreSQL in %s", data)
-    with embedded_postgres(data) as url:
+    options.set_up_log(asked)
+    settings = settings_of(asked, os.environ)
+    log.info("starting the embedded PostgreSQL in %s", asked.data)
+    with embedded_postgres(asked.data) as url:
         now = current_minute()
-        settings = Settings(
-            source=url,
-            sqlite=sqlite,
-            duckdb=duckdb,
-            symbols=asked,
-            intervals=parse_intervals(intervals),
-            indicators=parse_indicators(indicators, without, mode),
-            as_of=now,
-            lookback=lookback,
-            workers=workers or options.cpus(),
-            symbol_rules=rules,
-        )
         init_db(url)
         log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())
         log.info("loaded %d rows", load_market(url, now))
-        _perform(settings, memray, as_json, quiet)
+        _perform(replace(settings, source=url, as_of=now), memray, as_json, asked.quiet)
 
 
 def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..options import Options
 from . import options
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ _COUNTERS = ("symbols", "indicators", "rows", "pg_queries", "sqlite_commits", "s
 _SECONDS = ("total", "t_read", "t_compute", "t_write")
 
 
+@options.takes("runs")
 def runs(
-    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
+    asked: Options,
     last: Annotated[int | None, typer.Option("--last", min=1, help="Only so many, the newest. Default: all.")] = None,
     as_json: options.AsJson = False,
     plot: options.PlotFile = None,
@@ -31,7 +33,7 @@ def runs(
     """
     from ..workfile.reader import published, run_records
 
-    with published(duckdb) as door:
+    with published(asked.duckdb) as door:
         records = run_records(door, last)
     if plot:
         from ..plotting.canvas import draw

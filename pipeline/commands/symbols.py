@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 
 import typer
 
 from ..base.errors import UsageError
-from ..settings import DEFAULT_EXCHANGE, Settings, parse_as_of, parse_intervals
+from ..options import Options, settings_of
 from . import options
 
 
-def symbols(
-    source: options.SourceUrl = None,
-    symbols: options.Symbols = None,
-    intervals: options.Intervals = None,
-    as_of: options.AsOf = None,
-    exchange: options.Exchange = DEFAULT_EXCHANGE,
-    as_json: options.AsJson = False,
-    log_level: options.LogLevel = "warning",
-) -> None:
+@options.takes("symbols")
+def symbols(asked: Options, as_json: options.AsJson = False) -> None:
     """Show the symbols that a run would choose, and by which rule each.
 
     Groups come from SYMBOLS_GROUP_<name>=SYMBOL,SYMBOL; SYMBOLS_EXTRA joins groups, auto and all; SYMBOLS_EXCLUDE wins
@@ -27,28 +21,14 @@ def symbols(
 
     Example: candlemill symbols --symbols auto
     """
-    from ..record import Record
     from ..source.reader import Source
     from ..source.symbols import choose
-    from ..source.urls import redacted
 
-    options.set_up_log(log_level, False, False)
-    if not source:
+    options.set_up_log(asked)
+    if not asked.source:
         raise UsageError("no source: give --source URL or set DATABASE_URL")
-    asked, rules = options.symbol_choice(symbols)
-    settings = Settings(
-        source=source,
-        sqlite=options.DEFAULT_SQLITE,
-        duckdb=options.DEFAULT_DUCKDB,
-        symbols=asked,
-        intervals=parse_intervals(intervals),
-        indicators=(),
-        as_of=parse_as_of(as_of),
-        exchange=exchange,
-        symbol_rules=rules,
-    )
-    record = Record(settings.as_of, redacted(source), [interval.name for interval in settings.intervals], 0)
-    chosen = choose(settings, Source.connect(source, record))
+    settings = settings_of(asked, os.environ)
+    chosen = choose(settings, Source.connect(settings.source))
     if as_json:
         typer.echo(json.dumps([{"symbol": symbol, "rules": found} for symbol, found in chosen.items()]))
         return

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..base import ending
 from ..base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,25 +55,24 @@ def write_parquet(answer: Answer, path: Path) -> int:
     Raises UsageError where the file cannot be written or Parquet cannot hold a column.
     """
     rows = 0
-    try:
+
+    def begin() -> tuple[int, Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    except OSError as error:
-        raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
-    draft = Path(name)
+        return handle, Path(name)
+
     try:
-        with os.fdopen(handle, "wb") as stream, pq.ParquetWriter(stream, answer.schema) as writer:
-            for batch in answer:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-        draft.chmod(0o644)
-        draft.replace(path)
+        with ending.owned(begin, lambda made: made[1].unlink(missing_ok=True)) as (handle, draft):
+            with os.fdopen(handle, "wb") as stream, pq.ParquetWriter(stream, answer.schema) as writer:
+                for batch in answer:
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+            draft.chmod(0o644)
+            draft.replace(path)
     except OSError as error:
         raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
     except pa.ArrowNotImplementedError as error:
         raise UsageError(f"--parquet cannot hold a column of the query ({error}): cast it to VARCHAR") from error
-    finally:
-        draft.unlink(missing_ok=True)
     return rows
 
 

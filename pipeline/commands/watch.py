@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -10,16 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..base.errors import UsageError
-from ..settings import (
-    DEFAULT_EXCHANGE,
-    DEFAULT_LOCK_TIMEOUT,
-    DEFAULT_LOOKBACK,
-    Settings,
-    parse_as_of,
-    parse_indicators,
-    parse_intervals,
-    parse_retention,
-)
+from ..options import Options, settings_of
 from . import options
 
 if TYPE_CHECKING:
@@ -30,45 +22,13 @@ if TYPE_CHECKING:
 _STALE = 1
 
 
+@options.takes("watch")
 def watch(
-    source: options.SourceUrl = None,
-    sqlite: options.SqlitePath = options.DEFAULT_SQLITE,
-    duckdb: options.DuckdbPath = options.DEFAULT_DUCKDB,
-    symbols: options.Symbols = None,
-    intervals: options.Intervals = None,
-    indicators: options.Indicators = None,
-    without: options.Disabled = None,
-    mode: options.ModeOption = "all",
-    lookback: options.Lookback = DEFAULT_LOOKBACK,
-    workers: options.Workers = None,
-    exchange: options.Exchange = DEFAULT_EXCHANGE,
-    closed_only: options.ClosedOnly = False,
-    retention: options.Retention = None,
-    lock_timeout: options.LockTimeout = DEFAULT_LOCK_TIMEOUT,
-    every: Annotated[
-        str | None,
-        typer.Option("--every", help="Seconds between two looks, such as 1m=10,1h=60. Default: 10 up to 5m, else 60."),
-    ] = None,
-    delay: Annotated[
-        float, typer.Option("--delay", min=0, help="Seconds from the start of a bar to the first look at it.")
-    ] = 2.0,
-    overlap: Annotated[
-        int, typer.Option("--overlap", min=0, help="Closed bars that are read again, for their corrections.")
-    ] = 3,
-    reload: Annotated[float, typer.Option("--reload", min=1, help="Seconds between two readings of all.")] = 3600,
-    publish: Annotated[float, typer.Option("--publish", min=1, help="Seconds between two work files.")] = 300,
-    listen: Annotated[
-        bool, typer.Option("--listen", help="Let notices on candle_1m_update wake the watch, too.")
-    ] = False,
-    runs: Annotated[int | None, typer.Option("--runs", min=1, help="End after so many passes.")] = None,
-    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
+    asked: Options,
     status: Annotated[
         bool, typer.Option("--status", help="Show how the watch of this work file is doing: 0 fresh, 1 stale.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --status: print it as JSON.")] = False,
-    log_level: options.LogLevel = "info",
-    log_json: options.LogJson = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Stay up, and recompute an interval when its newest bars have changed, the forming one included.
 
@@ -76,36 +36,30 @@ def watch(
 
     Example: candlemill watch --symbols auto --intervals 1m,5m,1h --every 1m=5,1h=30 --listen
     """
-    options.set_up_log(log_level, log_json, quiet)
+    options.set_up_log(asked)
     if status:
-        _show_status(duckdb, as_json)
+        _show_status(asked.duckdb, as_json)
         return
     if as_json:
         raise UsageError("--json goes with --status: a watch prints nothing; its log is JSON with --log-json")
-    if not source:
+    if not asked.source:
         raise UsageError("no source: give --source URL or set DATABASE_URL")
     from ..live.schedule import parse_every
     from ..live.watch import Plan
     from ..live.watch import watch as watch_market
 
-    asked, rules = options.symbol_choice(symbols)
-    settings = Settings(
-        source=source,
-        sqlite=sqlite,
-        duckdb=duckdb,
-        symbols=asked,
-        intervals=parse_intervals(intervals),
-        indicators=parse_indicators(indicators, without, mode),
-        as_of=parse_as_of(None),
-        lookback=lookback,
-        workers=workers or options.cpus(),
-        exchange=exchange,
-        closed_only=closed_only,
-        lock_timeout=lock_timeout,
-        retention=parse_retention(retention),
-        symbol_rules=rules,
+    settings = settings_of(asked, os.environ)
+    plan = Plan(
+        every=parse_every(asked.every),
+        delay=asked.delay,
+        overlap=asked.overlap,
+        reload=asked.reload,
+        publish=asked.publish,
+        listen=asked.listen,
+        runs=asked.runs,
+        seconds=asked.seconds,
     )
-    watch_market(settings, Plan(parse_every(every), delay, overlap, reload, publish, listen, runs, seconds))
+    watch_market(settings, plan)
 
 
 def _show_status(duckdb: Path, as_json: bool) -> None:

@@ -1,5 +1,7 @@
 """From Arrow tables to finished rows: what cannot be is left out, the rest becomes a panel, indicators compute on it.
 
-Others use ``possible_bars`` (checks), ``pivot_bars`` (pivot), ``SqlIndicators`` (sql) and ``compute_interval`` (rows).
-Imports ``base``, ``record`` and ``indicators``; knows no file and no server.
+Knows no file and no server. Others use ``possible_bars`` (checks), ``pivot_bars`` (pivot), ``SqlIndicators`` (sql) and
+``compute_interval`` (rows).
+
+May import: base, record.
 """

@@ -42,6 +42,42 @@ class Pivot:
     skipped: Counter[str]
 
 
+def joined(panels: Sequence[Panel]) -> tuple[Panel, list[Ints]]:
+    """One panel of the series of several, and the columns there of each panel's series.
+
+    Values do not depend on which series are computed together, and a pass over few costs as much as one over many.
+    """
+    if len(panels) == 1:
+        return panels[0], [np.arange(panels[0].series)]
+    lengths = np.concatenate([panel.lengths for panel in panels])
+    order = np.argsort(-lengths, kind="stable")
+    columns = np.empty(len(order), dtype=np.int64)
+    columns[order] = np.arange(len(order))
+    places = np.split(columns, np.cumsum([panel.series for panel in panels])[:-1])
+    rows = max(panel.rows for panel in panels)
+
+    def placed(arrays: Sequence[Array], empty: float) -> Array:
+        """Blocks of (bars, series) at the columns of their series, aligned at the newest bar."""
+        block = np.empty((rows, len(order)), dtype=arrays[0].dtype)
+        for array, place in zip(arrays, places, strict=True):
+            block[: rows - len(array), place] = empty
+            block[rows - len(array) :, place] = array
+        return block
+
+    symbols = [symbol for panel in panels for symbol in panel.symbols]
+    intervals = [interval for panel in panels for interval in panel.intervals]
+    panel = Panel(
+        intervals=[intervals[column] for column in order],
+        as_of=panels[0].as_of,
+        symbols=[symbols[column] for column in order],
+        lengths=lengths[order],
+        time=placed([panel.time for panel in panels], 0),
+        fields={name: placed([panel.fields[name] for panel in panels], np.nan) for name in panels[0].fields},
+        totals={name: np.concatenate([panel.totals[name] for panel in panels])[order] for name in panels[0].totals},
+    )
+    return panel, places
+
+
 def pivot_bars(table: pa.Table, interval: str, as_of: datetime, lookback: int) -> Pivot:
     """Panel of candles. A bar without a finite price or volume is skipped, and all but one of a repeated bar."""
     return _pivot(_rows(table, BAR_FIELDS, _NEEDED), interval, as_of, lookback, "bar", {})
@@ -66,6 +102,16 @@ def pivot_metrics(
     totals = dict.fromkeys(wanted, math.nan) | dict(totals)
     chosen = np.isin(found.symbols, symbols)[found.code]
     return _pivot(found.only(chosen), interval, as_of, rows, "metrics row", totals)
+
+
+def series_of_bars(table: pa.Table) -> tuple[dict[str, tuple[Ints, dict[str, Floats]]], Counter[str]]:
+    """Times and values of each symbol's bars, oldest first, without those that ``pivot_bars`` skips; and these."""
+    return _by_symbol(_rows(table, BAR_FIELDS, _NEEDED), "bar")
+
+
+def series_of_metrics(table: pa.Table) -> tuple[dict[str, tuple[Ints, dict[str, Floats]]], Counter[str]]:
+    """Times and values of each symbol's metrics rows, see ``series_of_bars``."""
+    return _by_symbol(_rows(table, METRIC_FIELDS, ()), "metrics row")
 
 
 @dataclass(frozen=True)
@@ -135,10 +181,25 @@ def _pivot(rows: _Rows, interval: str, as_of: datetime, lookback: int, noun: str
             "bucket_ts": pa.array(time).cast(pa.timestamp("us", "UTC")),
             "n": count,
             "rn": count - place,
-            **{name: _nullable(values) for name, values in fields.items()},
+            **{name: nullable(values) for name, values in fields.items()},
         }
     )
     return Pivot(panel, ranked, skipped)
+
+
+def _by_symbol(rows: _Rows, noun: str) -> tuple[dict[str, tuple[Ints, dict[str, Floats]]], Counter[str]]:
+    order, skipped = _ordered(rows, noun)
+    begins = np.searchsorted(rows.code[order], np.arange(len(rows.symbols) + 1))
+    parts = {
+        symbol: order[begin:end]
+        for symbol, begin, end in zip(rows.symbols.tolist(), begins, begins[1:], strict=False)
+        if begin < end
+    }
+    found = {
+        symbol: (rows.time[part], {name: values[part] for name, values in rows.fields.items()})
+        for symbol, part in sorted(parts.items())
+    }
+    return found, skipped
 
 
 def _ordered(rows: _Rows, noun: str) -> tuple[Ints, Counter[str]]:
@@ -217,6 +278,7 @@ def _floats(column: pa.ChunkedArray) -> Floats:
     return values
 
 
-def _nullable(values: Floats) -> pa.Array:
+def nullable(values: Floats) -> pa.Array:
+    """Values as Arrow has them: NULL for NaN."""
     missing = np.isnan(values)
     return pa.array(values, mask=missing) if missing.any() else pa.array(values)

@@ -11,13 +11,12 @@ import pyarrow as pa
 from ...indicators import evaluate
 from ...indicators.contract import PARITY, Values
 from ...indicators.kinds import TIME
-from ..base import interrupts
+from ..record import SILENT, Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...indicators.contract import Array, Indicator, Panel
-    from ..record import Record
     from .sql import SqlIndicators
 
 log = logging.getLogger(__name__)
@@ -25,19 +24,20 @@ log = logging.getLogger(__name__)
 
 def compute_interval(
     indicators: Sequence[Indicator],
-    bars: Panel,
+    bars: Panel | None,
     metrics: Panel | None,
     sql: SqlIndicators,
-    record: Record,
+    run_id: str = "",
+    observer: Observer = SILENT,
     profile: str = PARITY,
 ) -> dict[Indicator, pa.Table]:
-    """Finished rows of every indicator, a row per series of the intervals that it covers.
+    """Finished rows of every indicator, a row per series of the intervals that it covers, each with the run's id.
 
     A failing indicator costs only the series it fails on: these get rows without values, and are reported.
     """
     rows = {}
     panels = {"candles": bars, "metrics": metrics}
-    keys = {source: _keys(panel, record.run_id) for source, panel in panels.items() if panel is not None}
+    keys = {source: _keys(panel, run_id) for source, panel in panels.items() if panel is not None}
     for source, panel in panels.items():
         if panel is not None:
             evaluate.expect(panel, [declared for declared in indicators if declared.source == source])
@@ -50,20 +50,18 @@ def compute_interval(
             compute = evaluate.compute if declared.compute else sql.compute
             cells = evaluate.finish(declared, panel, compute(declared, panel, profile=profile), profile=profile)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
-            interrupts.check()
-            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, record, profile))
+            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, observer, profile))
         table = _as_arrow(keys[declared.source], cells)
         rows[declared] = table if covered.all() else table.filter(pa.array(covered))
-        record.rows += rows[declared].num_rows
     return rows
 
 
-def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Record, profile: str) -> Values:
+def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Observer, profile: str) -> Values:
     """Values of a failing indicator, computed series by series; a series that fails stays undefined."""
     if declared.compute is None:
-        _report(declared, "", _intervals(panel), error, record)
+        _report(declared, "", _intervals(panel), error, observer)
         return evaluate.nothing(declared, panel)
-    reported = len(record.errors)
+    sound = True
     parts: list[Values] = []
     for column, symbol in enumerate(panel.symbols):
         alone = panel.select([column])
@@ -71,13 +69,13 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, record: Recor
             part = evaluate.compute(declared, alone, profile=profile)
             evaluate.finish(declared, alone, part, profile=profile)
         except Exception as cause:
-            interrupts.check()
-            _report(declared, symbol, panel.intervals[column], cause, record)
+            _report(declared, symbol, panel.intervals[column], cause, observer)
             part = evaluate.nothing(declared, alone)
+            sound = False
         parts.append(part)
-    if len(record.errors) == reported:
+    if sound:
         # It fails on all of them together only; the values of each alone stand, and the failure is told.
-        _report(declared, "", _intervals(panel), error, record)
+        _report(declared, "", _intervals(panel), error, observer)
     columns = [_joined([part.columns[i] for part in parts]) for i in range(len(declared.columns))]
     defined = [np.ones(1, dtype=np.bool_) if part.defined is None else part.defined for part in parts]
     return Values(*columns, defined=np.concatenate(defined))
@@ -93,11 +91,11 @@ def _joined(parts: Sequence[Array]) -> Array:
     return np.concatenate([part.astype(np.object_) if texts else part for part in parts])
 
 
-def _report(declared: Indicator, symbol: str, interval: str, error: Exception, record: Record) -> None:
+def _report(declared: Indicator, symbol: str, interval: str, error: Exception, observer: Observer) -> None:
     message = f"{type(error).__name__}: {error}"
     log.error("%s failed on %s %s: %s", declared.id, symbol or "all symbols", interval, message)
     log.debug("the traceback:", exc_info=error)
-    record.fail(declared.table, symbol, interval, message)
+    observer.fail(declared.table, symbol, interval, message)
 
 
 def _keys(panel: Panel, run_id: str) -> dict[str, pa.Array]:

@@ -7,19 +7,23 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 # Before any thread begins, as PyArrow looks at it in each: where one imports it on demand, another may recurse into
 # NumPy meanwhile (python/cpython#149728).
 from numpy import ma  # noqa: F401
 
-from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, Indicator, Panel, Parameters, Values
+from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, Indicator, Panel, Parameters, Source, Values
 from ...indicators.registry import INDICATORS
-from ..base.statements import statement
+from ..base.statements import identifier, statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import duckdb
 
+    from ...indicators.contract import Ints
     from ..base.statements import Sql
     from .pivot import Pivot
 
@@ -30,21 +34,34 @@ class SqlIndicators:
     def __init__(self, door: duckdb.DuckDBPyConnection) -> None:
         self._door = door
 
-    def load_bars(self, interval: str, pivot: Pivot) -> None:  # noqa: ARG002 - who keeps the bars wants it
-        """Make the bars of an interval readable as ``bars``, as far back as a registered indicator reads them."""
-        furthest = max(declared.bars_read() for declared in INDICATORS.values() if declared.compute is None)
-        self.load(pivot, furthest)
+    def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
+        """Keep the bars and metrics of an interval for analysts: the work file does, this does not."""
 
-    def load(self, pivot: Pivot, newest: int) -> None:
-        """Make the newest bars of each series readable as ``bars``."""
+    def load(
+        self, source: Source, pivots: Sequence[Pivot], columns: Sequence[Ints] | None = None, newest: int | None = None
+    ) -> None:
+        """Make the rows of some panels readable as ``bars`` or ``metrics``.
+
+        Args:
+            source: which of the two.
+            pivots: of the panels.
+            columns: of each panel's series in the panel of all; may be left out for one panel alone.
+            newest: rows of each series that are read; None: as many as a registered indicator reads of its interval.
+        """
+        parts = []
+        for pivot, places in zip(pivots, columns or [np.arange(pivots[0].panel.series)], strict=True):
+            interval = pivot.panel.intervals[0] if pivot.panel.series else ""
+            read = pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], newest or _bars_read(source, interval)))
+            parts.append(read.set_column(0, "series", pa.array(places[read["series"].to_numpy()])))
+        self.load_ranked(pa.concat_tables(parts), source)
+
+    def load_ranked(self, ranked: pa.Table, source: Source) -> None:
+        """Make rows in the form of ``Pivot.ranked`` readable as ``bars`` or ``metrics``."""
+        name = "bars" if source == "candles" else "metrics"
         # As a table of its own: each statement over an Arrow table costs a millisecond before its first row.
-        self._door.register("incoming", pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], newest)))
-        self._door.execute("CREATE OR REPLACE TEMP TABLE bars AS SELECT * FROM incoming")
+        self._door.register("incoming", ranked.__arrow_c_stream__())
+        self._door.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS SELECT * FROM incoming")
         self._door.unregister("incoming")
-
-    def load_metrics(self, interval: str, pivot: Pivot) -> None:  # noqa: ARG002 - who keeps the metrics wants it
-        """Make the metrics of an interval readable as ``metrics``."""
-        self._door.register("metrics", pivot.ranked)
 
     def compute(
         self, declared: Indicator, panel: Panel, parameters: Parameters | None = None, profile: str = PARITY
@@ -69,6 +86,18 @@ class SqlIndicators:
             *(column.kind.spread(found[column.name], series, panel.series) for column in declared.columns),
             defined=defined,
         )
+
+
+def _bars_read(source: Source, interval: str) -> int:
+    """Newest rows of a series that some registered SQL indicator reads."""
+    return max(
+        (
+            declared.bars_read()
+            for declared in INDICATORS.values()
+            if declared.compute is None and declared.source == source and declared.covers(interval)
+        ),
+        default=0,
+    )
 
 
 @cache

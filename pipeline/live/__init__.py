@@ -1,4 +1,6 @@
 """Live operation: bars kept in memory, brought up to date again and again, and computed when they have changed.
 
-Others use ``watch`` and ``Plan`` (watch), ``Health`` (health). Imports ``engine`` and what it is made of.
+Others use ``watch`` and ``Plan`` (watch), ``Health`` (health).
+
+May import: base, record, settings, options, source, compute, results, workfile, engine.
 """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import SourceError
 from ..base.intervals import Interval, before
 from ..engine import Loaded
-from ..record import Record, Stage, timed
+from ..record import SILENT, Observer, Stage, timed
 from ..source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
 from . import window
 
@@ -83,7 +83,12 @@ class Feed:
         return moment
 
     def look(
-        self, source: Source, settings: Settings, symbols: Sequence[str] | None, interval: Interval, record: Record
+        self,
+        source: Source,
+        settings: Settings,
+        symbols: Sequence[str] | None,
+        interval: Interval,
+        observer: Observer = SILENT,
     ) -> tuple[Loaded, bool]:
         """What a fresh run would read for an interval, and whether it is new since the look before.
 
@@ -97,7 +102,7 @@ class Feed:
                 try:
                     metrics = self._look_at_metrics(source, settings, interval)
                 except SourceError as error:
-                    record.fail("", "", interval.name, str(error))
+                    observer.fail("", "", interval.name, str(error))
             # A little more is held than a pass sees, so that a bar that vanishes leaves no hole.
             seen = self._bounds(settings, interval, settings.lookback).cut(candles.rows)
         loaded = Loaded(interval, stage, seen, metrics.rows if metrics else None)

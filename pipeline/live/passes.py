@@ -8,11 +8,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..base import interrupts
+from ..base import ending
 from ..base.duck import open_duckdb
-from ..base.threads import read_ahead
+from ..base.threads import ReadAhead
 from ..compute.sql import SqlIndicators
-from ..engine import Arranged, Loaded, arranged, compute, new_record, report_unseen, write_and_publish
+from ..engine import (
+    MOST,
+    WORTH,
+    Arranged,
+    Loaded,
+    arranged,
+    commit_and_publish,
+    compute,
+    insert,
+    new_record,
+    report_unseen,
+)
 from ..record import Record, timed
 from ..source.reader import Source
 from ..source.symbols import symbols_to_read
@@ -73,7 +84,7 @@ class Passes:
         looks = self._looks(asked, *self._begun(asked, record), record)
         results = compute(asked, _changed(looks, owed, asked, record), self._sql, record)
         if results.tables:
-            with interrupts.held(), timed(record, "t_write"):
+            with timed(record, "t_write"):
                 self._sink.write(results.tables, asked.keep, record)
         record.close()
         if results.tables:
@@ -89,9 +100,11 @@ class Passes:
         source, symbols = self._begun(asked, record)
         looks = self._looks(asked, source, symbols, record)
         with WorkFile(asked.duckdb, asked.workers, asked.exchange) as work:
-            results = compute(asked, (arranged(loaded, asked) for loaded, _ in looks), work, record)
+            results = compute(asked, _changed(looks, set(record.intervals), asked, record), work, record)
             report_unseen(symbols, results.symbols, asked, record)
-            published = write_and_publish(asked, results, self._sink, work, record, list(self._unpublished))
+            insert(asked, results, self._sink, work, record)
+            with ending.postponed():
+                published = commit_and_publish(asked, self._sink, work, record, list(self._unpublished))
         if published:
             self._unpublished.clear()
         self._owed.clear()
@@ -108,16 +121,26 @@ class Passes:
 
     def _looks(
         self, asked: Settings, source: Source, symbols: Sequence[str] | None, record: Record
-    ) -> Iterator[tuple[Loaded, bool]]:
-        return read_ahead(lambda interval, _: self.feed.look(source, asked, symbols, interval, record), asked.intervals)
+    ) -> Iterable[list[tuple[Loaded, bool]]]:
+        return ReadAhead(
+            lambda interval: self.feed.look(source, asked, symbols, interval, record),
+            asked.intervals,
+            weight=lambda look: look[0].candles.num_rows,
+            worth=WORTH,
+            most=MOST,
+        )
 
 
 def _changed(
-    looks: Iterable[tuple[Loaded, bool]], owed: set[str], asked: Settings, record: Record
-) -> Iterator[Arranged]:
+    groups: Iterable[Sequence[tuple[Loaded, bool]]], owed: set[str], asked: Settings, record: Record
+) -> Iterator[list[Arranged]]:
     """The looks that found something new, or whose results are owed; of the others the record gets the time."""
-    for loaded, new in looks:
-        if new or loaded.interval.name in owed:
-            yield arranged(loaded, asked)
-        else:
-            record.stages.append(loaded.stage)
+    for looks in groups:
+        markets = []
+        for loaded, new in looks:
+            if new or loaded.interval.name in owed:
+                markets.append(arranged(loaded, asked))
+            else:
+                record.finished(loaded.stage)
+        if markets:
+            yield markets

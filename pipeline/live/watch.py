@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from .. import __version__
-from ..base import interrupts
+from ..base import ending
 from ..base.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
+from ..options import Options
 from ..results.sink import Sink
 from ..source.urls import redacted
 from .health import GRACE, Health, Watched, health_file, stale_after
@@ -58,10 +59,10 @@ class Plan:
     """
 
     every: Mapping[str, float] = field(default_factory=dict)
-    delay: float = 2.0
-    overlap: int = 3
-    reload: float = 3600.0
-    publish: float = 300.0
+    delay: float = Options.delay
+    overlap: int = Options.overlap
+    reload: float = Options.reload
+    publish: float = Options.publish
     listen: bool = False
     runs: int | None = None
     seconds: float | None = None
@@ -107,7 +108,6 @@ class _Watch:
         listener = Listener(self._settings.source, self._settings.exchange, self._wake.set)
         with listener if self._plan.listen else nullcontext():
             while not self._over():
-                interrupts.check()
                 due, now = self._due()
                 if due:
                     self._pass(due, now)
@@ -140,17 +140,15 @@ class _Watch:
 
     def _pass(self, due: Sequence[Interval], now: datetime) -> None:
         self._wake.clear()
-        interrupts.leaves("the passes before stay written")
+        ending.leaves("the passes before stay written")
         pause = 0.0
         try:
             self._succeeded(self._perform(due, now), now)
         except CandlemillError as error:
-            interrupts.check()
             if isinstance(error, UsageError) and not self._health.passes:
                 raise
             pause = self._failed(error, due, now)
         except (duckdb.Error, OSError) as error:
-            interrupts.check()
             pause = self._failed(SinkError(f"the work file {self._settings.duckdb}: {one_line(error)}"), due, now)
         self._tell()
         if pause:
@@ -212,7 +210,8 @@ class _Watch:
             watched.looked_at = self._schedule.looked_at(interval)
             watched.next_due = self._schedule.next_due(interval, now)
         try:
-            self._health.write(self._file, now)
+            with ending.postponed():
+                self._health.write(self._file, now)
         except OSError as error:
             self._troubles.tell("health", f"the health file {self._file} cannot be written: {error.strerror}")
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,6 +16,7 @@ import duckdb
 from ...indicators.registry import INDICATORS
 from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
+from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..results.extension import load_sqlite
@@ -26,6 +25,7 @@ from .exceptions import ANY_TABLE, Allowance, english_of, names_table, refuse_un
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 #: The databases are attached under these names.
 SIDES = ("a", "b")
@@ -304,8 +304,8 @@ def _opened(paths: tuple[Path, Path]) -> Iterator[duckdb.DuckDBPyConnection]:
             untouched.append(path)
     try:
         with (
-            TemporaryDirectory(prefix="candlemill-parity-") as spill,
-            closing(open_duckdb(threads=os.cpu_count() or 1, spill=Path(spill))) as door,
+            temporary_folder("candlemill-parity-") as spill,
+            closing(open_duckdb(threads=os.cpu_count() or 1, spill=spill)) as door,
         ):
             door.execute(f"SET memory_limit = '{_MEMORY}'")
             door.execute("SET preserve_insertion_order = false")

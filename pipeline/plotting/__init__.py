@@ -1,4 +1,7 @@
-"""Pictures of markets and of runs. Needs matplotlib, the extra ``plot``."""
+"""Pictures of markets and of runs. Needs matplotlib, the extra ``plot``.
+
+May import: base, settings, compute, workfile.
+"""
 
 from ..base.errors import UsageError
 

@@ -7,9 +7,7 @@ a run take. A window begins where the file's bars begin, so an early one is shor
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +15,11 @@ import pyarrow as pa
 
 from ...indicators.kinds import TIME
 from ..base.errors import NoCandlesError
+from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS, Interval
 from ..base.statements import statement
 from ..compute.pivot import pivot_bars, pivot_metrics
 from ..compute.rows import compute_interval
-from ..record import Record
 from ..settings import unknown
 from ..workfile.writer import WorkFile
 
@@ -103,11 +101,10 @@ def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
     bars = pivot_bars(_windows(series.candles, series.drawn), name, as_of, series.candles.num_rows)
     windows = _windows(series.metrics, int((_times(series.metrics) >= series.times[0]).sum()))
     metrics = pivot_metrics(windows, name, as_of, series.metrics.num_rows, _symbols(windows), {})
-    record = Record(as_of, "", [name], len(indicators))
-    with tempfile.TemporaryDirectory() as folder, WorkFile(Path(folder) / "history.duckdb", 1, "") as work:
-        work.load_bars(name, bars)
-        work.load_metrics(name, metrics)
-        found = compute_interval(indicators, bars.panel, metrics.panel, work, record)
+    with temporary_folder("candlemill-plot-") as folder, WorkFile(folder / "history.duckdb", 1, "") as work:
+        work.load("candles", [bars])
+        work.load("metrics", [metrics])
+        found = compute_interval(indicators, bars.panel, metrics.panel, work)
     return [
         Track(indicator, column, _placed(rows, column, series.times))
         for indicator, rows in found.items()

@@ -1,5 +1,6 @@
 """The one door to SQLite, the result database: one transaction, through DuckDB's sqlite extension.
 
-Others use ``Sink`` (sink), the names of the key columns (rows) and ``load_sqlite`` (extension). Imports ``base``,
-``record`` and ``indicators``.
+Others use ``Sink`` (sink), the names of the key columns (rows) and ``load_sqlite`` (extension).
+
+May import: base, record.
 """

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import duckdb
 import tenacity
 
-from ..base import interrupts
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
 from ..base.statements import Sql, identifier, join, literal
 from ..base.threads import in_thread
+from ..record import SILENT, Observer
 from .extension import load_sqlite
 from .retention import ATTACHED, by_time, crowded_intervals, native
 from .rows import KEY, batches
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ...indicators.contract import Indicator
-    from ..record import Record
     from .retention import ByTime
     from .rows import Batch
 
@@ -49,7 +48,7 @@ log = logging.getLogger(__name__)
 _SWITCH_TO_WAL = Sql("JOURNAL_MODE 'OFF; PRAGMA journal_mode = WAL'")
 
 
-class LockedError(Exception):
+class LockedError(SinkError):
     """Another process holds the lock of the result database."""
 
 
@@ -69,11 +68,12 @@ class Sink:
         self.lock_timeout = lock_timeout
         self._door: duckdb.DuckDBPyConnection | None = None
         self._prepared: Future[dict[str, ByTime]] | None = None
+        #: Rows written and pruned by what is not committed yet.
+        self._inserted = 0, 0
 
     def __enter__(self) -> Sink:
         return self
 
-    @interrupts.undivided
     def __exit__(self, *_: object) -> None:
         self._close()
 
@@ -85,7 +85,6 @@ class Sink:
             self._retried(lambda door: self._inspect(door, indicators))
         _probe_folder(self.path)
 
-    @interrupts.undivided
     def prepare(
         self, indicators: Sequence[Indicator], expected: Mapping[str, datetime], keep: Callable[[str], int]
     ) -> None:
@@ -123,10 +122,19 @@ class Sink:
         self,
         results: Mapping[Indicator, pa.Table],
         keep: Callable[[str], int],
-        record: Record,
+        observer: Observer = SILENT,
+    ) -> None:
+        """Write the newest rows of all indicators in one transaction: ``insert``, then ``commit``."""
+        self.insert(results, keep)
+        self.commit(observer)
+
+    def insert(
+        self,
+        results: Mapping[Indicator, pa.Table],
+        keep: Callable[[str], int],
         before_commit: Callable[[], None] = lambda: None,
     ) -> None:
-        """Write the newest rows of all indicators in one transaction.
+        """Bring the newest rows of all indicators into a transaction, which ``commit`` ends.
 
         Rows of the same key are replaced, save by a row without values; of each (symbol, interval) the newest
         ``keep(interval)`` rows stay. Raises SinkError, and then nothing is written.
@@ -134,7 +142,6 @@ class Sink:
         Args:
             results: finished rows by indicator, with symbol, interval, bucket_ts and the indicator's columns.
             keep: rows to keep for an interval's name.
-            record: counts the commit, and the rows written and pruned.
             before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
         """
         try:
@@ -142,14 +149,23 @@ class Sink:
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
         ready = batches(results)
-        self._retried(lambda door: self._transaction(door, ready, keep, record, before_commit))
+        self._retried(lambda door: self._insert(door, ready, keep, before_commit))
 
-    def _transaction(
+    def commit(self, observer: Observer = SILENT) -> None:
+        """Commit what ``insert`` brought in, and tell the observer. Raises SinkError, and then nothing is written."""
+
+        def end(door: duckdb.DuckDBPyConnection) -> None:
+            door.execute("COMMIT")
+            observer.committed(*self._inserted)
+            self._detach(door)
+
+        self._attempted(end)
+
+    def _insert(
         self,
         door: duckdb.DuckDBPyConnection,
         results: Mapping[Indicator, Batch],
         keep: Callable[[str], int],
-        record: Record,
         before_commit: Callable[[], None],
     ) -> None:
         written = pruned = 0
@@ -159,17 +175,11 @@ class Sink:
         existing = existing_tables(door, [indicator.table for indicator in results])
         _refuse_foreign(self.path, existing)
         for indicator, batch in results.items():
-            interrupts.check()
             name = indicator.table
             added, removed = replace_rows(door, indicator, batch, existing.get(name), keep, (known or {}).get(name, {}))
             written, pruned = written + added, pruned + removed
         before_commit()
-        interrupts.check()
-        door.execute("COMMIT")
-        record.sqlite_commits += 1
-        self._detach(door)
-        record.sqlite_rows_written += written
-        record.sqlite_rows_pruned += pruned
+        self._inserted = written, pruned
 
     def _taken(self) -> dict[str, ByTime] | None:
         """What was read in the transaction that ``prepare`` opened; None: no transaction is open."""
@@ -226,7 +236,6 @@ class Sink:
             load_sqlite(self._door)
         return self._door
 
-    @interrupts.undivided
     def _close(self) -> None:
         if self._door is not None:
             if self._prepared:
@@ -237,17 +246,6 @@ class Sink:
         self._door = self._prepared = None
 
     def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
-        def attempt() -> None:
-            interrupts.check()
-            try:
-                work(self._connected())
-            except duckdb.Error as error:
-                self._close()
-                raise self._explained(error) from error
-            except BaseException:
-                self._close()
-                raise
-
         def say(state: tenacity.RetryCallState) -> None:
             if state.attempt_number == 1:
                 log.warning("the result database %s is locked by another process, trying again", self.path)
@@ -260,19 +258,29 @@ class Sink:
             reraise=True,
         )
         try:
-            patient(attempt)
+            patient(self._attempted, work)
         except LockedError as error:
             raise SinkError(
                 f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "
                 "end the process that holds it, or give a longer --lock-timeout"
             ) from error
 
-    def _explained(self, error: duckdb.Error) -> Exception:
+    def _attempted(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+        """Work with the connection, which is thrown away where that fails. DuckDB's errors become SinkErrors."""
+        try:
+            work(self._connected())
+        except Exception as error:
+            self._close()
+            if isinstance(error, duckdb.Error):
+                raise self._explained(error) from error
+            raise
+
+    def _explained(self, error: duckdb.Error) -> SinkError:
         """What an error of the extension means; its class tells nothing, only its text does."""
         text = one_line(error)
         for sign in ("database is locked", "database table is locked", "database schema is locked"):
             if sign in text:
-                return LockedError(text)
+                return LockedError(f"the result database {self.path} is locked by another process: run again")
         for sign, meaning in (
             (
                 "file is not a database",

@@ -124,7 +124,7 @@ def _create(indicator: Indicator, name: str | None = None) -> Sql:
 
 def _insert(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, name: Sql) -> int:
     labels = _labels(indicator)
-    door.register("to_write", batch.table)
+    door.register("to_write", batch.table.__arrow_c_stream__())
     found = door.execute(f"INSERT INTO {ATTACHED}.{name} ({labels}) SELECT {labels} FROM to_write").fetchone()
     door.unregister("to_write")
     return int(found[0]) if found else 0

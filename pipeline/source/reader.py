@@ -23,6 +23,7 @@ from ...indicators.registry import INDICATORS
 from ..base.errors import SourceError, UsageError
 from ..base.intervals import INTERVALS, Interval, before
 from ..base.statements import Sql, identifier, join, literal, render, statement
+from ..record import SILENT, Observer
 from .clauses import Relation, chosen, late_rows, moment, plain_moment, values_of
 from .packed import packed, unpacked
 from .urls import connectorx_url, redacted, redacted_line, without_secrets
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
-
-    from ..record import Record
 
 log = logging.getLogger(__name__)
 
@@ -90,16 +89,18 @@ class MetricsForm:
 class Source:
     """An open door to one PostgreSQL database. Make one with ``Source.connect``."""
 
-    def __init__(self, dsn: str, secrets: tuple[str, ...], relations: Mapping[str, Relation], record: Record) -> None:
+    def __init__(
+        self, dsn: str, secrets: tuple[str, ...], relations: Mapping[str, Relation], observer: Observer = SILENT
+    ) -> None:
         self._dsn = dsn
         self._secrets = secrets
         self.relations = relations
-        self._record = record
-        #: Statements run side by side, and count into the same record.
+        self._observer = observer
+        #: Statements run side by side, and the observer hears of one after the other.
         self._counting = Lock()
 
     @classmethod
-    def connect(cls, url: str, record: Record) -> Source:
+    def connect(cls, url: str, observer: Observer = SILENT) -> Source:
         """Check that the server answers and lets us in, and read its catalogue.
 
         Raises:
@@ -125,7 +126,7 @@ class Source:
                 application_name="candlemill",
                 autocommit=True,
             ) as door:
-                record.pg_queries += 1
+                observer.sent()
                 rows = door.execute(statement("source/catalogue").encode()).fetchall()
                 dsn = connectorx_url(door.info, given, options)
         except psycopg.OperationalError as error:
@@ -144,7 +145,7 @@ class Source:
                 f"the source {place} has no candle tables in the schema {SCHEMA}: "
                 "check the database name, or create them with `candlemill init-db`"
             )
-        return cls(dsn, secrets, relations, record)
+        return cls(dsn, secrets, relations, observer)
 
     def candles(
         self,
@@ -348,8 +349,7 @@ class Source:
 
     def _count(self, rows: pa.Table, received: pa.Table) -> None:
         with self._counting:
-            self._record.pg_rows += rows.num_rows
-            self._record.pg_bytes += received.nbytes
+            self._observer.received(rows.num_rows, received.nbytes)
 
     def _read(self, query: Sql, relation: str) -> pa.Table:
         table = self._connectorx(query, relation, return_type="arrow")
@@ -369,7 +369,7 @@ class Source:
         import connectorx
 
         with self._counting:
-            self._record.pg_queries += 1
+            self._observer.sent()
         try:
             return connectorx.read_sql(self._dsn, query, protocol="binary", **how)
         except BaseException as error:

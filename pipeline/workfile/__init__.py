@@ -1,5 +1,6 @@
 """The one door to the DuckDB work file: a run writes it, analysts query it, a later run goes on from it.
 
-Others use ``WorkFile`` (writer), ``published`` (reader), ``answer`` (query) and ``Provenance`` (provenance). Imports
-``base``, ``record``, ``settings``, ``source.urls`` and ``compute``.
+Others use ``WorkFile`` (writer), ``published`` (reader), ``answer`` (query) and ``Provenance`` (provenance).
+
+May import: base, record, settings, source, compute.
 """

@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
-from ..base import interrupts
 from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
 from ..base.statements import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Iterator
     from pathlib import Path
 
-T = TypeVar("T")
-
 _BATCH_ROWS = 10_000
-#: Seconds until a call that goes on is interrupted once more.
-_AGAIN = 0.02
 #: In this order: a file system cannot be taken away from external access that is still on.
 _CLOSED = ("SET enable_external_access = false", "SET disabled_filesystems = 'LocalFileSystem'")
 _PLACE = re.compile(r"\n\s*LINE (\d+):.*", re.DOTALL)
@@ -51,7 +44,7 @@ class Answer:
 def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
     """The rows of a query over the work file at ``path``; of several statements, those of the last one.
 
-    Columns of the same name get a number: symbol, symbol_1. An interrupt ends the query at once.
+    Columns of the same name get a number: symbol, symbol_1.
 
     Args:
         path: the work file.
@@ -60,50 +53,16 @@ def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
 
     Raises UsageError: there is no work file, it cannot be opened, or the query fails.
     """
-    with _Aside(path, allow_files) as aside:
+    with closing(_open(path, allow_files)) as door:
         try:
-            done = aside.do(lambda: aside.door.execute(sql))
-            if done is None or aside.door.description is None:
+            done = door.execute(sql)
+            if done is None or door.description is None:
                 raise UsageError("the query is empty: give SQL, @FILE, or - for standard input")
-            reader = aside.do(lambda: aside.door.to_arrow_reader(_BATCH_ROWS))
+            reader = door.to_arrow_reader(_BATCH_ROWS)
             schema = _distinct(reader.schema)
-            yield Answer(schema, _batches(aside, reader, schema))
+            yield Answer(schema, _batches(reader, schema))
         except (duckdb.Error, pa.ArrowException) as error:
             raise UsageError(_explained(error)) from error
-
-
-class _Aside:
-    """A connection to the work file that a thread of its own works with, one call at a time.
-
-    A call of DuckDB that fills a batch cannot be interrupted in the thread it runs in: ours waits, and interrupts it.
-    """
-
-    def __init__(self, path: Path, allow_files: bool) -> None:
-        self._asked = path, allow_files
-        self._running: Future[Any] | None = None
-
-    @interrupts.undivided
-    def __enter__(self) -> _Aside:
-        self.door = _open(*self._asked)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="query")
-        return self
-
-    @interrupts.undivided
-    def __exit__(self, *_: object) -> None:
-        # Again and again: a call that is only about to begin does not hear of it.
-        while self._running and wait([self._running], _AGAIN).not_done:
-            self.door.interrupt()
-        self._thread.shutdown()
-        self.door.close()
-
-    def do(self, work: Callable[[], T]) -> T:
-        """What a call returns, or raises."""
-        return self._begun(work).result()
-
-    @interrupts.undivided
-    def _begun(self, work: Callable[[], T]) -> Future[T]:
-        self._running = begun = self._thread.submit(work)
-        return begun
 
 
 def _open(path: Path, allow_files: bool) -> duckdb.DuckDBPyConnection:
@@ -123,12 +82,8 @@ def _open(path: Path, allow_files: bool) -> duckdb.DuckDBPyConnection:
     return door
 
 
-def _batches(aside: _Aside, reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    def following() -> pa.RecordBatch | None:
-        # A StopIteration cannot leave a future.
-        return next(reader, None)
-
-    while (batch := aside.do(following)) is not None:
+def _batches(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in reader:
         yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
 

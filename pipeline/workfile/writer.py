@@ -12,10 +12,8 @@ import fcntl
 import logging
 import os
 import shutil
-import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -23,16 +21,17 @@ import pyarrow as pa
 import tenacity
 
 from ...indicators.registry import INDICATORS
-from ..base import interrupts
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
+from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import step_back
 from ..compute.sql import SqlIndicators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from ...indicators.contract import Indicator
     from ..compute.pivot import Pivot
@@ -76,29 +75,27 @@ class WorkFile(SqlIndicators):
         self._threads = max(1, workers - 1)
         self._exchange = exchange
 
-    @interrupts.undivided
     def __enter__(self) -> WorkFile:
         """Begin it. Raises SinkError where that cannot be."""
         path = self.path
         if path.is_dir():
             raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder, self._claim = _own_folder(path.parent)
-        except OSError as error:
-            raise SinkError(
-                f"the work file {path} cannot be written ({error.strerror}): make its folder writable, or use --duckdb"
-            ) from error
-        self._draft = self._folder / "work.duckdb"
-        try:
-            self._door = open_duckdb(self._draft, self._threads, self._folder / "spill")
-            self._refuse_foreign()
-            self._lay_out()
-        except BaseException as error:
-            self._clear()
-            if isinstance(error, duckdb.Error):
+        with ExitStack() as opened:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._folder = opened.enter_context(_own_folder(path.parent))
+            except OSError as error:
+                why = f"({error.strerror}): make its folder writable, or use --duckdb"
+                raise SinkError(f"the work file {path} cannot be written {why}") from error
+            self._draft = self._folder / "work.duckdb"
+            try:
+                door = open_duckdb(self._draft, self._threads, self._folder / "spill")
+                self._door = opened.enter_context(closing(door))
+                self._refuse_foreign()
+                self._lay_out()
+            except duckdb.Error as error:
                 raise self._unwritable(error) from error
-            raise
+            self._opened = opened.pop_all()
         return self
 
     def _lay_out(self) -> None:
@@ -119,38 +116,27 @@ class WorkFile(SqlIndicators):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
         self._inserts: list[Future[None]] = []
 
-    @interrupts.undivided
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
         self._writer.close()
-        self._door.close()
-        self._clear()
+        self._opened.close()
 
     def _unwritable(self, error: Exception) -> SinkError:
         return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
 
-    def _clear(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        os.close(self._claim)
-
-    def load_bars(self, interval: str, pivot: Pivot) -> None:
-        """Make the bars of an interval readable as ``bars`` for SQL indicators, and keep them for analysts."""
-        super().load_bars(interval, pivot)
+    def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
+        """Keep the bars and metrics of an interval for analysts."""
         constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
-        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, interval, n, rn)"), pivot.ranked)
-
-    def load_metrics(self, interval: str, pivot: Pivot) -> None:
-        """Make the metrics of an interval readable as ``metrics`` for SQL indicators, and keep them for analysts."""
-        super().load_metrics(interval, pivot)
-        columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, interval, n, rn)')
-        self._keep("futures_metrics", columns, pivot.ranked)
+        self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, interval, n, rn)"), bars.ranked)
+        if metrics is not None:
+            columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, interval, n, rn)')
+            self._keep("futures_metrics", columns, metrics.ranked)
 
     def store(self, results: Mapping[Indicator, pa.Table]) -> None:
         """Keep the finished rows of all indicators, at full precision."""
         for declared, rows in results.items():
             self._keep(declared.id, Sql("*"), rows)
 
-    @interrupts.undivided
     def settle(self) -> Future[None]:
         """Begin to bring everything to disk; the result is there when it is done, and raises where it cannot be."""
 
@@ -166,12 +152,12 @@ class WorkFile(SqlIndicators):
 
         return self._thread.submit(finish)
 
-    @interrupts.undivided
     def _keep(self, table: str, columns: Sql, rows: pa.Table) -> None:
         """Insert rows into a table of the draft, behind the back of the computation; ``settle`` waits for it."""
 
         def insert() -> None:
-            self._writer.register("kept", rows)
+            # As a stream: DuckDB imports PyArrow's datasets to scan a table, and takes longer to plan it.
+            self._writer.register("kept", rows.__arrow_c_stream__())
             self._writer.execute(f"INSERT INTO {identifier(table)} BY NAME SELECT {columns} FROM kept")
             self._writer.unregister("kept")
 
@@ -281,19 +267,21 @@ class WorkFile(SqlIndicators):
             self._door.execute("DETACH previous")
 
 
-def _own_folder(parent: Path) -> tuple[Path, int]:
-    """A temporary folder, and the open handle that claims it: a lock on it ends with the process, however that ends.
+@contextmanager
+def _own_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder, claimed by a lock that ends with the process, however that ends.
 
     The folders of runs that were killed, which nobody claims any more, are removed.
     """
-    # Whoever is to end need not wait for another run first: nothing is there yet that would stay behind.
-    with _alone_in(parent, meanwhile=interrupts.check):
-        for left in parent.glob(f"{_PREFIX}*"):
-            with suppress(OSError):
-                os.close(_claimed(left))
-                shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        return folder, _claimed(folder)
+    with ExitStack() as own:
+        with _alone_in(parent):
+            for left in parent.glob(f"{_PREFIX}*"):
+                with suppress(OSError):
+                    os.close(_claimed(left))
+                    shutil.rmtree(left, ignore_errors=True)
+            folder = own.enter_context(temporary_folder(_PREFIX, parent))
+            own.callback(os.close, _claimed(folder))
+        yield folder
 
 
 def _claimed(folder: Path) -> int:
@@ -308,10 +296,8 @@ def _claimed(folder: Path) -> int:
 
 
 @contextmanager
-def _alone_in(folder: Path, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
+def _alone_in(folder: Path) -> Iterator[None]:
     """Keep other runs that begin or publish in a folder waiting; the lock ends with the block, or with the process.
-
-    While it has to wait itself, it calls ``meanwhile`` again and again.
 
     Raises TimeoutError where another run keeps it too long: it takes milliseconds, unless that run was stopped.
     """
@@ -319,7 +305,6 @@ def _alone_in(folder: Path, meanwhile: Callable[[], None] = lambda: None) -> Ite
         retry=tenacity.retry_if_exception_type(BlockingIOError),
         stop=tenacity.stop_after_delay(_PATIENCE),
         wait=tenacity.wait_fixed(0.01),
-        before_sleep=lambda _: meanwhile(),
         reraise=True,
     )
     try:

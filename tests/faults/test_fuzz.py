@@ -26,8 +26,8 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.intervals import INTERVALS
-from candlemill.pipeline.engine import Loaded, _work, arranged
-from candlemill.pipeline.record import Record, Stage
+from candlemill.pipeline.engine import Loaded, _work, arranged, new_record
+from candlemill.pipeline.record import Stage
 from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import Settings
 from candlemill.pipeline.workfile.writer import WorkFile
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from candlemill.indicators.contract import Indicator
+    from candlemill.pipeline.record import Record
 
 SECONDS = float(os.environ.get("CANDLEMILL_FUZZ_SECONDS", "30"))
 AS_OF = datetime(2026, 1, 22, 9, 7, tzinfo=UTC)
@@ -61,7 +62,6 @@ class Mill:
         if self._work is None or next(self._names) % SHARED == 0:
             self._open.close()
             self._work = self._open.enter_context(WorkFile(self._folder / "work.duckdb", 2, "exchange"))
-        record = Record(AS_OF, "", ["5m"], len(INDICATORS))
         asked = Settings(
             "",
             self._folder / "r.db",
@@ -71,15 +71,16 @@ class Mill:
             tuple(INDICATORS.values()),
             AS_OF,
         )
+        record = new_record(asked)
         loaded = Loaded(INTERVALS["5m"], Stage("5m"), candles, None)
-        return _work(arranged(loaded, asked), asked, self._work, record, set()), record
+        return _work([arranged(loaded, asked)], asked, self._work, record, set()), record
 
-    def stored(self, rows: dict[Indicator, pa.Table], record: Record) -> dict[str, list[tuple[Any, ...]]]:
+    def stored(self, rows: dict[Indicator, pa.Table]) -> dict[str, list[tuple[Any, ...]]]:
         """The rows as SQLite holds them in a new database, whose soundness is checked."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             database = Path(folder) / "result.db"
             with Sink(database, 5) as sink:
-                sink.write(rows, lambda _: 120, record)
+                sink.write(rows, lambda _: 120)
             with closing(sqlite3.connect(database)) as door:
                 assert door.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 return {
@@ -164,7 +165,7 @@ def check(damages: list[Damage], seed: int, mill: Mill) -> None:
         for symbol in expected:
             assert found[name][symbol] == expected[symbol], (name, symbol)
     kinds = {"real": float, "integer": int, "text": str, "time": str}
-    tables = mill.stored(made, record)
+    tables = mill.stored(made)
     for declared in made:
         stored = tables[declared.table]
         assert len({row[: len(KEY)] for row in stored}) == len(stored)

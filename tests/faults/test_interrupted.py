@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-INTERRUPTS = 32
+INTERRUPTS = int(os.environ.get("CANDLEMILL_INTERRUPTS", "32"))
 #: An end that waited for a lock, a statement or the server would take longer.
 SECONDS = 8
 SAYS = {
@@ -145,7 +145,7 @@ def interrupted_at(place: Place, when: str, call: str, asked: str = "") -> tuple
         ("threading:Thread.start", "(sink"),
         ("threading:Thread.start", "(workfile"),
         ("threading:Thread.start", "(reader"),
-        ("candlemill.pipeline.workfile.writer:tempfile.mkdtemp", ""),
+        ("candlemill.pipeline.base.folders:tempfile.mkdtemp", ""),
         ("candlemill.pipeline.workfile.writer:open_duckdb", ""),
     ],
 )
@@ -184,6 +184,32 @@ def test_an_interrupt_between_the_commit_and_the_work_file_is_too_late(how: sign
     assert place.strays() == []
 
 
+@pytest.mark.parametrize("how", SAYS)
+def test_an_interrupt_while_the_memory_is_reported_leaves_no_child(how: signal.Signals, place: Place) -> None:
+    with place.begin(1, "--memray", "capture.bin") as child:
+        while not [process for process in processes_of(Path("capture.bin.html")) if process != child.pid]:
+            assert child.poll() is None
+            time.sleep(0.01)
+        code, lines, _ = told(child, how)
+    assert (code, lines[-1]) == (SAYS[how][0], SAYS[how][1].replace("nothing was", "the results were"))
+    assert processes_of(Path("capture.bin.html")) == []
+    assert set(shown(place.database).values()) == {newest_of(1)}
+
+
+@pytest.mark.parametrize("step", ["initdb", "pg_ctl"])
+def test_a_demo_that_a_terminal_interrupts_while_its_server_starts_leaves_none(step: str, tmp_path: Path) -> None:
+    words = [str(CANDLEMILL), "demo", "--intervals", "1h"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as child:
+        while not any(Path(f"/proc/{process}/comm").read_text().strip() == step for process in processes_of(tmp_path)):
+            assert child.poll() is None
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.stderr is not None
+        lines = child.stderr.read().splitlines()
+    assert servers_left_in(tmp_path) == []
+    assert (child.returncode, lines[-1]) == SAYS[signal.SIGINT], lines
+    assert not (tmp_path / "data" / "market_data.db").exists()
+
+
 @pytest.mark.parametrize("delay", [0.2, 0.6, 1.0, 1.5])
 def test_a_demo_that_a_terminal_interrupts_leaves_no_server(delay: float, tmp_path: Path) -> None:
     """Ctrl-C in a terminal goes to every process of the group: also to those that set up the server."""
@@ -194,13 +220,7 @@ def test_a_demo_that_a_terminal_interrupts_leaves_no_server(delay: float, tmp_pa
         os.killpg(child.pid, signal.SIGINT)
         assert child.stderr is not None
         lines = child.stderr.read().splitlines()
-    # The server says that it has stopped a moment before it is gone.
-    end = time.monotonic() + 10
-    while (servers := processes_of(tmp_path)) and time.monotonic() < end:
-        time.sleep(0.05)
-    for process in servers:
-        os.kill(process, signal.SIGINT)
-    assert servers == []
+    assert servers_left_in(tmp_path) == []
     assert (child.returncode, lines[-1]) == SAYS[signal.SIGINT], lines
     assert not (tmp_path / "data" / "market_data.db").exists()
 
@@ -219,6 +239,16 @@ def test_the_server_of_a_killed_demo_is_taken_over_and_stopped_by_the_next(tmp_p
     assert killed != []
     assert done.returncode == 0, done.stderr
     assert left == []
+
+
+def servers_left_in(folder: Path) -> list[int]:
+    """Processes of a server in a folder, which are stopped; it says that it has stopped a moment before it is gone."""
+    end = time.monotonic() + 10
+    while (servers := processes_of(folder)) and time.monotonic() < end:
+        time.sleep(0.05)
+    for process in servers:
+        os.kill(process, signal.SIGINT)
+    return servers
 
 
 def processes_of(folder: Path) -> list[int]:

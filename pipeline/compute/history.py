@@ -1,0 +1,259 @@
+"""The history of one series: what a run as of the end of each bar, less a microsecond, would have computed for it.
+
+Such a run sees a window of bars: the newest ``lookback`` up to its bar, none older than ``reach``. Windows of one
+length that follow each other are computed together, as the windows of a series (``indicators.windows``), where the
+compiler is there that their kernels want; all others as the series of a panel. Both give the values of a run, to the
+last bit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from ...indicators.contract import PARITY, Panel
+from ...indicators.windows import Windows
+from ..record import SILENT
+from .checks import possible_bars, possible_metrics
+from .pivot import nullable, series_of_bars, series_of_metrics
+from .rows import compute_interval
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ...indicators.contract import Array, Floats, Indicator, Ints
+    from ..base.intervals import Interval
+    from ..record import Observer
+    from .sql import SqlIndicators
+
+#: Windows that are computed together as the windows of a series, and fewest of one length for which that pays.
+TOGETHER = 8192
+FEWEST = 256
+#: Windows that are computed together as the series of a panel: their bars are copied.
+COPIED = 512
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The bars, or the metrics rows, of a symbol at an interval, and how far back a run looks.
+
+    Attributes:
+        symbol: its name.
+        interval: of the bars.
+        time: start of each bar in microseconds since the epoch, rising; int64 of shape (bars,).
+        fields: values by name, float64 of shape (bars,), NaN where there is none.
+        lookback: bars of a window.
+        reach: a window holds no bar that began this long before its as-of, or earlier; microseconds.
+    """
+
+    symbol: str
+    interval: Interval
+    time: Ints
+    fields: Mapping[str, Floats]
+    lookback: int
+    reach: int
+
+    @property
+    def ends(self) -> Ints:
+        """Last microsecond of each bar."""
+        return self.time + (self.interval.length // _MICROSECOND - 1)
+
+    @property
+    def lengths(self) -> Ints:
+        """Bars of the window that ends at each bar."""
+        bars = np.arange(len(self.time))
+        oldest = np.searchsorted(self.time, self.ends - self.reach, side="right")
+        return bars + 1 - np.maximum(oldest, bars + 1 - self.lookback)
+
+
+def series_of_candles(table: pa.Table, interval: Interval, lookback: int) -> tuple[dict[str, Series], Counter[str]]:
+    """The bars of a source by symbol, without those that a run leaves out, and how many these are, by reason."""
+    possible, skipped = possible_bars(table, interval)
+    found, others = series_of_bars(possible)
+    reach = 2 * lookback * (interval.length // _MICROSECOND)
+    series = {
+        symbol: Series(symbol, interval, time, fields, lookback, reach) for symbol, (time, fields) in found.items()
+    }
+    return series, skipped + others
+
+
+def series_of_futures(
+    table: pa.Table, interval: Interval, rows: int, reach: timedelta
+) -> tuple[dict[str, Series], Counter[str]]:
+    """The metrics rows of a source by symbol, see ``series_of_candles``; windows hold the newest ``rows``."""
+    possible, skipped = possible_metrics(table)
+    found, others = series_of_metrics(possible)
+    series = {
+        symbol: Series(symbol, interval, time, fields, rows, reach // _MICROSECOND)
+        for symbol, (time, fields) in found.items()
+    }
+    return series, skipped + others
+
+
+def history_of(
+    indicators: Sequence[Indicator],
+    bars: Series | None,
+    metrics: Series | None,
+    since: int,
+    until: int,
+    sql: SqlIndicators,
+    observer: Observer = SILENT,
+    *,
+    totals: Mapping[str, Floats] | None = None,
+    profile: str = PARITY,
+    lanes: bool = False,
+) -> dict[Indicator, pa.Table]:
+    """Finished rows of every indicator, one for each bar (or metrics row) of its series in a range of time.
+
+    Args:
+        indicators: what to compute; those that do not cover the interval, or have no series, get no rows.
+        bars: the candles: those of the range, and as many before it as a window reaches back.
+        metrics: the futures metrics likewise. At its own bar a metrics row is of age 0.
+        since: from which start of a bar on, microseconds since the epoch.
+        until: before which.
+        sql: a connection of its own for the SQL indicators.
+        observer: is told of errors: an indicator that fails costs the windows it fails on their values.
+        totals: the market's totals at each metrics row, by field, shape (metrics rows,); unknown where not given.
+        profile: whose values.
+        lanes: whether windows of one length may be computed as the windows of a series.
+
+    Returns:
+        Tables of symbol, interval, bucket_ts and the indicator's columns, oldest row first.
+    """
+    parts: dict[Indicator, list[pa.Table]] = defaultdict(list)
+    for source, series in (("candles", bars), ("metrics", metrics)):
+        chosen = [declared for declared in indicators if declared.source == source]
+        if series is None or not any(declared.covers(series.interval.name) for declared in chosen):
+            continue
+        names = {name for declared in chosen for name in declared.inputs}
+        wanted = {name: (totals or {}).get(name) for declared in chosen for name in declared.totals}
+        for chunk in _chunks(series, since, until, lanes):
+            panel, order = chunk.panel(names, wanted)
+            for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile).items():
+                parts[declared].append(rows if order is None else rows.take(pa.array(order)))
+    return {declared: pa.concat_tables(tables).drop_columns("run_id") for declared, tables in parts.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Some windows of a series: the bars they end at, and how many bars each has; shape (windows,)."""
+
+    series: Series
+    ends: Ints
+    lengths: Ints
+    sliding: bool
+
+    def panel(self, names: set[str], totals: Mapping[str, Floats | None]) -> tuple[Panel, Ints | None]:
+        """The windows as a panel of some fields, and where each window is among its columns, None: in order."""
+        series = self.series
+        unknown = np.full(len(series.time), np.nan)
+        known = {name: values if values is not None else unknown for name, values in totals.items()}
+        # A metrics row is looked at when it is new: its age is 0.
+        now = series.ends if "close" in series.fields else series.time
+        fields = {name: values for name, values in series.fields.items() if name in names}
+        if self.sliding:
+            rows = int(self.lengths[0])
+            first, last = int(self.ends[0]), int(self.ends[-1]) + 1
+            part = slice(first + 1 - rows, last)
+            windows = Windows(
+                series.interval.name,
+                series.symbol,
+                rows,
+                series.time[part],
+                {name: np.ascontiguousarray(values[part]) for name, values in fields.items()},
+                now[first:last],
+                {name: values[first:last] for name, values in known.items()},
+            )
+            return windows, None
+        order = np.argsort(-self.lengths, kind="stable")
+        ends, lengths = self.ends[order], self.lengths[order]
+        height = int(lengths[0])
+        bars = ends + 1 - height + np.arange(height)[:, None]
+        inside = bars > ends - lengths
+
+        def cut(values: Array, empty: float) -> Array:
+            return np.where(inside, values[np.maximum(bars, 0)], values.dtype.type(empty))
+
+        panel = Panel(
+            intervals=[series.interval.name] * len(ends),
+            as_of=now[ends],
+            symbols=[series.symbol] * len(ends),
+            lengths=lengths,
+            time=cut(series.time, 0),
+            fields={name: cut(values, np.nan) for name, values in fields.items()},
+            totals={name: values[ends] for name, values in known.items()},
+        )
+        return panel, np.argsort(order)
+
+    def ranked(self, panel: Panel, newest: int) -> pa.Table:
+        """The newest bars of each window, as ``Pivot.ranked`` has them; ``series`` is the column of the panel."""
+        places = np.searchsorted(self.series.time, panel.newest_time)
+        counts = np.minimum(panel.lengths, newest)
+        series = np.repeat(np.arange(panel.series), counts)
+        rank = np.repeat(np.cumsum(counts), counts) - np.arange(len(series))
+        bars = places[series] + 1 - rank
+        name, symbol = self.series.interval.name, self.series.symbol
+        zeros = np.zeros(len(series), dtype=np.int8)
+        return pa.table(
+            {
+                "series": series,
+                "interval": pa.DictionaryArray.from_arrays(zeros, [name]),
+                "symbol": pa.DictionaryArray.from_arrays(zeros, pa.array([symbol], pa.string())),
+                "bucket_ts": pa.array(self.series.time[bars]).cast(pa.timestamp("us", "UTC")),
+                "n": panel.lengths[series],
+                "rn": rank,
+                **{field: nullable(values[bars]) for field, values in self.series.fields.items()},
+            }
+        )
+
+
+def _chunks(series: Series, since: int, until: int, lanes: bool) -> Iterator[_Chunk]:
+    """The windows that end in a range of time, in order, cut into what is computed together."""
+    lengths = series.lengths
+    ends = np.flatnonzero((series.time >= since) & (series.time < until))
+    if not len(ends):
+        return
+    # Runs of windows of one length; those too short for lanes are gathered until a longer one comes.
+    begins = np.flatnonzero(np.diff(lengths[ends], prepend=-1))
+    gathered = begins[:0]
+    for run in np.split(ends, begins[1:]):
+        if lanes and len(run) >= FEWEST and lengths[run[0]] > 1:
+            yield from _cut(series, gathered, lengths, COPIED, sliding=False)
+            yield from _cut(series, run, lengths, TOGETHER, sliding=True)
+            gathered = begins[:0]
+        else:
+            gathered = np.concatenate([gathered, run])
+    yield from _cut(series, gathered, lengths, COPIED, sliding=False)
+
+
+def _cut(series: Series, ends: Ints, lengths: Ints, most: int, *, sliding: bool) -> Iterator[_Chunk]:
+    for start in range(0, len(ends), most):
+        part = ends[start : start + most]
+        yield _Chunk(series, part, lengths[part], sliding)
+
+
+def _computed(
+    indicators: Sequence[Indicator], chunk: _Chunk, panel: Panel, sql: SqlIndicators, observer: Observer, profile: str
+) -> dict[Indicator, pa.Table]:
+    found: dict[Indicator, pa.Table] = {}
+    in_numpy = [declared for declared in indicators if declared.compute]
+    source = indicators[0].source
+
+    def compute(some: Sequence[Indicator]) -> None:
+        bars, metrics = (panel, None) if source == "candles" else (None, panel)
+        found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile))
+
+    compute(in_numpy)
+    for declared in indicators:
+        if not declared.compute and declared.covers(chunk.series.interval.name):
+            # Each statement sees what it reads, no more: the bars of neighbouring windows are the same, copied.
+            sql.load_ranked(chunk.ranked(panel, declared.bars_read()), source)
+            compute([declared])
+    return found

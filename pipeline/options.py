@@ -1,0 +1,305 @@
+"""The model of settings: each with its option, its variables, its default, and what it means.
+
+A field of ``Options`` is a setting. From it derive the options of the commands and their ``--help``
+(``commands.options``), the variables that ``doctor`` names, ``docs/settings.md`` and ``.env.example``. A new setting is
+one more field, and a line of ``settings_of`` where a pass goes by it. Rules about symbols have variables only.
+
+pydantic-settings is not used: its import takes 0.12 s beyond that of pydantic, which typer loads, so it would cost an
+eighth of the second that a run of a few symbols may take; and typer derives no options from its models.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+
+from .settings import (
+    DEFAULT_EXCHANGE,
+    DEFAULT_LOCK_TIMEOUT,
+    DEFAULT_LOOKBACK,
+    OTHER_RETENTION,
+    RETENTION,
+    Settings,
+    SymbolRules,
+    asked_symbols,
+    parse_as_of,
+    parse_indicators,
+    parse_intervals,
+    parse_retention,
+    parse_symbol_rules,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: Sections of the page.
+PASS, LIVE, DEMO, LOG = "A pass", "Live operation", "The demo", "The log"
+
+_RUNS = ("run", "demo", "watch")
+_KEPT = f"{','.join(f'{name}={rows}' for name, rows in RETENTION.items())}, and {OTHER_RETENTION} elsewhere"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        meaning: what is given, in a sentence.
+        commands: the commands that take its option; none where it has variables only.
+        variables: of the environment; the first that is set counts. ``NAME_<part>`` stands for all names of that form.
+        section: of the page.
+        spelling: the option, where it is not the name with dashes.
+        otherwise: what holds where nothing is given, where the default does not say it.
+        differing: defaults of commands that have another one.
+        least: the smallest number that is accepted.
+        example: a value for its variables; ``part=value`` where these are a form.
+        name: the field of ``Options``.
+        kind: the type of the field.
+        default: the default of the field.
+    """
+
+    meaning: str
+    commands: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    section: str = PASS
+    spelling: str = ""
+    otherwise: str = ""
+    differing: Mapping[str, Any] = field(default_factory=dict)
+    least: int | None = None
+    example: str = ""
+    name: str = ""
+    kind: Any = None
+    default: Any = None
+
+    @property
+    def option(self) -> str:
+        """The option as it is written; nothing where there is none."""
+        return (self.spelling or f"--{self.name.replace('_', '-')}") if self.commands else ""
+
+    @property
+    def help(self) -> str:
+        """Its meaning, with what holds where nothing is given."""
+        return f"{self.meaning} Default: {self.otherwise}." if self.otherwise else self.meaning
+
+    def set_in(self, environment: Mapping[str, str]) -> list[str]:
+        """Its variables that have a value in an environment."""
+        names: list[str] = []
+        for variable in self.variables:
+            stem, form, _ = variable.partition("<")
+            names += sorted(name for name in environment if name.startswith(stem)) if form else [variable]
+        return [name for name in names if environment.get(name)]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a command was asked for, as it was written; what the command does not take has its default."""
+
+    source: Annotated[
+        str | None,
+        Setting(
+            "PostgreSQL or TimescaleDB URL.",
+            commands=("run", "watch", "symbols", "ingest", "init-db", "doctor"),
+            variables=("DATABASE_URL",),
+            example="postgresql://reader:secret@db.example/market",
+        ),
+    ] = None
+    sqlite: Annotated[
+        Path, Setting("Result database.", commands=(*_RUNS, "doctor"), variables=("INDICATOR_SQLITE_PATH",))
+    ] = Path("data/market_data.db")
+    duckdb: Annotated[
+        Path,
+        Setting(
+            "Work file for analysts.",
+            commands=(*_RUNS, "query", "plot", "runs", "doctor"),
+            variables=("CANDLEMILL_DUCKDB",),
+        ),
+    ] = Path("data/candlemill.duckdb")
+    symbols: Annotated[
+        str | None,
+        Setting(
+            "Symbols, groups, auto, all, or @FILE.",
+            commands=(*_RUNS, "symbols"),
+            variables=("TEST_SYMBOLS",),
+            otherwise="SYMBOLS_GROUPS, else auto",
+            example="BTCUSDT,ETHUSDT",
+        ),
+    ] = None
+    intervals: Annotated[
+        str | None,
+        Setting(
+            "Intervals, such as 5m,1h.",
+            commands=(*_RUNS, "symbols"),
+            variables=("INTERVALS",),
+            otherwise="1m to 1w, seven of them",
+            example="5m,1h",
+        ),
+    ] = None
+    indicators: Annotated[
+        str | None,
+        Setting(
+            "Indicators, by ids or table names.",
+            commands=_RUNS,
+            variables=("INDICATORS_ENABLED",),
+            otherwise="all",
+            example="macd,bollinger",
+        ),
+    ] = None
+    without: Annotated[
+        str | None,
+        Setting("Indicators to leave out.", commands=_RUNS, variables=("INDICATORS_DISABLED",), example="adx,kdj"),
+    ] = None
+    mode: Annotated[str, Setting("Which indicators: all, batch or incremental.", commands=_RUNS)] = "all"
+    lookback: Annotated[int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1)] = (
+        DEFAULT_LOOKBACK
+    )
+    as_of: Annotated[
+        str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "symbols"), otherwise="now")
+    ] = None
+    workers: Annotated[
+        int | None,
+        Setting(
+            "Threads of the computation.",
+            commands=_RUNS,
+            variables=("MAX_WORKERS",),
+            otherwise="the CPUs",
+            least=1,
+            example="4",
+        ),
+    ] = None
+    exchange: Annotated[str, Setting("Exchange of the candles.", commands=("run", "watch", "symbols"))] = (
+        DEFAULT_EXCHANGE
+    )
+    closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=("run", "watch"))] = False
+    retention: Annotated[
+        str | None,
+        Setting(
+            "Rows kept per symbol, such as 1m=120,5m=120.",
+            commands=("run", "watch"),
+            variables=("INDICATOR_RETENTION",),
+            otherwise=_KEPT,
+            example="1m=240,1h=720",
+        ),
+    ] = None
+    lock_timeout: Annotated[
+        float,
+        Setting(
+            "Seconds to retry while another process holds the result database.", commands=("run", "watch"), least=0
+        ),
+    ] = DEFAULT_LOCK_TIMEOUT
+    every: Annotated[
+        str | None,
+        Setting(
+            "Seconds between two looks, such as 1m=10,1h=60.",
+            commands=("watch",),
+            section=LIVE,
+            otherwise="10 up to 5m, else 60",
+        ),
+    ] = None
+    delay: Annotated[
+        float,
+        Setting("Seconds from the start of a bar to the first look at it.", commands=("watch",), section=LIVE, least=0),
+    ] = 2.0
+    overlap: Annotated[
+        int,
+        Setting("Closed bars that are read again, for their corrections.", commands=("watch",), section=LIVE, least=0),
+    ] = 3
+    reload: Annotated[
+        float, Setting("Seconds between two readings of all.", commands=("watch",), section=LIVE, least=1)
+    ] = 3600
+    publish: Annotated[
+        float, Setting("Seconds between two work files.", commands=("watch",), section=LIVE, least=1)
+    ] = 300
+    listen: Annotated[
+        bool, Setting("Let notices on candle_1m_update wake the watch, too.", commands=("watch",), section=LIVE)
+    ] = False
+    runs: Annotated[int | None, Setting("End after so many passes.", commands=("watch",), section=LIVE, least=1)] = None
+    seconds: Annotated[
+        float | None,
+        Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0),
+    ] = None
+    data: Annotated[Path, Setting("Folder of the embedded server.", commands=("demo",), section=DEMO)] = Path(
+        "data/demo-postgres"
+    )
+    log_level: Annotated[
+        str,
+        Setting(
+            "What is logged: debug, info, warning or error.",
+            commands=(*_RUNS, "symbols", "ingest", "init-db"),
+            section=LOG,
+            differing={"symbols": "warning"},
+        ),
+    ] = "info"
+    log_json: Annotated[bool, Setting("Log as JSON objects.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)] = (
+        False
+    )
+    quiet: Annotated[
+        bool, Setting("Log errors only, and show no progress.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)
+    ] = False
+
+
+def _declared() -> Iterator[Setting]:
+    kinds = get_type_hints(Options, include_extras=True)
+    for each in fields(Options):
+        kind, setting = get_args(kinds[each.name])
+        yield replace(setting, name=each.name, kind=kind, default=each.default)
+
+
+OPTIONS = tuple(_declared())
+#: What ``settings.parse_symbol_rules`` reads.
+SYMBOL_RULES = (
+    Setting(
+        "The symbols of a group, which goes by that name in --symbols and SYMBOLS_GROUPS.",
+        variables=("SYMBOLS_GROUP_<name>",),
+        example="majors=BTCUSDT,ETHUSDT",
+    ),
+    Setting(
+        "Groups, auto and all among them, to take where --symbols is not given.",
+        variables=("SYMBOLS_GROUPS",),
+        default=SymbolRules.usual,
+        example="auto,majors",
+    ),
+    Setting(
+        "Symbols that join groups, auto and all, but no list of symbols.",
+        variables=("SYMBOLS_EXTRA",),
+        example="SOLUSDT",
+    ),
+    Setting("Symbols that are never taken, whoever names them.", variables=("SYMBOLS_EXCLUDE",), example="PEPEUSDT"),
+    Setting("Top N of each rule of auto.", variables=("HIGH_PRIORITY_TOP_N",), default=SymbolRules.top, example="20"),
+)
+#: Variables of libpq, the library that connects to the source: they fill in what its URL leaves out.
+LIBPQ = (
+    *("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"),
+    *("PGPASSFILE", "PGSERVICE", "PGOPTIONS", "PGSSLMODE"),
+)
+
+
+def variables_set(environment: Mapping[str, str]) -> list[str]:
+    """Names of the variables that have a value in an environment and would be used."""
+    own = [name for setting in (*OPTIONS, *SYMBOL_RULES) for name in setting.set_in(environment)]
+    return [*own, *(name for name in LIBPQ if environment.get(name))]
+
+
+def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
+    """What a pass is asked to do, checked. The environment has the rules about symbols.
+
+    Raises UsageError for what cannot be read or does not go together.
+    """
+    rules = parse_symbol_rules(environment)
+    return Settings(
+        source=asked.source or "",
+        sqlite=asked.sqlite,
+        duckdb=asked.duckdb,
+        symbols=asked_symbols(asked.symbols, rules),
+        intervals=parse_intervals(asked.intervals),
+        indicators=parse_indicators(asked.indicators, asked.without, asked.mode),
+        as_of=parse_as_of(asked.as_of),
+        lookback=asked.lookback,
+        workers=asked.workers or os.cpu_count() or 1,
+        exchange=asked.exchange,
+        closed_only=asked.closed_only,
+        lock_timeout=asked.lock_timeout,
+        retention=parse_retention(asked.retention),
+        symbol_rules=rules,
+    )
