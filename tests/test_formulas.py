@@ -49,10 +49,7 @@ def row(id_: str, panel: Panel, **parameters: Any) -> dict[str, Any]:
         with open_duckdb() as door:
             sql = SqlIndicators(door)
             pivot = Pivot(panel, markets.ranked(panel, panel.rows), Counter())
-            if declared.source == "metrics":
-                sql.load_metrics("5m", pivot)
-            else:
-                sql.load(pivot, panel.rows)
+            sql.load(declared.source, [pivot], newest=panel.rows)
             values = sql.compute(declared, panel, given)
     cells = evaluate.finish(declared, panel, values, given)
     return {cell.column.name: None if cell.null[0] else cell.values[0] for cell in cells}
