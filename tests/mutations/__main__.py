@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.mutations.mutants import Mutant
 
-SAMPLE, SEED = 180, 20260118
+SAMPLE, SEED = 200, 20260118
 
 
 class Copy:

@@ -21,15 +21,20 @@ EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 
 _EXTENSION = "test_an_extension_that_does_not_do_names_the_command_that_mends_it"
 _INDICATORS = ("test_values.py", "test_formulas.py", "test_definitions.py", "test_registry.py", "test_categories.py")
-_MACHINERY = ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py", "test_rounding.py")
+_KERNELS = ("test_values.py", "test_kernels.py", "test_formulas.py", "test_definitions.py", "test_registry.py")
+_MACHINERY = ("test_values.py", "test_contract.py", "test_compute.py", "test_pivot.py", "test_registry.py")
+_WINDOWS = ("test_lanes.py", "test_history.py")
 #: Tests below ``tests/`` that can see a file, by pattern; cheap ones and those that see most first. The first pattern
 #: that fits counts.
 TESTS = {
-    "indicators/kernels/*.py": ("test_values.py", "test_kernels.py", "test_definitions.py", "test_registry.py"),
+    **dict.fromkeys((f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes")), _WINDOWS),
+    "indicators/windows.py": _WINDOWS,
+    "indicators/kernels/candles.py": ("test_values.py", "test_patterns.py", "test_categories.py"),
+    "indicators/kernels/*.py": _KERNELS,
     "indicators/patterns.py": ("test_values.py", "test_formulas.py", "test_patterns.py", "test_categories.py"),
     "indicators/service.py": ("test_values.py", "test_contract.py", "test_registry.py"),
-    **dict.fromkeys((f"indicators/{name}.py" for name in ("contract", "evaluate", "kinds", "registry")), _MACHINERY),
     "indicators/rounding.py": ("test_rounding.py", "test_values.py"),
+    **dict.fromkeys((f"indicators/{name}.py" for name in ("contract", "evaluate", "kinds", "registry")), _MACHINERY),
     "indicators/*.py": _INDICATORS,
     "sql/indicators/*.sql": _INDICATORS,
     "pipeline/results/rows.py": ("test_values.py", "test_retention.py", "test_sink.py", "test_damage.py"),
