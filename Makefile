@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
+.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.js
 
 test-pgbouncer: $(READY) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
 	@$(BIN)/python -m pytest tests/pgbouncer
+
+test-mutations: $(READY) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
+	@$(BIN)/python -m tests.mutations
 
 fuzz: $(READY) ## random damage to random bars, for ten minutes
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py

@@ -74,6 +74,20 @@ def walks(seed: int, series: int) -> Panel:
     return panel(with_volume(rng, {"open": open_, "high": high, "low": low, "close": close}), lengths)
 
 
+def turns(seed: int, series: int) -> Panel:
+    """A trend, some bars of calm after it, and a last bar that breaks out on either side."""
+    rng = np.random.default_rng(seed)
+    row, shape = np.arange(BARS)[:, None], (BARS, series)
+    drift = rng.choice([-0.004, 0.004], series)
+    returns = np.where(row < BARS - 25, drift, 0.0) + 0.003 * rng.standard_normal(shape)
+    returns[-1] += rng.choice([-0.03, 0.03], series)
+    close = 100 * np.exp(np.cumsum(returns, axis=0))
+    open_ = np.vstack([close[:1], close[:-1]])
+    spread = 0.002 * np.abs(rng.standard_normal((2, *shape)))
+    high, low = np.maximum(open_, close) * (1 + spread[0]), np.minimum(open_, close) * (1 - spread[1])
+    return panel(with_volume(rng, {"open": open_, "high": high, "low": low, "close": close}))
+
+
 def steps() -> Panel:
     """A jump, then a slow drift: the one way to an extreme RSI on the other side of the averages."""
     row = np.arange(BARS)[:, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import Pivot
 from candlemill.pipeline.compute.sql import SqlIndicators
-from tests import markets
+from tests import markets, panels
 from tests.definitions import DEFINITIONS, OF_METRICS, UNDECIDED, Bars, Metrics
 
 if TYPE_CHECKING:
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
 
 
 @cache
-def of_bars() -> tuple[Panel, ...]:
+def of_bars(id_: str) -> tuple[Panel, ...]:
+    """Markets of many kinds; of what is rare more where a definition is quick."""
     steps = markets.steps()
-    return (markets.walks(11, 150), markets.ticks(12, 150), steps.select(range(0, steps.series, 40)), markets.liquid())
+    some = range(0, steps.series, 2 if id_ == "scalping" else 40)
+    return (
+        markets.walks(11, 150), markets.ticks(12, 150), markets.turns(13, 60), steps.select(some), markets.liquid()
+    )  # fmt: skip
 
 
 @cache
@@ -68,7 +73,7 @@ def alike(found: object, wanted: object) -> bool:
     return wanted is UNDECIDED or found == wanted
 
 
-def compared(declared: Indicator, panel: Panel, wanted: Callable[[int], list[object]]) -> list[tuple[object, ...]]:
+def differences(declared: Indicator, panel: Panel, wanted: Callable[[int], list[object]]) -> list[tuple[object, ...]]:
     """What differs: symbol, rows, column, value and what the definition says. Series that are too short are NULL."""
     cells = evaluate.finish(declared, panel, computed(declared, panel))
     wrong: list[tuple[object, ...]] = []
@@ -87,16 +92,28 @@ def compared(declared: Indicator, panel: Panel, wanted: Callable[[int], list[obj
 
 @pytest.mark.parametrize("id_", DEFINITIONS)
 def test_an_indicator_is_what_its_definition_says(id_: str) -> None:
-    for panel in of_bars():
+    for panel in of_bars(id_):
         wanted = lambda column, panel=panel: DEFINITIONS[id_](bars_of(panel, column))  # noqa: E731
-        assert compared(INDICATORS[id_], panel, wanted) == []
+        assert differences(INDICATORS[id_], panel, wanted) == []
+
+
+@pytest.mark.parametrize("id_", DEFINITIONS)
+def test_it_is_from_the_bars_on_that_the_formula_needs(id_: str) -> None:
+    new = replace(INDICATORS[id_], stored=None)  # type: ignore[arg-type]
+    needed = new.bars_needed()
+    few = [panels.walk(f"S{bars}", bars, bars) for bars in range(max(needed - 1, 1), needed + 12)]
+    panel = panels.panel_of(few)
+    assert differences(new, panel, lambda column: DEFINITIONS[id_](bars_of(panel, column))) == []
+    # Nor are longer series in the way of short ones.
+    panel = panels.panel_of([*few, panels.walk("LONG", 450, 99)])
+    assert differences(new, panel, lambda column: DEFINITIONS[id_](bars_of(panel, column))) == []
 
 
 @pytest.mark.parametrize("id_", OF_METRICS)
 def test_an_indicator_of_metrics_is_what_its_definition_says(id_: str) -> None:
     for panel in of_metrics():
         wanted = lambda column, panel=panel: OF_METRICS[id_](metrics_of(panel, column))  # noqa: E731
-        assert compared(INDICATORS[id_], panel, wanted) == []
+        assert differences(INDICATORS[id_], panel, wanted) == []
 
 
 def test_every_indicator_has_a_definition() -> None:

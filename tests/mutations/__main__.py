@@ -27,14 +27,14 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from tests.mutations.plan import ROOT, all_mutants, equivalent, module_of, sample, tests_of
+from tests.mutations.plan import ROOT, all_mutants, equivalent, module_of, sample, seen_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tests.mutations.mutants import Mutant
 
-SAMPLE, SEED = 180, 20260118
+SAMPLE, SEED = 200, 20260118
 
 
 class Copy:
@@ -136,14 +136,14 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
         for number in range(jobs):
             (Path(folder) / str(number)).mkdir()
             copies.put(Copy(Path(folder) / str(number)))
-        limit = _limit(copies, list(dict.fromkeys(test for mutant in open_ for test in tests_of(mutant.file))))
+        limit = _limit(copies, list(dict.fromkeys(test for mutant in open_ for test in seen_by(mutant.file))))
 
         def test(mutant: Mutant) -> Outcome:
             copy, began = copies.get(), monotonic()
             original = (ROOT / mutant.file).read_bytes()
             try:
                 copy.write(mutant.file, mutant.apply(original))
-                passed, test = copy.test(tests_of(mutant.file), limit)
+                passed, test = copy.test(seen_by(mutant.file), limit)
             finally:
                 copy.write(mutant.file, original)
                 copies.put(copy)

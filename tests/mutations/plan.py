@@ -19,35 +19,36 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 
-_FORMULAS = ("test_values.py", "test_formulas.py", "test_registry.py", "test_categories.py")
+_EXTENSION = "test_an_extension_that_does_not_do_names_the_command_that_mends_it"
+_INDICATORS = ("test_values.py", "test_formulas.py", "test_definitions.py", "test_registry.py", "test_categories.py")
+_KERNELS = ("test_values.py", "test_kernels.py", "test_formulas.py", "test_definitions.py", "test_registry.py")
+_MACHINERY = ("test_values.py", "test_contract.py", "test_compute.py", "test_pivot.py", "test_registry.py")
+_WINDOWS = ("test_lanes.py", "test_history.py")
 #: Tests below ``tests/`` that can see a file, by pattern; cheap ones and those that see most first. The first pattern
 #: that fits counts.
 TESTS = {
-    "indicators/kernels/*.py": ("test_values.py", "test_kernels.py", "test_registry.py"),
+    **dict.fromkeys((f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes")), _WINDOWS),
+    "indicators/windows.py": _WINDOWS,
+    "indicators/kernels/candles.py": ("test_values.py", "test_patterns.py", "test_categories.py"),
+    "indicators/kernels/*.py": _KERNELS,
+    "indicators/patterns.py": ("test_values.py", "test_formulas.py", "test_patterns.py", "test_categories.py"),
+    "indicators/service.py": ("test_values.py", "test_contract.py", "test_registry.py"),
     "indicators/rounding.py": ("test_rounding.py", "test_values.py"),
-    "indicators/patterns.py": ("test_values.py", "test_patterns.py", "test_formulas.py", "test_categories.py"),
-    "indicators/contract.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
-    "indicators/evaluate.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
-    "indicators/kinds.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
-    "indicators/registry.py": ("test_values.py", "test_contract.py", "test_compute.py", "test_registry.py"),
-    "indicators/service.py": ("test_values.py", "test_contract.py", "test_registry.py", "test_compute.py"),
-    "indicators/*.py": _FORMULAS,
-    "sql/indicators/*.sql": (
-        "test_values.py",
-        "test_formulas.py",
-        "test_compute.py",
-        "test_registry.py",
-        "test_categories.py",
-    ),
+    **dict.fromkeys((f"indicators/{name}.py" for name in ("contract", "evaluate", "kinds", "registry")), _MACHINERY),
+    "indicators/*.py": _INDICATORS,
+    "sql/indicators/*.sql": _INDICATORS,
     "pipeline/results/rows.py": ("test_values.py", "test_retention.py", "test_sink.py", "test_damage.py"),
-    "pipeline/results/*.py": ("test_retention.py", "test_sink.py", "test_safety.py", "test_errors.py"),
-    "sql/results/*.sql": ("test_retention.py", "test_sink.py", "test_errors.py"),
-    "pipeline/source/*.py": ("test_packed.py", "test_source.py", "test_symbols.py", "test_errors.py", "test_safety.py"),
+    "pipeline/results/extension.py": (f"test_safety.py::{_EXTENSION}", "test_retention.py"),
+    "pipeline/results/*.py": ("test_retention.py", "test_sink.py", "test_errors.py"),
+    "sql/results/*.sql": ("test_retention.py", "test_sink.py"),
+    "pipeline/source/packed.py": ("test_packed.py", "test_source.py"),
+    "pipeline/source/urls.py": ("test_urls.py", "test_source.py"),
+    "pipeline/source/*.py": ("test_source.py", "test_symbols.py", "test_schema.py", "test_errors.py", "test_live.py"),
     "sql/source/*.sql": ("test_packed.py", "test_source.py", "test_symbols.py", "test_live.py"),
 }
 
 
-def tests_of(file: str) -> tuple[str, ...]:
+def seen_by(file: str) -> tuple[str, ...]:
     """The tests that can see a file, in the order in which they are run. Raises LookupError where nobody knows."""
     for pattern, tests in TESTS.items():
         if fnmatch(file, pattern):
