@@ -113,6 +113,7 @@ KNOWN = {
     "Sql(f'${name}')": "the fields of the run record",
     "pipeline/workfile/query.py aside.door.execute(sql)": "the user's own statement, over a file that is read-only",
     "pipeline/workfile/query.py door.execute(setting)": "settings that stand in the program",
+    "pipeline/workfile/query.py door.execute(sql)": "the query of the user, in a session that may read the work file alone",
     "Sql(f'{cell} AS c{position}')": "a rendered statement, and a number",
     "Sql(f'params = row(${side})')": "one of two names that stand in the program",
     """Sql(f"{{'position': {p}, 'a': l.c{p}, 'b': r.c{p}}}")""": "numbers",
