@@ -33,15 +33,17 @@ def fill(fresh: Path, filled: Path) -> int:
         for name, interval in INTERVALS.items()
     }
     rows = 0
-    with closing(sqlite3.connect(filled, isolation_level=None)) as door:
-        door.execute("ATTACH ? AS fresh", [str(fresh)])
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute("ATTACH ? AS fresh", [str(fresh)])
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -500000"):
-            door.execute(f"PRAGMA {pragma}")
-        for name, declared in door.execute("SELECT name, sql FROM fresh.sqlite_schema WHERE type = 'table'").fetchall():
-            door.execute(declared)
-            columns = [column for (column,) in door.execute("SELECT name FROM pragma_table_info(?)", [name])]
+            connection.execute(f"PRAGMA {pragma}")
+        for name, declared in connection.execute(
+            "SELECT name, sql FROM fresh.sqlite_schema WHERE type = 'table'"
+        ).fetchall():
+            connection.execute(declared)
+            columns = [column for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", [name])]
             values = join([Sql(f"t.{identifier(column)}") for column in columns[len(KEY) :]])
             query = render(sql("fill"), table=identifier(name), values=values)
-            rows += door.execute(query, [json.dumps(retention)]).rowcount
-        door.execute("PRAGMA journal_mode = WAL")
+            rows += connection.execute(query, [json.dumps(retention)]).rowcount
+        connection.execute("PRAGMA journal_mode = WAL")
     return rows

@@ -72,9 +72,9 @@ def read_floor(database: str, statements: Sequence[Sql]) -> tuple[float, int]:
     """Read and throw away. Returns (seconds, rows)."""
     rows = 0
     begun = perf_counter()
-    with psycopg.connect(database, options="-c timezone=UTC") as door:
+    with psycopg.connect(database, options="-c timezone=UTC") as connection:
         for statement in statements:
-            cursor = door.cursor()
+            cursor = connection.cursor()
             with cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT binary)".encode()) as copy:
                 for _ in copy:
                     pass
@@ -84,11 +84,11 @@ def read_floor(database: str, statements: Sequence[Sql]) -> tuple[float, int]:
 
 def written_rows(result: Path) -> dict[str, Rows]:
     """All tables of a result database that no run has open."""
-    with closing(sqlite3.connect(f"file:{result}?mode=ro", uri=True)) as door:
-        names = [name for (name,) in door.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    with closing(sqlite3.connect(f"file:{result}?mode=ro", uri=True)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         tables = {}
         for name in names:
-            found = door.execute(f"SELECT * FROM {identifier(name)}")
+            found = connection.execute(f"SELECT * FROM {identifier(name)}")
             tables[name] = Rows([column[0] for column in found.description], found.fetchall())
         return tables
 
@@ -97,12 +97,12 @@ def write_floor(tables: Mapping[str, Rows], fresh: Path) -> tuple[float, int]:
     """Write the rows into a fresh SQLite file. Returns (seconds, rows)."""
     fresh.unlink(missing_ok=True)
     begun = perf_counter()
-    with closing(sqlite3.connect(fresh, isolation_level=None)) as door:
-        door.execute("BEGIN")
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
         for name, table in tables.items():
             columns = join([identifier(column) for column in table.columns])
             places = join([Sql("?")] * len(table.columns))
-            door.execute(f"CREATE TABLE {identifier(name)} ({columns})")
-            door.executemany(f"INSERT INTO {identifier(name)} VALUES ({places})", table.rows)
-        door.execute("COMMIT")
+            connection.execute(f"CREATE TABLE {identifier(name)} ({columns})")
+            connection.executemany(f"INSERT INTO {identifier(name)} VALUES ({places})", table.rows)
+        connection.execute("COMMIT")
     return perf_counter() - begun, sum(len(table.rows) for table in tables.values())

@@ -84,8 +84,8 @@ def measure(windows: int, as_series: int, rounds: int) -> dict[str, dict[str, fl
     """
     compiler.lanes_pay(1 << 40, 1)
     found = {}
-    with open_duckdb() as door:
-        sql = SqlIndicators(door)
+    with open_duckdb() as connection:
+        sql = SqlIndicators(connection)
         both = {"candles": candles(windows + LOOKBACK, 5), "metrics": metrics(windows + METRICS_ROWS, 5)}
         for source, series in both.items():
             chosen = [declared for declared in INDICATORS.values() if declared.source == source]

@@ -74,10 +74,10 @@ def watch_passes(server: str, folder: Path, scale: Scale, bars: int, runs: int) 
 
 def _grow(database: str, intervals: Sequence[str]) -> None:
     """Let the forming bars of all symbols grow."""
-    with psycopg.connect(database) as door:
+    with psycopg.connect(database) as connection:
         for name in intervals:
             relation = f"market_data.{identifier(f'candles_{name}')}"
-            door.execute(
+            connection.execute(
                 f"UPDATE {relation} SET close = close * 1.0001, volume = volume * 1.01"
                 f" WHERE bucket_ts = (SELECT max(bucket_ts) FROM {relation})".encode()
             )

@@ -65,8 +65,8 @@ def metrics_of(interval: str) -> Metrics | None:
 
 def new_database(url: str, name: str) -> str:
     """URL of a new, empty database of the server."""
-    with psycopg.connect(url, autocommit=True) as door:
-        door.execute(f"CREATE DATABASE {identifier(name)}".encode())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {identifier(name)}".encode())
     return re.sub(r"/\w+(?=\?|$)", f"/{name}", url, count=1)
 
 
@@ -78,8 +78,8 @@ def make_market(url: str, scale: Scale, bars: int = BARS, present: int = 0) -> N
     """
     if not present:
         init_db(url)
-    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC -c synchronous_commit=off") as door:
-        door.execute("SELECT setseed(0.5)")
+    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC -c synchronous_commit=off") as connection:
+        connection.execute("SELECT setseed(0.5)")
         for name in scale.intervals:
             shared = {
                 "newest": newest(name),
@@ -88,18 +88,18 @@ def make_market(url: str, scale: Scale, bars: int = BARS, present: int = 0) -> N
                 "last": literal(scale.symbols),
             }
             relation = identifier(f"candles_{name}")
-            door.execute(render(sql("market"), relation=relation, bars=literal(bars), **shared).encode())
+            connection.execute(render(sql("market"), relation=relation, bars=literal(bars), **shared).encode())
             metrics = metrics_of(name)
             if metrics is None:
                 continue
             parts = {"relation": identifier(metrics.relation)}
             if name != "5m" and not present:
-                door.execute(f"DROP VIEW market_data.{parts['relation']}".encode())
-                door.execute(render(sql("coarse_metrics"), **parts).encode())
+                connection.execute(f"DROP VIEW market_data.{parts['relation']}".encode())
+                connection.execute(render(sql("coarse_metrics"), **parts).encode())
             parts |= {"time": identifier(metrics.time), "closed": identifier(metrics.closed)}
-            door.execute(render(sql("metrics"), rows=literal(_METRICS), **parts, **shared).encode())
-        door.execute("VACUUM ANALYZE")
-        door.execute("CHECKPOINT")
+            connection.execute(render(sql("metrics"), rows=literal(_METRICS), **parts, **shared).encode())
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
 
 
 def newest(interval: str) -> Sql:

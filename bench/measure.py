@@ -55,8 +55,8 @@ class Bench:
 
     def machine(self) -> dict[str, str]:
         """The machine and the versions."""
-        with psycopg.connect(self._server) as door:
-            postgres = str(door.execute("SHOW server_version").fetchall()[0][0])
+        with psycopg.connect(self._server) as connection:
+            postgres = str(connection.execute("SHOW server_version").fetchall()[0][0])
         return {
             "processor": _processor(),
             "cpus": str(os.cpu_count()),

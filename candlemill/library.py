@@ -162,8 +162,8 @@ def _metrics(metrics: Table, interval: Interval, as_of: datetime | None, _: int)
 
 
 def _in_sql(declared: Indicator, pivot: Pivot, parameters: Parameters, profile: str) -> Values:
-    with open_duckdb() as door:
-        sql = SqlIndicators(door)
+    with open_duckdb() as connection:
+        sql = SqlIndicators(connection)
         sql.load(declared.source, [pivot], newest=declared.bars_read(parameters))
         return sql.compute(declared, pivot.panel, parameters, profile)
 

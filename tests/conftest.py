@@ -67,31 +67,31 @@ class Server:
     def database(self, label: str) -> str:
         """URL of a new, empty database."""
         name = f"{label}_{next(self._names)}"
-        with psycopg.connect(self.url, autocommit=True) as door:
-            door.execute(f'CREATE DATABASE "{name}"'.encode())
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return self.url_of(name)
 
     def url_of(self, database: str, user: str = "postgres", password: str | None = None) -> str:
         """URL of a database of this server over its socket, for some user."""
-        with psycopg.connect(self.url) as door:
-            host, port = quote(door.info.host, safe=""), door.info.port
+        with psycopg.connect(self.url) as connection:
+            host, port = quote(connection.info.host, safe=""), connection.info.port
         login = quote(user, safe="") if password is None else f"{quote(user, safe='')}:{quote(password, safe='')}"
         return f"postgresql://{login}@{host}:{port}/{database}"
 
     def reload(self, **settings: str) -> None:
         """Set (an empty value: reset) what the server is configured to do, and wait until new sessions have it."""
-        with psycopg.connect(self.url, autocommit=True) as door:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             for name, value in settings.items():
                 place = sql.Identifier(name)
                 if value:
-                    door.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(place, sql.Literal(value)))
+                    connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(place, sql.Literal(value)))
                 else:
-                    door.execute(sql.SQL("ALTER SYSTEM RESET {}").format(place))
-            [before] = door.execute("SELECT clock_timestamp()").fetchone() or [None]
-            door.execute("SELECT pg_reload_conf()")
+                    connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(place))
+            [before] = connection.execute("SELECT clock_timestamp()").fetchone() or [None]
+            connection.execute("SELECT pg_reload_conf()")
         for _ in range(500):
-            with psycopg.connect(self.url) as door:
-                if door.execute("SELECT pg_conf_load_time() > %s", [before]).fetchone() == (True,):
+            with psycopg.connect(self.url) as connection:
+                if connection.execute("SELECT pg_conf_load_time() > %s", [before]).fetchone() == (True,):
                     return
             time.sleep(0.01)
         raise AssertionError("the server did not reload its configuration")
@@ -173,15 +173,19 @@ def listening(child: subprocess.Popen[str]) -> None:
 
 def rows_of(database: Path, query: str, *parameters: object) -> list[dict[str, Any]]:
     """Rows of a query over a result database, which no run of this process has attached."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
-        door.row_factory = sqlite3.Row
-        return [dict(row) for row in door.execute(query, parameters)]
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(query, parameters)]
 
 
 def dump_of(database: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Everything a result database holds: rows by table in rowid order, and the schema."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
-        tables = [name for (name,) in door.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        content = {name: door.execute(f'SELECT rowid, * FROM "{name}" ORDER BY rowid').fetchall() for name in tables}
-        content["schema"] = door.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        ]
+        content = {
+            name: connection.execute(f'SELECT rowid, * FROM "{name}" ORDER BY rowid').fetchall() for name in tables
+        }
+        content["schema"] = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
         return content

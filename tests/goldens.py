@@ -54,8 +54,8 @@ def description(case: Path) -> dict[str, Any]:
 
 def load(case: Path, url: str) -> None:
     """Fill an empty database with a case, in tables shaped like those of the source."""
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
-        door.execute("CREATE SCHEMA market_data")
+    with psycopg.connect(url, options="-c timezone=UTC") as connection:
+        connection.execute("CREATE SCHEMA market_data")
         for file in sorted(case.glob("*.parquet")):
             if file.stem.startswith("candles_"):
                 shape = _CANDLES
@@ -64,15 +64,15 @@ def load(case: Path, url: str) -> None:
                 shape = _METRICS.replace("{time}", names[0]).replace("{closed}", names[1])
             else:
                 continue
-            door.execute(shape.replace("{name}", file.stem).encode())
+            connection.execute(shape.replace("{name}", file.stem).encode())
             table = pq.read_table(file)
             sink = pa.BufferOutputStream()
             csv.write_csv(table, sink, csv.WriteOptions(include_header=False))
             columns = ", ".join(table.column_names)
             statement = f"COPY market_data.{file.stem} ({columns}) FROM STDIN (FORMAT csv)".encode()
-            with door.cursor().copy(statement) as copy:
+            with connection.cursor().copy(statement) as copy:
                 copy.write(memoryview(sink.getvalue()))
-        door.execute("ANALYZE")
+        connection.execute("ANALYZE")
 
 
 def candles(case: Path, interval: str) -> pa.Table:
@@ -107,11 +107,11 @@ Rows: TypeAlias = "Mapping[str, Mapping[tuple[str, ...], Mapping[str, Any]]]"
 
 def stored(database: Path, tables: set[str]) -> Rows:
     """The rows of some tables of a result database; a table that no series has rows for is not made."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
-        door.row_factory = sqlite3.Row
-        made = {name for (name,) in door.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} & tables
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        made = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} & tables
         return {
-            table: {tuple(row[k] for k in KEY): dict(row) for row in door.execute(f'SELECT * FROM "{table}"')}
+            table: {tuple(row[k] for k in KEY): dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')}
             for table in made
         }
 

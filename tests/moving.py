@@ -59,7 +59,7 @@ class Market:
 
     def play(self, now: datetime) -> None:
         """Write what the feeds deliver up to a moment; the bar that forms comes again, grown."""
-        with psycopg.connect(self.url, options="-c timezone=UTC") as door, door.cursor() as cursor:
+        with psycopg.connect(self.url, options="-c timezone=UTC") as connection, connection.cursor() as cursor:
             for name in self.names:
                 query = _BAR.replace("{table}", f"candles_{name}").encode()
                 cursor.executemany(query, [bar for coin in self.coins for bar in self._bars(coin, name, now)])
@@ -70,12 +70,12 @@ class Market:
         self.now = now
 
     def execute(self, query: str, *parameters: object) -> None:
-        with psycopg.connect(self.url, options="-c timezone=UTC") as door:
-            assert door.execute(query.encode(), parameters).rowcount > 0
+        with psycopg.connect(self.url, options="-c timezone=UTC") as connection:
+            assert connection.execute(query.encode(), parameters).rowcount > 0
 
     def execute_any(self, query: str) -> None:
-        with psycopg.connect(self.url) as door:
-            door.execute(query.encode())
+        with psycopg.connect(self.url) as connection:
+            connection.execute(query.encode())
 
     def _bars(self, coin: Coin, name: str, now: datetime) -> Iterator[tuple[Any, ...]]:
         length = INTERVALS[name].length

@@ -32,10 +32,10 @@ def test_a_query_of_the_page_returns_rows_with_the_columns_shown(query: str, sho
 
 
 def test_the_page_names_every_relation_of_the_work_file_that_is_no_indicator(work_file: Path) -> None:
-    with closing(duckdb.connect(str(work_file), read_only=True)) as door:
+    with closing(duckdb.connect(str(work_file), read_only=True)) as connection:
         relations = {
             name
-            for (name,) in door.execute(
+            for (name,) in connection.execute(
                 "SELECT table_name FROM information_schema.tables "
                 "WHERE table_name NOT IN (SELECT indicator FROM catalog)"
             ).fetchall()
@@ -58,8 +58,8 @@ def test_bars_and_metrics_has_every_bar_once_and_the_metrics_of_its_time(work_fi
             (SELECT count(open_interest) FROM futures_metrics SEMI JOIN candles USING (symbol, "interval", bucket_ts))
         FROM bars_and_metrics
     """
-    with closing(duckdb.connect(str(work_file), read_only=True)) as door:
-        [(bars, rows, with_metrics, metrics)] = door.execute(query).fetchall()
+    with closing(duckdb.connect(str(work_file), read_only=True)) as connection:
+        [(bars, rows, with_metrics, metrics)] = connection.execute(query).fetchall()
     assert bars == rows
     assert metrics == with_metrics > 100
 

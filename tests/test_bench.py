@@ -77,9 +77,9 @@ def test_the_floor_reads_the_rows_that_a_run_keeps(
 ) -> None:
     database = server.url.replace("/postgres?", "/bench_2x3?")
     read: list[tuple[str, datetime]] = []
-    with psycopg.connect(database, options="-c timezone=UTC") as door:
+    with psycopg.connect(database, options="-c timezone=UTC") as connection:
         for statement in floor_statements(SCALE, cast):
-            for symbol, moment, *values in door.execute(statement.encode()):
+            for symbol, moment, *values in connection.execute(statement.encode()):
                 read.append((symbol, moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
                 assert all(value is not None for value in values)
     with duckdb.connect(str(place / "work.duckdb"), read_only=True) as work:
@@ -133,9 +133,9 @@ def test_growth_is_measured_on_one_market_that_grows(server: Server, tmp_path: P
     scaling = Bench(server.url, tmp_path, BARS, runs=1).scaling([Scale.parse("1x1"), Scale.parse("2x1")])
     assert [point["symbols"] for point in scaling["points"]] == [1, 2]
     assert set(scaling["exponents"]) == {"total", "max_rss_mb"}
-    with psycopg.connect(server.url.replace("/postgres?", "/bench_scaling?")) as door:
+    with psycopg.connect(server.url.replace("/postgres?", "/bench_scaling?")) as connection:
         query = b"SELECT symbol, count(*) FROM market_data.candles_5m GROUP BY 1 ORDER BY 1"
-        assert door.execute(query).fetchall() == [("S0001USDT", BARS), ("S0002USDT", BARS)]
+        assert connection.execute(query).fetchall() == [("S0001USDT", BARS), ("S0002USDT", BARS)]
 
 
 def test_the_exponent_of_a_power_is_found() -> None:

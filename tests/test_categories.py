@@ -70,8 +70,8 @@ def _markets(declared: Indicator) -> list[Panel]:
 def _values(declared: Indicator, panel: Panel) -> Values:
     if declared.compute:
         return evaluate.compute(declared, panel)
-    with open_duckdb() as door:
-        sql = SqlIndicators(door)
+    with open_duckdb() as connection:
+        sql = SqlIndicators(connection)
         sql.load("candles", [Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter())])
         return sql.compute(declared, panel)
 
@@ -116,7 +116,9 @@ def test_volume_ratio_classes(volume: float, signal: str) -> None:
             "close": [1.0] * 20,
         }
     )
-    with open_duckdb() as door:
-        door.register("bars", bars)
-        found = door.execute(f"SELECT signal FROM ({statement('indicators/volume_ratio')})", {"period": 20}).fetchall()
+    with open_duckdb() as connection:
+        connection.register("bars", bars)
+        found = connection.execute(
+            f"SELECT signal FROM ({statement('indicators/volume_ratio')})", {"period": 20}
+        ).fetchall()
     assert found == [(signal,)]

@@ -285,13 +285,13 @@ def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(
         assert processes_of(tmp_path) == []
     database = tmp_path / "data" / "market_data.db"
     keys = ", ".join(KEY)
-    with closing(sqlite3.connect(database)) as door:
+    with closing(sqlite3.connect(database)) as connection:
         for declared in INDICATORS.values():
-            there = door.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (declared.table,)).fetchall()
+            there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (declared.table,)).fetchall()
             assert bool(there) == (declared.mode == "incremental")
             if there:
                 query = f'SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {keys} FROM "{declared.table}"))'
-                rows, different = door.execute(f'{query} FROM "{declared.table}"').fetchone()
+                rows, different = connection.execute(f'{query} FROM "{declared.table}"').fetchone()
                 assert rows == different >= 12
     assert len(rows_of(database, f'SELECT * FROM "{BASE}" WHERE 当前价格 > 0')) >= 12
 

@@ -110,8 +110,8 @@ class Statements:
         self.pivot = pivot_bars(panels.table_of(WALKS), "5m", panels.AS_OF, 400)
 
     def compute(self, found: Indicator, **how: Any) -> list[list[Any]]:
-        with open_duckdb() as door:
-            sql = SqlIndicators(door)
+        with open_duckdb() as connection:
+            sql = SqlIndicators(connection)
             sql.load("candles", [self.pivot], newest=found.bars_read(how.get("parameters")))
             cells = evaluate.finish(found, self.pivot.panel, sql.compute(found, self.pivot.panel, **how))
         return [cell.values[~cell.null].tolist() for cell in cells]

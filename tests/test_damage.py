@@ -155,24 +155,24 @@ def damaged(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Outcome
         "INSERT INTO market_data.binance_futures_metrics_5m (symbol, create_time, sum_open_interest_value)"
         " VALUES (%s, '2026-01-22 09:05', %s)"
     )
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
-        door.execute("ALTER TABLE market_data.candles_5m DROP CONSTRAINT candles_5m_pkey")
-        door.execute(
+    with psycopg.connect(url, options="-c timezone=UTC") as connection:
+        connection.execute("ALTER TABLE market_data.candles_5m DROP CONSTRAINT candles_5m_pkey")
+        connection.execute(
             "ALTER TABLE market_data.candles_5m ALTER symbol DROP NOT NULL, ALTER bucket_ts DROP NOT NULL,"
             f" {types}".encode()
         )
         for number, damage in enumerate(DAMAGES):
-            door.execute(copy, {"symbol": symbol_of(number), "twin": TWIN})
-            door.execute(damage.sql.encode(), {"symbol": symbol_of(number)})
+            connection.execute(copy, {"symbol": symbol_of(number), "twin": TWIN})
+            connection.execute(damage.sql.encode(), {"symbol": symbol_of(number)})
         for name in NAMES:
-            door.execute(copy, {"symbol": name, "twin": TWIN})
+            connection.execute(copy, {"symbol": name, "twin": TWIN})
         nameless = (
             f"UPDATE market_data.candles_5m SET symbol = NULL WHERE symbol = 'NAMELESS' AND bucket_ts > '{BEFORE}'"
         )
-        door.execute(copy, {"symbol": "NAMELESS", "twin": TWIN})
-        door.execute(nameless.encode())
+        connection.execute(copy, {"symbol": "NAMELESS", "twin": TWIN})
+        connection.execute(nameless.encode())
         for symbol, value in (("NOVALUE", None), ("NOTANUMBER", "NaN"), ("ENDLESS", "Infinity"), ("NEGATIVE", -1e15)):
-            door.execute(metrics, (symbol, value))
+            connection.execute(metrics, (symbol, value))
     return outcome(url, tmp_path_factory.mktemp("damaged"))
 
 

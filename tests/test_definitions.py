@@ -46,8 +46,8 @@ def of_metrics() -> tuple[Panel, ...]:
 def computed(declared: Indicator, panel: Panel) -> Values:
     if declared.compute:
         return evaluate.compute(declared, panel)
-    with open_duckdb() as door:
-        sql = SqlIndicators(door)
+    with open_duckdb() as connection:
+        sql = SqlIndicators(connection)
         pivot = Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter())
         sql.load(declared.source, [pivot], newest=declared.bars_read())
         return sql.compute(declared, panel)

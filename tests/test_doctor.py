@@ -64,8 +64,8 @@ def broken(server: Server, market: str) -> Callable[..., str]:
 
     def copied(*faults: str, user: str = "postgres") -> str:
         name = f"{market}_{uuid4().hex}"
-        with psycopg.connect(server.url, autocommit=True) as door:
-            door.execute(f'CREATE DATABASE "{name}" TEMPLATE "{market}"'.encode())
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{market}"'.encode())
         change(server.url_of(name), *faults)
         return server.url_of(name, user)
 
@@ -73,9 +73,9 @@ def broken(server: Server, market: str) -> Callable[..., str]:
 
 
 def change(url: str, *statements: str) -> None:
-    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as door:
+    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
         for statement in statements:
-            door.execute(statement.encode())
+            connection.execute(statement.encode())
 
 
 def failures(checks: Iterable[Check]) -> dict[str, str]:
@@ -102,9 +102,9 @@ def test_nothing_is_wrong_with_a_good_setup_and_nothing_is_written(
 
 
 def test_a_broken_setup_ends_with_2_and_shows_no_secret(candlemill: Callable[..., Ran], tmp_path: Path) -> None:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        port = door.getsockname()[1]
+    with socket.socket() as connection:
+        connection.bind(("127.0.0.1", 0))
+        port = connection.getsockname()[1]
     (tmp_path / "notes.txt").write_text("Einkauf: Milch, Brot, Butter\n" * 100)
     (tmp_path / "folder").mkdir()
     env = {"DATABASE_URL": f"postgresql://me:geheim@127.0.0.1:{port}/market", "PGPASSWORD": "geheimer"}
@@ -212,8 +212,8 @@ def files(work_file: Path, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_good_files_are_described(files: tuple[Path, Path]) -> None:
-    with closing(sqlite3.connect(files[0])) as door, door:
-        door.execute("CREATE TABLE notes (note TEXT)")
+    with closing(sqlite3.connect(files[0])) as connection, connection:
+        connection.execute("CREATE TABLE notes (note TEXT)")
     checks = {check.name: check for check in examine(None, *files)}
     assert all(check.ok for name, check in checks.items() if name != "source")
     assert re.search(r"journal mode wal, 38 tables of ours, 1 of others", checks["result database is sound"].seen)
@@ -232,16 +232,16 @@ def test_a_damaged_result_database_is_said(files: tuple[Path, Path]) -> None:
 
 
 def test_a_table_of_somebody_else_under_our_name_is_said(files: tuple[Path, Path]) -> None:
-    with closing(sqlite3.connect(files[0])) as door, door:
-        door.execute('ALTER TABLE "MACD柱状扫描器.py" RENAME COLUMN 数据时间 TO note')
+    with closing(sqlite3.connect(files[0])) as connection, connection:
+        connection.execute('ALTER TABLE "MACD柱状扫描器.py" RENAME COLUMN 数据时间 TO note')
     assert "数据时间" in failures(examine(None, *files))["result database"]
 
 
 def test_a_work_file_that_is_none_or_of_somebody_else_is_said(files: tuple[Path, Path], tmp_path: Path) -> None:
     notes, other = tmp_path / "notes.txt", tmp_path / "other.duckdb"
     notes.write_text("Einkauf: Milch, Brot, Butter\n" * 100)
-    with closing(duckdb.connect(str(other))) as door:
-        door.execute("CREATE TABLE mine AS SELECT 1 AS a")
+    with closing(duckdb.connect(str(other))) as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS a")
     for file in (notes, other):
         seen = failures(examine(None, files[0], file))["work file"]
         assert f"{file} cannot be read as a work file" in seen

@@ -173,9 +173,9 @@ def test_the_traceback_follows_the_line_at_level_debug(candlemill: Callable[...,
 
 
 def test_an_unreachable_server_is_told_at_once(refused: Refused) -> None:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        port = door.getsockname()[1]
+    with socket.socket() as connection:
+        connection.bind(("127.0.0.1", 0))
+        port = connection.getsockname()[1]
     source = f"postgresql://me:geheim@127.0.0.1:{port}/market"
     start = time.monotonic()
     message = refused(3, "run", "--source", source, *FILES)
@@ -210,21 +210,21 @@ def roles(server: Server, url: str) -> Iterator[Callable[[str], str]]:
     }
     rules = server.folder / "pg_hba.conf"
     before = rules.read_text()
-    with psycopg.connect(server.url_of(database), autocommit=True) as door:
+    with psycopg.connect(server.url_of(database), autocommit=True) as connection:
         for role, what in grants.items():
-            door.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name(role), secret))
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name(role), secret))
             if what:
-                door.execute(sql.SQL("GRANT USAGE ON SCHEMA market_data TO {}").format(name(role)))
-                door.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(what, name(role)))
+                connection.execute(sql.SQL("GRANT USAGE ON SCHEMA market_data TO {}").format(name(role)))
+                connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(what, name(role)))
     rules.write_text(f"local all desk scram-sha-256\n{before}")
     server.reload()
     yield lambda role: server.url_of(database, role)
     rules.write_text(before)
     server.reload()
-    with psycopg.connect(server.url_of(database), autocommit=True) as door:
+    with psycopg.connect(server.url_of(database), autocommit=True) as connection:
         for role in grants:
-            door.execute(sql.SQL("DROP OWNED BY {}").format(name(role)))
-            door.execute(sql.SQL("DROP ROLE {}").format(name(role)))
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(name(role)))
+            connection.execute(sql.SQL("DROP ROLE {}").format(name(role)))
 
 
 def login(url: str, password: str) -> str:
@@ -335,9 +335,9 @@ def test_a_damaged_result_database(refused: Refused, url: str, tmp_path: Path) -
 
 
 def test_a_table_of_somebody_else_under_our_name_is_left_alone(refused: Refused, url: str, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "other.db")) as door, door:
-        door.execute(f'CREATE TABLE "{MACD}" (交易对 TEXT, 周期 TEXT, note TEXT)')
-        door.execute(f"INSERT INTO \"{MACD}\" VALUES ('AAAUSDT', '5m', 'mine')")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection, connection:
+        connection.execute(f'CREATE TABLE "{MACD}" (交易对 TEXT, 周期 TEXT, note TEXT)')
+        connection.execute(f"INSERT INTO \"{MACD}\" VALUES ('AAAUSDT', '5m', 'mine')")
     message = refused(4, "run", "--source", url, *ASKED, *FEW, *FILES, "--sqlite", "other.db")
     assert MACD in message
     assert "数据时间" in message
@@ -345,8 +345,8 @@ def test_a_table_of_somebody_else_under_our_name_is_left_alone(refused: Refused,
 
 
 def test_a_view_under_the_name_of_one_of_our_tables_is_left_alone(refused: Refused, url: str, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "other.db")) as door, door:
-        door.execute(f'CREATE VIEW "{MACD}" AS SELECT 1 AS 交易对, 2 AS 周期, 3 AS 数据时间')
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection, connection:
+        connection.execute(f'CREATE VIEW "{MACD}" AS SELECT 1 AS 交易对, 2 AS 周期, 3 AS 数据时间')
     assert MACD in refused(4, "run", "--source", url, *ASKED, *FEW, *FILES, "--sqlite", "other.db")
 
 

@@ -46,8 +46,8 @@ def row(id_: str, panel: Panel, **parameters: Any) -> dict[str, Any]:
     if declared.compute:
         values = evaluate.compute(declared, panel, given)
     else:
-        with open_duckdb() as door:
-            sql = SqlIndicators(door)
+        with open_duckdb() as connection:
+            sql = SqlIndicators(connection)
             pivot = Pivot(panel, markets.ranked(panel, panel.rows), Counter())
             sql.load(declared.source, [pivot], newest=panel.rows)
             values = sql.compute(declared, panel, given)

@@ -37,8 +37,8 @@ NAMES = {"symbol", "interval", "bucket_ts"}
 
 @pytest.fixture(scope="module")
 def sql() -> Iterator[SqlIndicators]:
-    with open_duckdb() as door:
-        yield SqlIndicators(door)
+    with open_duckdb() as connection:
+        yield SqlIndicators(connection)
 
 
 def stuck(series: Series, *stretches: tuple[int, int]) -> Series:

@@ -63,14 +63,14 @@ def write(path: Path, lines: list[str], newline: str = "\n") -> Path:
 
 
 def table(url: str, name: str, columns: str = "*", order: str = "1") -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
-        return door.execute(f"SELECT {columns} FROM market_data.{name} ORDER BY {order}".encode()).fetchall()
+    with psycopg.connect(url, options="-c timezone=UTC") as connection:
+        return connection.execute(f"SELECT {columns} FROM market_data.{name} ORDER BY {order}".encode()).fetchall()
 
 
 def execute(url: str, *queries: str) -> None:
-    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as door:
+    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
         for query in queries:
-            door.execute(query.encode())
+            connection.execute(query.encode())
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,8 @@ SAYS = {
 @pytest.fixture(scope="module")
 def silent() -> Iterator[str]:
     """URL of a server that accepts connections and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        yield f"postgresql://me@127.0.0.1:{door.getsockname()[1]}/market"
+    with socket.create_server(("127.0.0.1", 0)) as connection:
+        yield f"postgresql://me@127.0.0.1:{connection.getsockname()[1]}/market"
 
 
 @pytest.mark.parametrize("how", SAYS)
@@ -51,15 +51,15 @@ def test_while_imports_are_made_or_a_server_is_silent(
 
 def test_a_command_that_works_in_steps_says_what_stays(tmp_path: Path) -> None:
     with (
-        socket.create_server(("127.0.0.1", 0)) as door,
+        socket.create_server(("127.0.0.1", 0)) as connection,
         subprocess.Popen(
-            [str(CANDLEMILL), "init-db", "--source", f"postgresql://me@127.0.0.1:{door.getsockname()[1]}/market"],
+            [str(CANDLEMILL), "init-db", "--source", f"postgresql://me@127.0.0.1:{connection.getsockname()[1]}/market"],
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
         ) as child,
     ):
-        client, _ = door.accept()
+        client, _ = connection.accept()
         with client:
             child.send_signal(signal.SIGINT)
             _, err = child.communicate(timeout=60)

@@ -37,13 +37,15 @@ EVERY = pytest.mark.parametrize("declared", candlemill.INDICATORS.values(), ids=
 def kept(work_file: Path) -> dict[str, pa.Table]:
     """Candles and metrics of a run by name and interval, and its results by indicator."""
     tables = {}
-    with published(work_file) as door:
+    with published(work_file) as connection:
         for interval in ("5m", "1w"):
             for name in ("candles", "futures_metrics"):
-                found = door.execute(f'SELECT * EXCLUDE ("interval") FROM {name} WHERE "interval" = \'{interval}\'')
+                found = connection.execute(
+                    f'SELECT * EXCLUDE ("interval") FROM {name} WHERE "interval" = \'{interval}\''
+                )
                 tables[f"{name}_{interval}"] = found.to_arrow_table()
         for id_ in candlemill.INDICATORS:
-            tables[id_] = door.execute(f"SELECT * EXCLUDE (run_id) FROM {id_}").to_arrow_table()
+            tables[id_] = connection.execute(f"SELECT * EXCLUDE (run_id) FROM {id_}").to_arrow_table()
     return tables
 
 

@@ -403,8 +403,8 @@ def test_after_a_warm_start_passes_leave_what_a_fresh_run_would(market: Market, 
 
 
 def _of_an_older_version(settings: Settings) -> None:
-    with duckdb.connect(str(settings.duckdb)) as door:
-        door.execute("COMMENT ON TABLE candles IS NULL")
+    with duckdb.connect(str(settings.duckdb)) as connection:
+        connection.execute("COMMENT ON TABLE candles IS NULL")
 
 
 def _damaged(settings: Settings) -> None:
@@ -413,8 +413,8 @@ def _damaged(settings: Settings) -> None:
 
 def _of_somebody_else(settings: Settings) -> None:
     settings.duckdb.unlink()
-    with duckdb.connect(str(settings.duckdb)) as door:
-        door.execute("CREATE TABLE candles AS SELECT 1 AS x")
+    with duckdb.connect(str(settings.duckdb)) as connection:
+        connection.execute("CREATE TABLE candles AS SELECT 1 AS x")
 
 
 @pytest.mark.parametrize(

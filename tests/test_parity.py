@@ -30,11 +30,11 @@ DECLARED = '"交易对" TEXT, "周期" TEXT, "数据时间" TEXT, "MACD" REAL, "
 
 def fill(path: Path, rows: Sequence[Row], columns: str = DECLARED, table: str = MACD) -> Path:
     """Put a table with rows into a database."""
-    with closing(sqlite3.connect(path)) as door:
-        door.execute(f'CREATE TABLE "{table}" ({columns})')
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f'CREATE TABLE "{table}" ({columns})')
         if rows:
-            door.executemany(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(rows[0]))})', rows)
-        door.commit()
+            connection.executemany(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(rows[0]))})', rows)
+        connection.commit()
     return path
 
 
@@ -419,8 +419,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 ) -> None:
     compare([row()], [row()])
     (tmp_path / "text.db").write_text("no database at all, but long enough to have a header of a hundred bytes" * 4)
-    with closing(sqlite3.connect(tmp_path / "empty.db")) as door:
-        door.execute("CREATE TABLE meta (k)")
+    with closing(sqlite3.connect(tmp_path / "empty.db")) as connection:
+        connection.execute("CREATE TABLE meta (k)")
     for words, said in (
         (("a.db", "none.db"), "none.db is not there"),
         (("a.db", "."), ". is a directory"),
@@ -458,8 +458,8 @@ def test_the_files_stay_as_they_were(
 ) -> None:
     compare([row()], [row(macd=3)])
     for name in ("a.db", "b.db"):
-        with closing(sqlite3.connect(tmp_path / name)) as door:
-            assert door.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode,)
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            assert connection.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode,)
 
     def state() -> dict[str, tuple[str, int]]:
         return {
@@ -478,12 +478,12 @@ def test_the_files_stay_as_they_were(
 def written(compare: Callable[..., Ran], tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A connection of another process's that is in the middle of writing b.db in WAL mode."""
     compare([row()], [row()])
-    with closing(sqlite3.connect(tmp_path / "b.db")) as door:
-        door.execute("PRAGMA journal_mode = wal")
-        door.execute(f'UPDATE "{MACD}" SET MACD = 2')
-        door.commit()
-        door.execute(f'UPDATE "{MACD}" SET MACD = 3')
-        yield door
+    with closing(sqlite3.connect(tmp_path / "b.db")) as connection:
+        connection.execute("PRAGMA journal_mode = wal")
+        connection.execute(f'UPDATE "{MACD}" SET MACD = 2')
+        connection.commit()
+        connection.execute(f'UPDATE "{MACD}" SET MACD = 3')
+        yield connection
 
 
 def test_a_database_that_is_being_written_is_read_as_it_was_committed(

@@ -50,14 +50,14 @@ def changed(work: Path, folder: Path, statement: str) -> Path:
     """A copy of a work file, with its candles changed."""
     file = folder / "changed.duckdb"
     shutil.copyfile(work, file)
-    with duckdb.connect(str(file)) as door:
-        door.execute(statement)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(statement)
     return file
 
 
 def series_of(file: Path, symbol: str = SYMBOL, interval: str = "5m", bars: int = 60) -> Series:
-    with published(file) as door:
-        return read_series(door, symbol, INTERVALS[interval], bars)
+    with published(file) as connection:
+        return read_series(connection, symbol, INTERVALS[interval], bars)
 
 
 def chart(series: Series, *names: str, theme: str = "light") -> Figure:
@@ -66,9 +66,9 @@ def chart(series: Series, *names: str, theme: str = "light") -> Figure:
 
 
 def newest_row(file: Path, name: str, symbol: str, interval: str) -> dict[str, Any]:
-    with duckdb.connect(str(file), read_only=True) as door:
+    with duckdb.connect(str(file), read_only=True) as connection:
         query = f"SELECT * EXCLUDE (symbol, interval, run_id) FROM {name} WHERE symbol = ? AND interval = ?"
-        [row] = door.execute(query, [symbol, interval]).to_arrow_table().to_pylist()
+        [row] = connection.execute(query, [symbol, interval]).to_arrow_table().to_pylist()
     return dict(row)
 
 

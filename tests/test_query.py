@@ -221,7 +221,7 @@ def test_a_work_file_that_is_none_is_said(candlemill: Callable[..., Ran], tmp_pa
         "FROM 'https://candles.example/x.csv'",
         "SET disabled_filesystems = ''",
         "SET enable_external_access = true",
-        "FROM door",
+        "FROM connection",
     ],
 )
 def test_a_query_writes_nothing_and_reads_the_work_file_alone(query: str, work_file: Path, tmp_path: Path) -> None:

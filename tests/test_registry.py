@@ -569,13 +569,13 @@ def market(server: Server) -> str:
         "taker_volume_ratio": "sum_taker_long_short_vol_ratio",
     }
     values = ", ".join(f"{name} double precision" for name in metrics.values())
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
-        door.execute("CREATE SCHEMA market_data")
-        door.execute(
+    with psycopg.connect(url, options="-c timezone=UTC") as connection:
+        connection.execute("CREATE SCHEMA market_data")
+        connection.execute(
             f"CREATE TABLE market_data.candles_5m (symbol text, bucket_ts timestamptz, {numbers}, "
             "exchange text DEFAULT 'exchange')".encode()
         )
-        door.execute(
+        connection.execute(
             "CREATE TABLE market_data.binance_futures_metrics_5m "
             f"(symbol text, create_time timestamp, {values}, is_closed int)".encode()
         )
@@ -590,7 +590,7 @@ def market(server: Server) -> str:
             content = pa.BufferOutputStream()
             csv.write_csv(rows, content, csv.WriteOptions(include_header=False))
             copied = f"COPY market_data.{table} ({', '.join(names)}) FROM STDIN (FORMAT csv)".encode()
-            with door.cursor().copy(copied) as copy:
+            with connection.cursor().copy(copied) as copy:
                 copy.write(memoryview(content.getvalue()))
     return url
 

@@ -57,8 +57,8 @@ def write(sink: Sink, bars: Bars, ahead: bool = False) -> tuple[int, int]:
 def stored(database: Path) -> Rows:
     """The rows of the table, in rowid order."""
     query = f'SELECT 交易对, 周期, 数据时间, WilliamsR FROM "{DECLARED.table}" ORDER BY rowid'
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
-        found = door.execute(query).fetchall()
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        found = connection.execute(query).fetchall()
     rows = {
         (symbol, interval, (datetime.fromisoformat(time) - BEGIN) // INTERVALS[interval].length): value
         for symbol, interval, time, value in found

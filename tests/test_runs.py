@@ -155,8 +155,8 @@ def test_no_file_is_said(candlemill: Callable[..., Ran]) -> None:
 
 def test_a_file_of_another_kind_is_said(candlemill: Callable[..., Ran], tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database " * 1000)
-    with duckdb.connect(str(tmp_path / "foreign.duckdb")) as door:
-        door.execute("CREATE TABLE runs (run_id VARCHAR)")
+    with duckdb.connect(str(tmp_path / "foreign.duckdb")) as connection:
+        connection.execute("CREATE TABLE runs (run_id VARCHAR)")
     for name in ("notes.txt", "foreign.duckdb"):
         ran = candlemill("runs", "--duckdb", name)
         assert (ran.code, ran.out) == (2, "")
@@ -168,7 +168,7 @@ def test_a_file_that_another_program_writes_is_said(
 ) -> None:
     file = tmp_path / "held.duckdb"
     file.write_bytes(past[0].read_bytes())
-    holder = f"import duckdb; door = duckdb.connect({str(file)!r}); print('held', flush=True); input()"
+    holder = f"import duckdb; connection = duckdb.connect({str(file)!r}); print('held', flush=True); input()"
     words = [sys.executable, "-c", holder]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

@@ -111,15 +111,14 @@ class Statements(ast.NodeVisitor):
 #: What the check cannot see, with the reason why it is no value from outside.
 KNOWN = {
     "Sql(f'${name}')": "the fields of the run record",
-    "pipeline/workfile/query.py aside.door.execute(sql)": "the user's own statement, over a file that is read-only",
-    "pipeline/workfile/query.py door.execute(setting)": "settings that stand in the program",
-    "pipeline/workfile/query.py door.execute(sql)": "the query of the user, in a session that may read the work file alone",
+    "pipeline/workfile/query.py connection.execute(setting)": "settings that stand in the program",
+    "pipeline/workfile/query.py connection.execute(sql)": "the user's own, over a file that is read-only",
     "Sql(f'{cell} AS c{position}')": "a rendered statement, and a number",
     "Sql(f'params = row(${side})')": "one of two names that stand in the program",
     """Sql(f"{{'position': {p}, 'a': l.c{p}, 'b': r.c{p}}}")""": "numbers",
     "Sql(f'l.c{p} IS DISTINCT FROM r.c{p}')": "numbers",
-    """door.execute(f"ATTACH {literal(str(path))} AS {side} ({join([Sql('TYPE sqlite'), *options])})")""": "two names",
-    "self._door.execute(query.encode())": "rendered statements",
+    """AS {side} ({join([Sql('TYPE sqlite'), *options])})")""": "two names",
+    "self._connection.execute(query.encode())": "rendered statements",
     "super().execute(*words, **options)": "what the callers of execute give, and is checked there",
     "Sql(kind.sink)": "a type that stands in the program",
     "Sql(column.kind.work_file)": "a type that stands in the program",
@@ -170,7 +169,13 @@ def test_no_statement_has_a_value_from_outside_in_its_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['door.execute(f"DROP TABLE {name}")', 'Sql("SELECT " + asked)', "door.execute(query)", "door.sql(f'{x}')"]
+    "text",
+    [
+        'connection.execute(f"DROP TABLE {name}")',
+        'Sql("SELECT " + asked)',
+        "connection.execute(query)",
+        "connection.sql(f'{x}')",
+    ],
 )
 def test_the_check_of_statements_finds_a_pasted_value(text: str) -> None:
     found = Statements({"identifier"}, set())
@@ -214,10 +219,10 @@ def test_a_password_of_the_environment_is_in_no_command_line_no_output_and_no_fi
 def test_a_password_is_in_no_traceback_of_a_reading_that_breaks(
     level: str, url: str, candlemill: Callable[..., Ran]
 ) -> None:
-    with proxy(with_password(url), cut=True) as door:
-        assert PASSWORD in door
-        ran = candlemill("run", *ASKED, *FILES, "--log-level", level, env={"DATABASE_URL": door})
-        checked = candlemill("doctor", "--json", env={"DATABASE_URL": door})
+    with proxy(with_password(url), cut=True) as connection:
+        assert PASSWORD in connection
+        ran = candlemill("run", *ASKED, *FILES, "--log-level", level, env={"DATABASE_URL": connection})
+        checked = candlemill("doctor", "--json", env={"DATABASE_URL": connection})
     assert ran.code == 3
     assert ("Traceback" in ran.err) == (level == "debug")
     for text in (ran.out, ran.err, checked.out, checked.err):

@@ -186,8 +186,8 @@ def test_the_row_of_a_forming_bar_is_replaced(server: Server, candlemill: Callab
     words = (*asked(place), "--symbols", "AAAUSDT", "--as-of", AS_OF, "--indicators", "base_data,macd")
     assert candlemill(*words).code == 0
     before = dump_of(result)
-    with psycopg.connect(place) as door:
-        done = door.execute(
+    with psycopg.connect(place) as connection:
+        done = connection.execute(
             "UPDATE market_data.candles_5m SET close = 7.5, high = 8.25, low = 7.25, volume = volume * 3 "
             "WHERE symbol = 'AAAUSDT' AND bucket_ts = '2026-01-22 09:05:00+00'"
         )
@@ -284,19 +284,19 @@ def legacy(result: Path) -> Path:
 
     Three more tables have one oddity each: a text or a number without a type, and types that SQLite does not know.
     """
-    with closing(sqlite3.connect(result)) as door, door:
-        door.execute(f'CREATE TABLE "{BASE}" ({LEGACY_COLUMNS})')
+    with closing(sqlite3.connect(result)) as connection, connection:
+        connection.execute(f'CREATE TABLE "{BASE}" ({LEGACY_COLUMNS})')
         places = "INSERT INTO {} (交易对, 周期, 数据时间, 收盘价, 来源) VALUES (?, ?, ?, ?, ?)".format(f'"{BASE}"')
         for symbol in ("AAAUSDT", "OTHERUSDT"):
-            door.executemany(places, [(symbol, "5m", moment, 1.25, "old") for moment in OLD])
-        door.executemany(places, [("AAAUSDT", "5m", NOW, number, "repeated") for number in (1, 2, 3)])
-        door.execute(places, (None, None, None, 5, "no key"))
-        door.execute(places, ("N60USDT", None, NOW, 6, "no interval"))
-        door.execute(f'CREATE TABLE "{MACD}" (交易对 TEXT, 周期 TEXT, 数据时间 TEXT, 信号概述)')
-        door.execute(f'CREATE TABLE "{VOLUME_RATIO}" (交易对 TEXT, 周期 TEXT, 数据时间 TEXT, 量比)')
-        door.execute(f'CREATE TABLE "{MONITOR}" (交易对 TEXT, 周期 TEXT, 数据时间 TIMESTAMP, 最新时间 DATETIME)')
-        door.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT)")
-        door.execute("INSERT INTO notes VALUES (1, 'keep me')")
+            connection.executemany(places, [(symbol, "5m", moment, 1.25, "old") for moment in OLD])
+        connection.executemany(places, [("AAAUSDT", "5m", NOW, number, "repeated") for number in (1, 2, 3)])
+        connection.execute(places, (None, None, None, 5, "no key"))
+        connection.execute(places, ("N60USDT", None, NOW, 6, "no interval"))
+        connection.execute(f'CREATE TABLE "{MACD}" (交易对 TEXT, 周期 TEXT, 数据时间 TEXT, 信号概述)')
+        connection.execute(f'CREATE TABLE "{VOLUME_RATIO}" (交易对 TEXT, 周期 TEXT, 数据时间 TEXT, 量比)')
+        connection.execute(f'CREATE TABLE "{MONITOR}" (交易对 TEXT, 周期 TEXT, 数据时间 TIMESTAMP, 最新时间 DATETIME)')
+        connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT)")
+        connection.execute("INSERT INTO notes VALUES (1, 'keep me')")
     return result
 
 
@@ -379,9 +379,9 @@ def test_a_run_is_one_commit_and_an_open_reader_sees_all_of_it_or_nothing(run: R
 @contextmanager
 def lock_of(database: Path) -> Iterator[sqlite3.Connection]:
     """The write lock of a database, held in this process; the runs are processes of their own."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as door:
-        door.execute("BEGIN IMMEDIATE")
-        yield door
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
 
 
 @contextmanager

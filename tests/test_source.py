@@ -49,9 +49,9 @@ def connected(url: str) -> tuple[Source, Heard]:
 
 def execute(url: str, *statements: str) -> None:
     """Statements of a test's own, in UTC."""
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
+    with psycopg.connect(url, options="-c timezone=UTC") as connection:
         for statement in statements:
-            door.execute(statement.encode())
+            connection.execute(statement.encode())
 
 
 # -- what a run sends
@@ -176,9 +176,9 @@ def own(server: Server) -> str:
 def test_candles_and_metrics_are_read_side_by_side(own: str) -> None:
     source, heard = connected(own)
     before = heard.statements
-    with psycopg.connect(own) as door:
+    with psycopg.connect(own) as connection:
         # The candles do not come before this is let go.
-        door.execute("LOCK market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
+        connection.execute("LOCK market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
         reading = in_thread(lambda: five_minutes(source, heard, own))
         assert eventually(lambda: heard.statements == before + 2)
         assert not reading.done()
@@ -269,8 +269,8 @@ def test_a_numeric_arrives_as_the_double_that_the_server_would_make_of_it(text: 
     )
     source, _ = connected(url)
     [row] = bars_of(source, "1h", 10)
-    with psycopg.connect(url) as door:
-        [(expected,)] = door.execute("SELECT volume::float8 FROM market_data.candles_1h").fetchall()
+    with psycopg.connect(url) as connection:
+        [(expected,)] = connection.execute("SELECT volume::float8 FROM market_data.candles_1h").fetchall()
     assert row[2 + BAR_FIELDS.index("volume")] == expected == float(text)
 
 
@@ -316,8 +316,8 @@ def test_a_missing_table_is_built_from_1m_candles_as_the_database_would(
     )
     length = INTERVALS[interval].length
     until = AS_OF - length if closed else AS_OF
-    with psycopg.connect(minutes, options="-c timezone=UTC") as door:
-        expected = door.execute(
+    with psycopg.connect(minutes, options="-c timezone=UTC") as connection:
+        expected = connection.execute(
             f"""
             SELECT symbol, {bucket} AS start, (array_agg(open ORDER BY bucket_ts))[1]::float8, max(high)::float8,
                 min(low)::float8, (array_agg(close ORDER BY bucket_ts DESC))[1]::float8, sum(volume)::float8,
@@ -427,8 +427,8 @@ def test_all_forms_of_metrics_give_the_same_rows_and_the_log_says_which_was_used
     )  # fmt: skip
     assert ran.code == 0, ran.err
     rows = rows_of(tmp_path / "result.db", f'SELECT 交易对, 数据时间, 持仓张数, 全体多空比 FROM "{SENTIMENT}"')
-    with psycopg.connect(url) as door:
-        last = door.execute(
+    with psycopg.connect(url) as connection:
+        last = connection.execute(
             "SELECT symbol, sum_open_interest::float8, count_long_short_ratio::float8 "
             "FROM market_data.binance_futures_metrics_5m WHERE create_time = '2026-01-22 09:05' ORDER BY symbol"
         ).fetchall()
@@ -646,8 +646,8 @@ def test_init_db_makes_the_schema_and_a_second_time_leaves_everything_as_it_is(
     )
     again = candlemill("init-db", "--quiet", env={"DATABASE_URL": url})
     assert (again.code, again.out, again.err) == (0, "the schema is there already\n", "")
-    with psycopg.connect(url) as door:
-        assert door.execute("SELECT low::text FROM market_data.candles_1m").fetchall() == [("0.123456789012",)]
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT low::text FROM market_data.candles_1m").fetchall() == [("0.123456789012",)]
 
 
 # -- names of symbols
@@ -675,7 +675,7 @@ def test_symbols_of_any_form_come_through_unharmed(
         "INSERT INTO market_data.binance_futures_metrics_5m (symbol, create_time, sum_open_interest)"
         " VALUES (%s, '2026-01-22 09:05', %s)"
     )
-    with psycopg.connect(url) as door, door.cursor() as cursor:
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
         cursor.executemany(bar.encode(), numbered)
         cursor.executemany(metrics.encode(), numbered)
     words = ("run", "--source", url, "--intervals", "5m", "--as-of", AS_OF.isoformat())

@@ -85,10 +85,10 @@ def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
             yield answer
     else:
         server: Server = request.getfixturevalue("server")
-        with psycopg.connect(server.database("statements"), autocommit=True) as door:
+        with psycopg.connect(server.database("statements"), autocommit=True) as connection:
 
             def answer(query: str) -> tuple[str, Any]:
-                cursor = door.execute(query.encode())
+                cursor = connection.execute(query.encode())
                 assert cursor.description is not None
                 return cursor.description[0].name, (cursor.fetchone() or ())[0]
 

@@ -50,10 +50,10 @@ TOP_1 = {"HIGH_PRIORITY_TOP_N": "1"}
 def url(server: Server) -> str:
     url = server.database("symbols")
     init_db(url)
-    with psycopg.connect(url) as door:
+    with psycopg.connect(url) as connection:
         for symbol, (turnover, swing, before) in CANDLES.items():
             for ago, close in (("0", 100), ("24 hours", before)):
-                door.execute(
+                connection.execute(
                     "INSERT INTO market_data.candles_5m (exchange, symbol, bucket_ts, open, high, low, close, volume,"
                     " quote_volume) VALUES ('binance_futures_um', %(symbol)s, %(at)s::timestamptz - %(ago)s::interval,"
                     " %(close)s, %(high)s, %(close)s, %(close)s, 1, %(turnover)s)",
@@ -61,14 +61,14 @@ def url(server: Server) -> str:
                     | {"turnover": turnover},
                 )
         for symbol, values in METRICS.items():
-            door.execute(
+            connection.execute(
                 "INSERT INTO market_data.binance_futures_metrics_5m (symbol, create_time, sum_open_interest_value,"
                 " sum_taker_long_short_vol_ratio, count_long_short_ratio)"
                 " VALUES (%s, %s::timestamptz AT TIME ZONE 'UTC', %s, %s, %s)",
                 (symbol, AS_OF, *values),
             )
         # An hourly bar of a symbol that nothing else has.
-        door.execute(
+        connection.execute(
             "INSERT INTO market_data.candles_1h (exchange, symbol, bucket_ts, open, high, low, close, volume)"
             " VALUES ('binance_futures_um', 'HOURLY', %s, 1, 1, 1, 1, 1)",
             [AS_OF],

@@ -33,8 +33,8 @@ def computed(case: Path) -> dict[Indicator, pa.Table]:
     as_of = datetime.fromisoformat(asked["as_of"])
     found: dict[Indicator, list[pa.Table]] = defaultdict(list)
     heard = Heard()
-    with open_duckdb() as door:
-        sql = SqlIndicators(door)
+    with open_duckdb() as connection:
+        sql = SqlIndicators(connection)
         for interval in asked["intervals"]:
             bars = pivot_bars(goldens.candles(case, interval), interval, as_of, asked["lookback"])
             sql.load("candles", [bars])

@@ -244,19 +244,19 @@ def test_a_notice_wakes_it(market: Market, tmp_path: Path) -> None:
         watch.until_passed()
         watch.until("a listener", lambda: listeners(market.url))
         passes = watch.health["passes"]
-        with psycopg.connect(market.url, autocommit=True) as door:
-            door.execute('NOTIFY candle_1m_update, \'{"symbol": "AAA", "exchange": "another"}\'')
+        with psycopg.connect(market.url, autocommit=True) as connection:
+            connection.execute('NOTIFY candle_1m_update, \'{"symbol": "AAA", "exchange": "another"}\'')
             time.sleep(0.5)
             assert watch.health["passes"] == passes
-            door.execute('NOTIFY candle_1m_update, \'{"symbol": "AAA", "exchange": "binance_futures_um"}\'')
+            connection.execute('NOTIFY candle_1m_update, \'{"symbol": "AAA", "exchange": "binance_futures_um"}\'')
         watch.until_passed(passes + 1 - watch.health["passes"])
         assert "intervals=1 " in watch.log.splitlines()[-1]
 
 
 def listeners(url: str) -> int:
-    with psycopg.connect(url) as door:
+    with psycopg.connect(url) as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN candle_1m_update'"
-        [found] = door.execute(query).fetchone() or (0,)
+        [found] = connection.execute(query).fetchone() or (0,)
     return int(found)
 
 

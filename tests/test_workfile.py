@@ -50,10 +50,10 @@ class Published:
 
 
 def rows(file: Path, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with closing(duckdb.connect(str(file), read_only=True)) as door:
-        door.execute("SET TimeZone = 'UTC'")
+    with closing(duckdb.connect(str(file), read_only=True)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         # Through Arrow: DuckDB's own conversion of TIMESTAMPTZ wants another library.
-        return [tuple(row.values()) for row in door.execute(query, parameters).to_arrow_table().to_pylist()]
+        return [tuple(row.values()) for row in connection.execute(query, parameters).to_arrow_table().to_pylist()]
 
 
 @pytest.fixture(scope="session")
@@ -108,12 +108,12 @@ def test_times_are_moments_and_numbers_have_full_precision(published: Published)
 
 
 def test_candles_are_the_bars_that_were_used(published: Published, url: str) -> None:
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
+    with psycopg.connect(url, options="-c timezone=UTC") as connection:
         values = ", ".join(f"{name}::float8" for name in BAR_FIELDS)
         expected = [
             row
             for interval in ("5m", "1w")
-            for row in door.execute(
+            for row in connection.execute(
                 f"""
                 SELECT exchange, symbol, %s, bucket_ts, {values}
                 FROM (
@@ -138,8 +138,8 @@ def test_metrics_are_kept_for_the_symbols_of_the_run(published: Published, url: 
     found = published.rows(
         "SELECT symbol, count(*), max(bucket_ts) FROM futures_metrics WHERE \"interval\" = '5m' GROUP BY 1 ORDER BY 1"
     )
-    with psycopg.connect(url, options="-c timezone=UTC") as door:
-        expected = door.execute(
+    with psycopg.connect(url, options="-c timezone=UTC") as connection:
+        expected = connection.execute(
             "SELECT symbol, least(count(*), 240), max(create_time) AT TIME ZONE 'UTC' "
             "FROM market_data.binance_futures_metrics_5m WHERE symbol = ANY(%s) AND create_time <= '2026-01-22 09:07' "
             "AND create_time > '2025-12-23 09:07' GROUP BY 1 ORDER BY 1",
@@ -186,9 +186,9 @@ def test_a_view_has_one_row_per_series_with_the_figures_of_its_tables(view: str,
 
 
 def test_runs_has_the_record_of_the_run(published: Published) -> None:
-    with closing(duckdb.connect(str(published.folder / "work.duckdb"), read_only=True)) as door:
-        door.execute("SET TimeZone = 'UTC'")
-        [found] = door.execute("SELECT * FROM runs").to_arrow_table().to_pylist()
+    with closing(duckdb.connect(str(published.folder / "work.duckdb"), read_only=True)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        [found] = connection.execute("SELECT * FROM runs").to_arrow_table().to_pylist()
     for name in ("started_at", "finished_at", "as_of"):
         found[name] = found[name].isoformat()
     found["skipped"] = dict(found["skipped"])
@@ -206,9 +206,9 @@ def reading(file: Path) -> Iterator[Callable[[str], Any]]:
     """A process that has the work file open, and answers queries."""
     program = (
         "import duckdb, json, sys\n"
-        "door = duckdb.connect(sys.argv[1], read_only=True)\n"
+        "connection = duckdb.connect(sys.argv[1], read_only=True)\n"
         "for query in sys.stdin:\n"
-        "    print(json.dumps(door.execute(query).fetchall(), default=str), flush=True)\n"
+        "    print(json.dumps(connection.execute(query).fetchall(), default=str), flush=True)\n"
     )
     words = [str(CANDLEMILL.with_name("python")), "-c", program, str(file)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
@@ -254,9 +254,9 @@ def test_the_newest_ten_thousand_runs_are_kept(url: str, tmp_path: Path) -> None
     few = ("--intervals", "5m", "--indicators", "base_data")
     first = run(url, tmp_path, *few)
     file = tmp_path / "work.duckdb"
-    with closing(duckdb.connect(str(file))) as door:
+    with closing(duckdb.connect(str(file))) as connection:
         # Another 10,000 runs, each an hour older than the next.
-        door.execute(
+        connection.execute(
             "INSERT INTO runs SELECT runs.* REPLACE (i::VARCHAR AS run_id, started_at - to_hours(i) AS started_at) "
             "FROM runs CROSS JOIN range(1, 10_001) AS older(i)"
         )

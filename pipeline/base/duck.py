@@ -26,8 +26,8 @@ def open_duckdb(path: Path | None = None, threads: int = 1, spill: Path | None =
             "memory_limit": _DRAFT_MEMORY,
             "disabled_compression_methods": _DRAFT_WITHOUT,
         }
-    door = duckdb.connect(str(path) if path else ":memory:", config=config)
-    door.execute("SET TimeZone = 'UTC'")
+    connection = duckdb.connect(str(path) if path else ":memory:", config=config)
+    connection.execute("SET TimeZone = 'UTC'")
     # Its bar would go to standard output, which is for results.
-    door.execute("SET enable_progress_bar = false")
-    return door
+    connection.execute("SET enable_progress_bar = false")
+    return connection

@@ -55,8 +55,8 @@ def _draw_market(
     from ..workfile.reader import published
 
     chosen = parse_indicators(indicators)
-    with published(duckdb) as door:
-        series = read_series(door, symbol, parse_interval(interval), bars)
+    with published(duckdb) as connection:
+        series = read_series(connection, symbol, parse_interval(interval), bars)
     arrangement = arranged(series, tracks(series, chosen))
     keys = [lane.key for lane in arrangement.lanes]
     title = f"{symbol} {interval}"
@@ -73,8 +73,8 @@ def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None)
     from ..plotting.run import stages
     from ..workfile.reader import published, run_records
 
-    with published(duckdb) as door:
-        records = run_records(door)
+    with published(duckdb) as connection:
+        records = run_records(connection)
     found = [place for place, record in enumerate(records) if record["run_id"].startswith(run_id or "")]
     if not found:
         raise UsageError(f"no run {run_id!r} in {duckdb}: `candlemill runs` lists them")

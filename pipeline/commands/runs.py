@@ -33,8 +33,8 @@ def runs(
     """
     from ..workfile.reader import published, run_records
 
-    with published(asked.duckdb) as door:
-        records = run_records(door, last)
+    with published(asked.duckdb) as connection:
+        records = run_records(connection, last)
     if plot:
         from ..plotting.canvas import draw
         from ..plotting.trend import trend

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class SqlIndicators:
     """Computes SQL indicators over the bars and metrics that were loaded last."""
 
-    def __init__(self, door: duckdb.DuckDBPyConnection) -> None:
-        self._door = door
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
 
     def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
         """Keep the bars and metrics of an interval for analysts: the work file does, this does not."""
@@ -59,9 +59,9 @@ class SqlIndicators:
         """Make rows in the form of ``Pivot.ranked`` readable as ``bars`` or ``metrics``."""
         name = "bars" if source == "candles" else "metrics"
         # As a table of its own: each statement over an Arrow table costs a millisecond before its first row.
-        self._door.register("incoming", ranked.__arrow_c_stream__())
-        self._door.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS SELECT * FROM incoming")
-        self._door.unregister("incoming")
+        self._connection.register("incoming", ranked.__arrow_c_stream__())
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS SELECT * FROM incoming")
+        self._connection.unregister("incoming")
 
     def reads(self, declared: Indicator, columns: Iterable[str], profile: str = PARITY) -> list[str]:
         """Those of some columns that the statement of an indicator names."""
@@ -79,7 +79,7 @@ class SqlIndicators:
         query = _checked(declared, profile)
         named = set(re.findall(r"\$(\w+)", query))
         given = {name: value for name, value in (parameters or declared.defaults).as_dict().items() if name in named}
-        found = self._door.execute(query, given or None).fetchnumpy()
+        found = self._connection.execute(query, given or None).fetchnumpy()
         wanted = ["series", *(column.name for column in declared.columns)]
         if list(found) != wanted:
             raise ValueError(f"sql/indicators/{declared.id}.sql returns {list(found)}, declared are {wanted}")

@@ -69,17 +69,17 @@ def load_market(url: str, now: datetime) -> int:
     """Fill an empty schema with the sample market up to a moment, replacing an earlier one. Returns the rows loaded."""
     tables = {f"candles_{name}": candles(INTERVALS[name], now) for name in DEFAULT_INTERVALS}
     tables["binance_futures_metrics_5m"] = metrics(now)
-    with session(url, writes=True) as door, door.transaction():
+    with session(url, writes=True) as connection, connection.transaction():
         for name, rows in tables.items():
             relation = f"market_data.{identifier(name)}"
-            door.execute(f"TRUNCATE {relation}".encode())
+            connection.execute(f"TRUNCATE {relation}".encode())
             columns = join([identifier(column) for column in rows.column_names])
             sink = pa.BufferOutputStream()
             csv.write_csv(rows, sink, csv.WriteOptions(include_header=False))
-            with door.cursor().copy(f"COPY {relation} ({columns}) FROM STDIN (FORMAT csv)".encode()) as copy:
+            with connection.cursor().copy(f"COPY {relation} ({columns}) FROM STDIN (FORMAT csv)".encode()) as copy:
                 copy.write(memoryview(sink.getvalue()))
-    with session(url, writes=True) as door:
-        door.execute("ANALYZE")
+    with session(url, writes=True) as connection:
+        connection.execute("ANALYZE")
     return sum(rows.num_rows for rows in tables.values())
 
 

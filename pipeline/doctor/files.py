@@ -42,10 +42,10 @@ def result_database(path: Path) -> Iterator[Check]:
 
 
 def _sound(path: Path) -> str:
-    with _attached(path) as door:
-        mode = str(native(door, Sql("PRAGMA journal_mode"))[0][0])
-        faults = [str(fault) for (fault,) in native(door, statement("doctor/quick_check"))]
-        tables = {name for (name,) in native(door, statement("doctor/table_names"))}
+    with _attached(path) as connection:
+        mode = str(native(connection, Sql("PRAGMA journal_mode"))[0][0])
+        faults = [str(fault) for (fault,) in native(connection, statement("doctor/quick_check"))]
+        tables = {name for (name,) in native(connection, statement("doctor/table_names"))}
     if faults != ["ok"]:
         raise SinkError(f"{path} is damaged ({one_line(faults[0])}): restore it, or move it away and run again")
     ours = len(tables & {declared.table for declared in INDICATORS.values()})
@@ -55,10 +55,10 @@ def _sound(path: Path) -> str:
 
 @contextmanager
 def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_duckdb() as door:
-        load_sqlite(door)
-        door.execute(f"ATTACH {literal(str(path))} AS {ATTACHED} (TYPE sqlite, READ_ONLY)")
-        yield door
+    with open_duckdb() as connection:
+        load_sqlite(connection)
+        connection.execute(f"ATTACH {literal(str(path))} AS {ATTACHED} (TYPE sqlite, READ_ONLY)")
+        yield connection
 
 
 def work_file(path: Path) -> Check:
@@ -70,10 +70,10 @@ def work_file(path: Path) -> Check:
         if not path.exists():
             return f"{path} will be created"
         try:
-            with open_duckdb() as door:
-                door.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
-                [(runs, last)] = door.execute(statement("doctor/runs")).fetchall()
-                [(tags,)] = door.execute(statement("doctor/storage")).fetchall()
+            with open_duckdb() as connection:
+                connection.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
+                [(runs, last)] = connection.execute(statement("doctor/runs")).fetchall()
+                [(tags,)] = connection.execute(statement("doctor/storage")).fetchall()
         except duckdb.Error as error:
             raise SinkError(
                 f"{path} cannot be read as a work file ({one_line(error)}): "

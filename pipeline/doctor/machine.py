@@ -27,8 +27,8 @@ def extension() -> Check:
     """Whether DuckDB's sqlite extension is there, fits, and loads from the disk."""
 
     def look() -> str:
-        with open_duckdb() as door:
-            load_sqlite(door)
+        with open_duckdb() as connection:
+            load_sqlite(connection)
         return f"{PACKAGE} {version(PACKAGE)} loads into DuckDB {duckdb.__version__}, without the network"
 
     return attempt("sqlite extension", look)

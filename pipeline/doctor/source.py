@@ -47,25 +47,25 @@ def source(url: str | None) -> Iterator[Check]:
         yield Check("source", False, str(error))
         return
     try:
-        with session(url, seconds=_SECONDS) as door:
-            yield from _server(door, url)
+        with session(url, seconds=_SECONDS) as connection:
+            yield from _server(connection, url)
             types: dict[str, dict[str, str]] = defaultdict(dict)
-            for relation, name, kind in door.execute(statement("doctor/columns").encode()):
+            for relation, name, kind in connection.execute(statement("doctor/columns").encode()):
                 types[relation][name] = kind
             for name in DEFAULT_INTERVALS:
-                yield _candles(door, found, INTERVALS[name], types)
+                yield _candles(connection, found, INTERVALS[name], types)
             for name in DEFAULT_INTERVALS:
                 form = found.metrics_form(INTERVALS[name])
                 if form is not None:
-                    yield _metrics(door, found, form, INTERVALS[name], types)
-            yield from aggregate_checks(door, _SECONDS)
+                    yield _metrics(connection, found, form, INTERVALS[name], types)
+            yield from aggregate_checks(connection, _SECONDS)
     except psycopg.Error as error:
         yield Check("source", False, f"it stopped to answer: {found.redact(one_line(error))}; check the server's log")
 
 
-def _server(door: psycopg.Connection, url: str) -> Iterator[Check]:
+def _server(connection: psycopg.Connection, url: str) -> Iterator[Check]:
     before = datetime.now(UTC)
-    row = door.execute(statement("doctor/server").encode()).fetchone()
+    row = connection.execute(statement("doctor/server").encode()).fetchone()
     if row is None:
         return
     version, timescaledb, role, time_zone, moment = row
@@ -87,7 +87,7 @@ def clock(skew: timedelta) -> Check:
 
 
 def _candles(
-    door: psycopg.Connection, found: Source, interval: Interval, types: Mapping[str, Mapping[str, str]]
+    connection: psycopg.Connection, found: Source, interval: Interval, types: Mapping[str, Mapping[str, str]]
 ) -> Check:
     name = f"candles {interval.name}"
     relation = found.relations.get(interval.candles)
@@ -95,12 +95,12 @@ def _candles(
         minutes = "candles_1m" in found.relations
         how = "built from candles_1m" if minutes else "load candles, or run `candlemill init-db`"
         return Check(name, minutes, f"no table: {how}")
-    fault = _unreadable(door, relation) or _mistyped(relation, types[relation.name], _BAR_TYPES)
-    return Check(name, False, fault) if fault else _fresh(name, door, relation, "bucket_ts", interval)
+    fault = _unreadable(connection, relation) or _mistyped(relation, types[relation.name], _BAR_TYPES)
+    return Check(name, False, fault) if fault else _fresh(name, connection, relation, "bucket_ts", interval)
 
 
 def _metrics(
-    door: psycopg.Connection,
+    connection: psycopg.Connection,
     found: Source,
     form: MetricsForm,
     interval: Interval,
@@ -111,23 +111,26 @@ def _metrics(
     wanted = {"symbol": _TEXTS, form.time: ("timestamp without time zone",), form.closed: ("boolean",)} | dict.fromkeys(
         _METRICS, _NUMBERS
     )
-    fault = _unreadable(door, relation) or _mistyped(relation, types[relation.name], wanted)
+    fault = _unreadable(connection, relation) or _mistyped(relation, types[relation.name], wanted)
     if fault:
         return Check(name, False, fault)
     if form.build:
         return Check(name, True, f"the last row of each bucket of {relation.name}")
     fine = found.relations.get(METRICS_5M)
     if fine is not None and fine.readable and relation.name != METRICS_5M:
-        fault = _summed(door, form, interval)
+        fault = _summed(connection, form, interval)
         if fault:
             return Check(name, False, fault)
-    return _fresh(name, door, relation, form.time, interval)
+    return _fresh(name, connection, relation, form.time, interval)
 
 
-def _unreadable(door: psycopg.Connection, relation: Relation) -> str:
+def _unreadable(connection: psycopg.Connection, relation: Relation) -> str:
     if relation.readable:
         return ""
-    role, name = identifier(door.info.user), relation.name if relation.name.islower() else identifier(relation.name)
+    role, name = (
+        identifier(connection.info.user),
+        relation.name if relation.name.islower() else identifier(relation.name),
+    )
     return (
         f"{SCHEMA}.{relation.name} may not be read: "
         f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; GRANT SELECT ON {SCHEMA}.{name} TO {role}"
@@ -144,7 +147,7 @@ def _mistyped(relation: Relation, types: Mapping[str, str], wanted: Mapping[str,
     return f"{SCHEMA}.{relation.name}: {', '.join(wrong)}: mend it with ALTER TABLE" if wrong else ""
 
 
-def _fresh(name: str, door: psycopg.Connection, relation: Relation, time: str, interval: Interval) -> Check:
+def _fresh(name: str, connection: psycopg.Connection, relation: Relation, time: str, interval: Interval) -> Check:
     now = datetime.now(UTC)
     since = now - 4 * interval.length - timedelta(days=2)
     zoned = time == "bucket_ts"
@@ -155,7 +158,7 @@ def _fresh(name: str, door: psycopg.Connection, relation: Relation, time: str, i
         statement("doctor/newest"), relation=identifier(relation.name), time=identifier(time), since=Sql(bound)
     )
     try:
-        [newest] = door.execute(query.encode()).fetchone() or [None]
+        [newest] = connection.execute(query.encode()).fetchone() or [None]
     except psycopg.errors.QueryCanceled:
         return Check(name, True, f"{relation.name}; finding its newest row takes more than {_SECONDS} s")
     if newest is None:
@@ -169,7 +172,7 @@ def _fresh(name: str, door: psycopg.Connection, relation: Relation, time: str, i
     return Check(name, True, seen)
 
 
-def _summed(door: psycopg.Connection, form: MetricsForm, interval: Interval) -> str:
+def _summed(connection: psycopg.Connection, form: MetricsForm, interval: Interval) -> str:
     """What is wrong with the values of a coarser interval against the 5m rows; nothing where they are the last ones."""
     query = render(
         statement("doctor/metrics_factor"),
@@ -178,7 +181,7 @@ def _summed(door: psycopg.Connection, form: MetricsForm, interval: Interval) -> 
         length=literal(interval.bucket),
     )
     try:
-        rows = door.execute(query.encode()).fetchall()
+        rows = connection.execute(query.encode()).fetchall()
     except psycopg.errors.QueryCanceled:
         return ""
     wrong = [(name, factor, points) for name, factor, points in rows if factor and not 0.8 < factor < 1.25]

@@ -28,7 +28,7 @@ _COARSER = tuple(INTERVALS[name] for name in DEFAULT_INTERVALS if name != "1m")
 
 
 def derive(
-    door: psycopg.Connection[tuple[object, ...]],
+    connection: psycopg.Connection[tuple[object, ...]],
     exchange: str,
     relations: Mapping[str, bool],
     loaded: Sequence[SeriesReport],
@@ -36,7 +36,7 @@ def derive(
     """Build the coarser bars of loaded series.
 
     Args:
-        door: a connection in autocommit.
+        connection: a connection in autocommit.
         exchange: of the series.
         relations: candle and metrics relations by name; True for a table, False for a view.
         loaded: the series.
@@ -48,7 +48,7 @@ def derive(
     built = {}
     for interval in _COARSER:
         if minutes and relations.get(interval.candles):
-            rows = sum(_build(door, exchange, interval, series) for series in minutes)
+            rows = sum(_build(connection, exchange, interval, series) for series in minutes)
             if rows:
                 log.info("built %d bars of %s from candles_1m", rows, interval.candles)
                 built[interval.candles] = rows
@@ -56,7 +56,7 @@ def derive(
 
 
 def _build(
-    door: psycopg.Connection[tuple[object, ...]], exchange: str, interval: Interval, series: SeriesReport
+    connection: psycopg.Connection[tuple[object, ...]], exchange: str, interval: Interval, series: SeriesReport
 ) -> int:
     query = render(
         statement("ingest/build_bars"), relation=identifier(interval.candles), bucket=literal(interval.bucket)
@@ -68,4 +68,4 @@ def _build(
         "last": series.last,
         "source": BUILT,
     }
-    return door.execute(query.encode(), parameters).rowcount
+    return connection.execute(query.encode(), parameters).rowcount

@@ -61,27 +61,27 @@ def ingest(url: str, files: Sequence[Path], exchange: str, progress: Callable[[s
         SourceError: the database cannot be reached or written.
     """
     report = Report(exchange)
-    with _connected(url) as door:
-        relations = _relations(door)
+    with _connected(url) as connection:
+        relations = _relations(connection)
         if not any(name.startswith("candles_") for name in relations):
             log.info("no candle tables in %s: creating the schema", redacted(url))
             setup = init_db(url)
             for remark in setup.remarks:
                 log.warning("%s", remark)
             report.created = setup.created
-            relations = _relations(door)
-        refresher = Refresher(door, exchange)
-        loader = _Loader(door, exchange, relations, report, refresher)
+            relations = _relations(connection)
+        refresher = Refresher(connection, exchange)
+        loader = _Loader(connection, exchange, relations, report, refresher)
         for path in files:
             progress(shown(path))
             loader.load(path)
         report.group()
         log.info("loaded %d of %d files", len(report.of_state("loaded")), len(report.files))
-        report.derived = derive(door, exchange, relations, report.series)
+        report.derived = derive(connection, exchange, relations, report.series)
         for table in sorted({series.table for series in report.series}):
             report.hidden += refresher.refresh(table, _loaded(report, table))
         for series in report.series:
-            series.gaps = _gaps(door, exchange, series)
+            series.gaps = _gaps(connection, exchange, series)
     return report
 
 
@@ -89,15 +89,15 @@ class _Loader:
     """Loads file after file over one connection, and reports on each."""
 
     def __init__(
-        self, door: Door, exchange: str, relations: dict[str, bool], report: Report, refresher: Refresher
+        self, connection: Door, exchange: str, relations: dict[str, bool], report: Report, refresher: Refresher
     ) -> None:
-        self._door = door
+        self._connection = connection
         self._exchange = exchange
         self._relations = relations
         self._report = report
         self._refresher = refresher
         # Looked at before anything is loaded, so that the order of the files does not matter.
-        self._has_minutes = "candles_1m" in relations and door.execute(
+        self._has_minutes = "candles_1m" in relations and connection.execute(
             "SELECT EXISTS (SELECT FROM market_data.candles_1m)"
         ).fetchone() == (True,)
 
@@ -120,7 +120,7 @@ class _Loader:
             return FileReport(part.label, "skipped", str(error))
         report = FileReport(part.label, "loaded", symbol=content.symbol, what=content.what, table=table)
         try:
-            with self._door.transaction():
+            with self._connection.transaction():
                 self._copy(part, content, report)
                 if report.rows:
                     report.inserted, report.updated = self._write(content, table, report)
@@ -143,7 +143,7 @@ class _Loader:
                 )
             made = [(name, statement("schema/metrics"))] if content.metrics else plain_candles(content.interval.name)
             for _, query in made:
-                self._door.execute(query.encode())
+                self._connection.execute(query.encode())
             log.info("created market_data.%s", name)
             self._report.created.append(name)
             self._relations[name] = True
@@ -153,8 +153,8 @@ class _Loader:
 
     def _copy(self, part: Part, content: Content, report: FileReport) -> None:
         staging = "incoming_metrics" if content.metrics else "incoming_candles"
-        self._door.execute(statement(f"ingest/{'metrics' if content.metrics else 'candles'}_staging").encode())
-        with self._door.cursor().copy(f"COPY {staging} FROM STDIN".encode()) as copy:
+        self._connection.execute(statement(f"ingest/{'metrics' if content.metrics else 'candles'}_staging").encode())
+        with self._connection.cursor().copy(f"COPY {staging} FROM STDIN".encode()) as copy:
             for row in rows(part.text, content):
                 if isinstance(row, Reject):
                     report.reject(row)
@@ -165,7 +165,7 @@ class _Loader:
     def _write(self, content: Content, table: str, report: FileReport) -> tuple[int, int]:
         """Take the staged rows over. Returns how many were inserted and updated."""
         rows = _covered(report, table)
-        with self._door.transaction() as attempt:
+        with self._connection.transaction() as attempt:
             counts = self._take_over(content, table, report)
             unseen = self._refresher.unseen(table, rows) if any(counts) else []
             if unseen:
@@ -185,7 +185,7 @@ class _Loader:
             "last": report.last,
             "source": SOURCE,
         }
-        done = self._door.execute(render(query, relation=identifier(table)).encode(), parameters).fetchall()
+        done = self._connection.execute(render(query, relation=identifier(table)).encode(), parameters).fetchall()
         [(inserted, updated)] = [(int(str(inserted)), int(str(updated))) for inserted, updated in done]
         return inserted, updated
 
@@ -216,8 +216,8 @@ def _connected(url: str) -> Iterator[Door]:
             f"the database URL {redacted(url)} cannot be read: give postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         ) from None
     try:
-        with session(url, writes=True) as door:
-            yield door
+        with session(url, writes=True) as connection:
+            yield connection
     except psycopg.Error as error:
         raise SourceError(
             f"loading into {redacted(url)} failed: {one_line(error)}; check the URL, that the server runs, "
@@ -225,12 +225,12 @@ def _connected(url: str) -> Iterator[Door]:
         ) from error
 
 
-def _relations(door: Door) -> dict[str, bool]:
+def _relations(connection: Door) -> dict[str, bool]:
     """Candle and metrics relations by name; True for a table, False for a view."""
-    return {str(name): bool(stored) for name, stored, *_ in door.execute(statement("source/catalogue").encode())}
+    return {str(name): bool(stored) for name, stored, *_ in connection.execute(statement("source/catalogue").encode())}
 
 
-def _gaps(door: Door, exchange: str, series: SeriesReport) -> list[Gap]:
+def _gaps(connection: Door, exchange: str, series: SeriesReport) -> list[Gap]:
     metrics = series.table == METRICS_5M
     query = render(
         statement("ingest/gaps"),
@@ -246,5 +246,5 @@ def _gaps(door: Door, exchange: str, series: SeriesReport) -> list[Gap]:
         "first": series.first,
         "last": series.last,
     }
-    with door.cursor(row_factory=psycopg.rows.class_row(Gap)) as cursor:
+    with connection.cursor(row_factory=psycopg.rows.class_row(Gap)) as cursor:
         return cursor.execute(query.encode(), parameters).fetchall()

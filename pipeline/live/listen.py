@@ -58,16 +58,16 @@ class Listener:
                 self._stop.wait(_AGAIN_SECONDS)
 
     def _listen(self) -> None:
-        with session(self._url) as door:
-            if not (door.direct or pools_sessions(door, self._url)):
+        with session(self._url) as connection:
+            if not (connection.direct or pools_sessions(connection, self._url)):
                 raise SourceError(
                     f"no notices from {redacted(self._url)}: the pooler there pools transactions, and delivers none; "
                     "it is looked at on time. Give the URL of the server itself, or of a pool of sessions"
                 )
-            door.execute(f"LISTEN {CHANNEL}")
+            connection.execute(f"LISTEN {CHANNEL}")
             self._lost = False
             while not self._stop.is_set():
-                for notice in door.notifies(timeout=_TURN_SECONDS):
+                for notice in connection.notifies(timeout=_TURN_SECONDS):
                     if self._is_ours(notice.payload):
                         self._wake()
 

@@ -56,8 +56,8 @@ class Passes:
         self.feed = Feed(overlap)
         self._settings = settings
         self._sink = sink
-        self._door = open_duckdb(threads=max(1, settings.workers - 1))
-        self._sql = SqlIndicators(self._door)
+        self._connection = open_duckdb(threads=max(1, settings.workers - 1))
+        self._sql = SqlIndicators(self._connection)
         self._unpublished: deque[Record] = deque(maxlen=_RECORDS)
         self._chosen: tuple[datetime, Sequence[str] | None] | None = None
         #: Intervals with bars that are read and not written: a write failed, or none was tried yet.
@@ -65,7 +65,7 @@ class Passes:
 
     def close(self) -> None:
         """Close what is open."""
-        self._door.close()
+        self._connection.close()
 
     def forget(self) -> None:
         """Read everything anew when it is looked at next."""

@@ -71,8 +71,8 @@ def kept_bars(settings: Settings, now: datetime, most: timedelta) -> Kept | None
 
 
 def _read(settings: Settings, now: datetime, most: timedelta) -> Kept:
-    with published(settings.duckdb) as door:
-        [(comment,)] = door.execute(
+    with published(settings.duckdb) as connection:
+        [(comment,)] = connection.execute(
             "SELECT comment FROM duckdb_tables() WHERE table_name = 'candles' AND database_name = current_database()"
         ).fetchall()
         provenance = Provenance.from_text(comment)
@@ -80,7 +80,7 @@ def _read(settings: Settings, now: datetime, most: timedelta) -> Kept:
         doubles = join([Sql(f"{identifier(field)}::DOUBLE AS {identifier(field)}") for field in BAR_FIELDS])
         query = render(statement("workfile/held_candles"), fields=doubles)
         found = {
-            interval.name: door.execute(query, {"exchange": settings.exchange, "interval": interval.name})
+            interval.name: connection.execute(query, {"exchange": settings.exchange, "interval": interval.name})
             .to_arrow_table()
             .cast(_FORM)
             for interval in settings.intervals

@@ -143,15 +143,15 @@ def compare(paths: tuple[Path, Path], question: Question) -> Report:
 
     Raises UsageError where one cannot be read, or neither has what was asked for.
     """
-    with _opened(paths) as door:
-        return _Comparison(door, paths, question).report()
+    with _opened(paths) as connection:
+        return _Comparison(connection, paths, question).report()
 
 
 class _Comparison:
     """One comparison over the two attached databases."""
 
-    def __init__(self, door: duckdb.DuckDBPyConnection, paths: tuple[Path, Path], question: Question) -> None:
-        self.door = door
+    def __init__(self, connection: duckdb.DuckDBPyConnection, paths: tuple[Path, Path], question: Question) -> None:
+        self.connection = connection
         self.paths = paths
         self.question = question
         self.found = Report()
@@ -173,7 +173,7 @@ class _Comparison:
     def _schema(self, side: str, path: Path) -> dict[str, list[str]]:
         """Columns of the tables that hold results; the other tables are noted as left out."""
         try:
-            found = self.door.execute(f"FROM {_native(side, statement('parity/tables'))}").fetchall()
+            found = self.connection.execute(f"FROM {_native(side, statement('parity/tables'))}").fetchall()
         except duckdb.Error as error:
             raise _unreadable(path, error) from error
         tables: dict[str, list[str]] = {}
@@ -200,13 +200,13 @@ class _Comparison:
             if side not in columns:
                 self._add(Finding(table, None, None, None, f"no table in {side.upper()}", 1))
         self._match_keys(table, columns)
-        self.door.execute(statement("parity/departures"))
+        self.connection.execute(statement("parity/departures"))
         shared = self._shared(table, columns["a"], columns["b"]) if len(columns) == len(SIDES) else []
         if shared:
             self._compare_cells(table, shared)
         rows = [
             Rows(table, *(*counts, counts[-1] * len(shared)))
-            for counts in self.door.execute(statement("parity/rows")).fetchall()
+            for counts in self.connection.execute(statement("parity/rows")).fetchall()
         ]
         self.found.rows += sorted(rows, key=lambda counted: _order(counted.interval))
         self._collect(table, shared)
@@ -221,7 +221,7 @@ class _Comparison:
             }
             read = render(statement("parity/read_keys"), side=literal(side), table=identifier(table), **keys)
             reads.append(Sql(f"FROM {_native(side, read)}"))
-        self.door.execute(
+        self.connection.execute(
             render(statement("parity/keys"), rows=join(reads, " UNION ALL ")),
             {
                 "symbols": list(self.question.symbols) or None,
@@ -232,7 +232,7 @@ class _Comparison:
         )
         if self.question.symbols:
             self.symbols_seen.update(
-                symbol for (symbol,) in self.door.execute("SELECT DISTINCT symbol FROM keys").fetchall()
+                symbol for (symbol,) in self.connection.execute("SELECT DISTINCT symbol FROM keys").fetchall()
             )
 
     def _shared(self, table: str, a: Sequence[str], b: Sequence[str]) -> list[str]:
@@ -254,18 +254,18 @@ class _Comparison:
             )
             for side in SIDES
         }
-        places = self.door.execute(statement("parity/places")).fetchall()[0]
-        self.door.execute(render(statement("parity/cells"), **reads), dict(zip(SIDES, places, strict=True)))
+        places = self.connection.execute(statement("parity/places")).fetchall()[0]
+        self.connection.execute(render(statement("parity/cells"), **reads), dict(zip(SIDES, places, strict=True)))
         pairs = [Sql(f"{{'position': {p}, 'a': l.c{p}, 'b': r.c{p}}}") for p in range(len(shared))]
         unequal = [Sql(f"l.c{p} IS DISTINCT FROM r.c{p}") for p in range(len(shared))]
-        self.door.execute(
+        self.connection.execute(
             render(statement("parity/differing_cells"), pairs=join(pairs), unequal=join(unequal, " OR ")),
             {"rtol": self.question.rtol, "atol": self.question.atol},
         )
 
     def _collect(self, table: str, shared: Sequence[str]) -> None:
         """Put the departures of a table into the report."""
-        found = self.door.execute(statement("parity/findings")).fetchall()
+        found = self.connection.execute(statement("parity/findings")).fetchall()
         for kind, interval, position, *figures in sorted(found, key=lambda row: _order(row[1])):
             column = None if position is None else shared[position]
             name = None if column is None else english_of(table, column)
@@ -305,36 +305,36 @@ def _opened(paths: tuple[Path, Path]) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with (
             temporary_folder("candlemill-parity-") as spill,
-            closing(open_duckdb(threads=os.cpu_count() or 1, spill=spill)) as door,
+            closing(open_duckdb(threads=os.cpu_count() or 1, spill=spill)) as connection,
         ):
-            door.execute(f"SET memory_limit = '{_MEMORY}'")
-            door.execute("SET preserve_insertion_order = false")
-            load_sqlite(door)
+            connection.execute(f"SET memory_limit = '{_MEMORY}'")
+            connection.execute("SET preserve_insertion_order = false")
+            load_sqlite(connection)
             for side, path in zip(SIDES, paths, strict=True):
-                _attach(door, side, path, Sql("READ_ONLY"))
-            door.execute(statement("parity/iso_utc"))
-            door.execute(statement("parity/macros"))
-            door.execute("BEGIN")
-            yield door
+                _attach(connection, side, path, Sql("READ_ONLY"))
+            connection.execute(statement("parity/iso_utc"))
+            connection.execute(statement("parity/macros"))
+            connection.execute("BEGIN")
+            yield connection
     finally:
         for path in untouched:
             if _log_of(path).exists():
                 _tidy(path)
 
 
-def _attach(door: duckdb.DuckDBPyConnection, side: str, path: Path, *options: Sql) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, side: str, path: Path, *options: Sql) -> None:
     try:
-        door.execute(f"ATTACH {literal(str(path))} AS {side} ({join([Sql('TYPE sqlite'), *options])})")
+        connection.execute(f"ATTACH {literal(str(path))} AS {side} ({join([Sql('TYPE sqlite'), *options])})")
     except duckdb.Error as error:
         raise _unreadable(path, error) from error
 
 
 def _tidy(path: Path) -> None:
     """Let SQLite remove its files: the last connection does, where it may write, unless another process has it open."""
-    with closing(open_duckdb()) as door:
-        load_sqlite(door)
-        _attach(door, "a", path)
-        door.execute(f"FROM {_native('a', statement('parity/tables'))}").fetchall()
+    with closing(open_duckdb()) as connection:
+        load_sqlite(connection)
+        _attach(connection, "a", path)
+        connection.execute(f"FROM {_native('a', statement('parity/tables'))}").fetchall()
 
 
 def _log_of(path: Path) -> Path:

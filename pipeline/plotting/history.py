@@ -67,24 +67,26 @@ class Track:
         return f"{self.indicator.id}.{self.column.name}"
 
 
-def read_series(door: duckdb.DuckDBPyConnection, symbol: str, interval: Interval, bars: int) -> Series:
+def read_series(connection: duckdb.DuckDBPyConnection, symbol: str, interval: Interval, bars: int) -> Series:
     """A series of the work file, of which the bars of the newest ``bars`` intervals of time are drawn.
 
     Raises UsageError for a symbol that the file does not have, NoCandlesError where it has no bars at the interval.
     """
     named = {"symbol": symbol, "interval": interval.name}
-    candles = door.execute(statement("workfile/bars"), named).to_arrow_table()
+    candles = connection.execute(statement("workfile/bars"), named).to_arrow_table()
     if not candles.num_rows:
-        raise _missing(door, symbol, interval)
-    metrics = door.execute(statement("workfile/metrics"), named).to_arrow_table()
-    as_of = door.execute("SELECT max_by(as_of, started_at) AS as_of FROM runs").to_arrow_table()["as_of"][0].as_py()
+        raise _missing(connection, symbol, interval)
+    metrics = connection.execute(statement("workfile/metrics"), named).to_arrow_table()
+    as_of = (
+        connection.execute("SELECT max_by(as_of, started_at) AS as_of FROM runs").to_arrow_table()["as_of"][0].as_py()
+    )
     times = _times(candles)
     begin = times[-1] - bars * interval.length.total_seconds() * 1e6
     return Series(symbol, interval, as_of, candles, metrics, int((times > begin).sum()))
 
 
-def _missing(door: duckdb.DuckDBPyConnection, symbol: str, interval: Interval) -> Exception:
-    found = door.execute('SELECT DISTINCT symbol, "interval" FROM candles ORDER BY symbol').fetchall()
+def _missing(connection: duckdb.DuckDBPyConnection, symbol: str, interval: Interval) -> Exception:
+    found = connection.execute('SELECT DISTINCT symbol, "interval" FROM candles ORDER BY symbol').fetchall()
     there = {name for of, name in found if of == symbol}
     if not there:
         return unknown("symbol", symbol, list(dict.fromkeys(of for of, _ in found)))

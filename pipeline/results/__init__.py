@@ -1,4 +1,4 @@
-"""The one door to SQLite, the result database: one transaction, through DuckDB's sqlite extension.
+"""The only way to SQLite, the result database: one transaction, through DuckDB's sqlite extension.
 
 Others use ``Sink`` (sink), the names of the key columns (rows) and ``load_sqlite`` (extension).
 

@@ -30,11 +30,11 @@ def extension_path() -> Path:
     return path
 
 
-def load_sqlite(door: duckdb.DuckDBPyConnection) -> None:
+def load_sqlite(connection: duckdb.DuckDBPyConnection) -> None:
     """Load the sqlite extension. Raises SinkError where it is missing, damaged or made for another DuckDB."""
     path = extension_path()
     try:
-        door.execute(f"LOAD {literal(str(path))}")
+        connection.execute(f"LOAD {literal(str(path))}")
     except duckdb.Error as error:
         raise SinkError(
             f"the sqlite extension {path} cannot be loaded: run `pip install --force-reinstall "

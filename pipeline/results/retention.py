@@ -27,7 +27,7 @@ ByTime: TypeAlias = "Mapping[str, Mapping[str, str]]"
 
 
 @dataclass(frozen=True)
-class Standing:
+class Held:
     """What a table has before a batch is written.
 
     Attributes:
@@ -89,34 +89,36 @@ class Standing:
 
 
 def look(
-    door: duckdb.DuckDBPyConnection, table: Sql, batch: Batch, keep: Callable[[str], int], known: ByTime
-) -> Standing:
+    connection: duckdb.DuckDBPyConnection, table: Sql, batch: Batch, keep: Callable[[str], int], known: ByTime
+) -> Held:
     """What a table, which has an index, holds now; ``known`` was read before in the same transaction."""
-    present = native(door, render(statement("results/present"), table=table), batch.keys.oldest)
+    present = native(connection, render(statement("results/present"), table=table), batch.keys.oldest)
     newest = dict(batch.keys.latest)
     for _, _, interval, time in present:
         newest[interval] = max(time, newest[interval])
-    crowded = crowded_intervals(door, table, newest, keep)
+    crowded = crowded_intervals(connection, table, newest, keep)
     missing = [interval for interval in crowded if interval not in known]
-    return Standing(present, {name: known[name] for name in crowded if name in known} | by_time(door, table, missing))
+    return Held(present, {name: known[name] for name in crowded if name in known} | by_time(connection, table, missing))
 
 
 def crowded_intervals(
-    door: duckdb.DuckDBPyConnection, table: Sql, newest: Mapping[str, str], keep: Callable[[str], int]
+    connection: duckdb.DuckDBPyConnection, table: Sql, newest: Mapping[str, str], keep: Callable[[str], int]
 ) -> list[str]:
     """Those of some intervals, given with their newest time, in which something may fall out of the retention."""
     asked = [[name, _before(time, keep(name) * INTERVALS[name].length)] for name, time in newest.items()]
-    return [name for (name,) in native(door, render(statement("results/crowded"), table=table), json.dumps(asked))]
+    return [
+        name for (name,) in native(connection, render(statement("results/crowded"), table=table), json.dumps(asked))
+    ]
 
 
-def by_time(door: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:
+def by_time(connection: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:
     """The symbols that have a row, by interval and time."""
     found: dict[str, dict[str, str]] = {interval: {} for interval in intervals}
     # Nearly all times have the same list, which is kept once.
     lists: dict[str, str] = {}
     if intervals:
         parts = [render(statement("results/by_time"), table=table, interval=literal(name)) for name in intervals]
-        for interval, time, symbols in native(door, join(parts, " UNION ALL ")):
+        for interval, time, symbols in native(connection, join(parts, " UNION ALL ")):
             found[interval][time] = lists.setdefault(symbols, symbols)
     return found
 
@@ -129,8 +131,8 @@ def _before(time: str, length: timedelta) -> str:
         return ""
 
 
-def native(door: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
+def native(connection: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:
     """Rows of a statement that SQLite itself runs, in the open transaction."""
     bound = f", params = row({join([Sql('?')] * len(parameters))})" if parameters else ""
     rows = Sql(f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}{bound})")
-    return door.execute(rows, list(parameters) or None).fetchall()
+    return connection.execute(rows, list(parameters) or None).fetchall()

@@ -66,7 +66,7 @@ class Sink:
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.path = path
         self.lock_timeout = lock_timeout
-        self._door: duckdb.DuckDBPyConnection | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = None
         self._prepared: Future[dict[str, ByTime]] | None = None
         #: Rows written and pruned by what is not committed yet.
         self._inserted = 0, 0
@@ -82,7 +82,7 @@ class Sink:
         if self.path.is_dir():
             raise SinkError(f"the result database {self.path} is a directory: give a file with --sqlite")
         if self.path.exists() and self.path.stat().st_size:
-            self._retried(lambda door: self._inspect(door, indicators))
+            self._retried(lambda connection: self._inspect(connection, indicators))
         _probe_folder(self.path)
 
     def prepare(
@@ -97,25 +97,25 @@ class Sink:
 
         Raises SinkError where the extension is missing or damaged.
         """
-        door = self._connected()
+        connection = self._connected()
         if self.path.exists() and self.path.stat().st_size:
             newest = {interval: time.isoformat() for interval, time in expected.items()}
-            self._prepared = in_thread(lambda: self._read_ahead(door, indicators, newest, keep), "sink")
+            self._prepared = in_thread(lambda: self._read_ahead(connection, indicators, newest, keep), "sink")
 
     def _read_ahead(
         self,
-        door: duckdb.DuckDBPyConnection,
+        connection: duckdb.DuckDBPyConnection,
         indicators: Sequence[Indicator],
         newest: Mapping[str, str],
         keep: Callable[[str], int],
     ) -> dict[str, ByTime]:
         """Open the transaction, and read in it what each table holds in intervals where something may fall out."""
-        self._begin(door)
+        self._begin(connection)
         found: dict[str, ByTime] = {}
-        for name, table in existing_tables(door, [indicator.table for indicator in indicators]).items():
+        for name, table in existing_tables(connection, [indicator.table for indicator in indicators]).items():
             if table and table.indexed:
-                crowded = crowded_intervals(door, identifier(name), newest, keep)
-                found[name] = by_time(door, identifier(name), crowded)
+                crowded = crowded_intervals(connection, identifier(name), newest, keep)
+                found[name] = by_time(connection, identifier(name), crowded)
         return found
 
     def write(
@@ -149,21 +149,21 @@ class Sink:
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
         ready = batches(results)
-        self._retried(lambda door: self._insert(door, ready, keep, before_commit))
+        self._retried(lambda connection: self._insert(connection, ready, keep, before_commit))
 
     def commit(self, observer: Observer = SILENT) -> None:
         """Commit what ``insert`` brought in, and tell the observer. Raises SinkError, and then nothing is written."""
 
-        def end(door: duckdb.DuckDBPyConnection) -> None:
-            door.execute("COMMIT")
+        def end(connection: duckdb.DuckDBPyConnection) -> None:
+            connection.execute("COMMIT")
             observer.committed(*self._inserted)
-            self._detach(door)
+            self._detach(connection)
 
         self._attempted(end)
 
     def _insert(
         self,
-        door: duckdb.DuckDBPyConnection,
+        connection: duckdb.DuckDBPyConnection,
         results: Mapping[Indicator, Batch],
         keep: Callable[[str], int],
         before_commit: Callable[[], None],
@@ -171,12 +171,14 @@ class Sink:
         written = pruned = 0
         known = self._taken()
         if known is None:
-            self._begin(door)
-        existing = existing_tables(door, [indicator.table for indicator in results])
+            self._begin(connection)
+        existing = existing_tables(connection, [indicator.table for indicator in results])
         _refuse_foreign(self.path, existing)
         for indicator, batch in results.items():
             name = indicator.table
-            added, removed = replace_rows(door, indicator, batch, existing.get(name), keep, (known or {}).get(name, {}))
+            added, removed = replace_rows(
+                connection, indicator, batch, existing.get(name), keep, (known or {}).get(name, {})
+            )
             written, pruned = written + added, pruned + removed
         before_commit()
         self._inserted = written, pruned
@@ -187,63 +189,63 @@ class Sink:
         self._prepared = None
         return found
 
-    def _inspect(self, door: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
-        with self._attached(door, Sql("READ_ONLY")):
-            _refuse_foreign(self.path, existing_tables(door, [indicator.table for indicator in indicators]))
+    def _inspect(self, connection: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
+        with self._attached(connection, Sql("READ_ONLY")):
+            _refuse_foreign(self.path, existing_tables(connection, [indicator.table for indicator in indicators]))
 
-    def _begin(self, door: duckdb.DuckDBPyConnection) -> None:
+    def _begin(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Open the transaction, on a database that is in write-ahead logging, so that readers never wait."""
         if self.path.exists():
-            self._attach(door)
-            door.execute("BEGIN")
+            self._attach(connection)
+            connection.execute("BEGIN")
             # Looked at in the transaction, and not before it: for whoever closes the file last, SQLite locks everybody
             # out while it tidies up.
-            if self._journal_mode(door) == "wal":
+            if self._journal_mode(connection) == "wal":
                 return
-            door.execute("ROLLBACK")
-            self._detach(door)
-        with self._attached(door, _SWITCH_TO_WAL):
-            mode = self._journal_mode(door)
+            connection.execute("ROLLBACK")
+            self._detach(connection)
+        with self._attached(connection, _SWITCH_TO_WAL):
+            mode = self._journal_mode(connection)
         if mode != "wal":
             raise SinkError(
                 f"the result database {self.path} stays in journal mode {mode!r}: readers would block; "
                 "put it on a local disk, where SQLite can use WAL"
             )
-        self._attach(door)
-        door.execute("BEGIN")
+        self._attach(connection)
+        connection.execute("BEGIN")
 
     @staticmethod
-    def _journal_mode(door: duckdb.DuckDBPyConnection) -> str:
-        return str(native(door, Sql("PRAGMA journal_mode"))[0][0])
+    def _journal_mode(connection: duckdb.DuckDBPyConnection) -> str:
+        return str(native(connection, Sql("PRAGMA journal_mode"))[0][0])
 
     @contextmanager
-    def _attached(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> Iterator[None]:
+    def _attached(self, connection: duckdb.DuckDBPyConnection, option: Sql | None = None) -> Iterator[None]:
         """The database under its alias while the block lasts; after an error the whole connection is thrown away."""
-        self._attach(door, option)
+        self._attach(connection, option)
         yield
-        self._detach(door)
+        self._detach(connection)
 
-    def _attach(self, door: duckdb.DuckDBPyConnection, option: Sql | None = None) -> None:
+    def _attach(self, connection: duckdb.DuckDBPyConnection, option: Sql | None = None) -> None:
         options = join([Sql("TYPE sqlite"), *([option] if option else [])])
-        door.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
+        connection.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
 
-    def _detach(self, door: duckdb.DuckDBPyConnection) -> None:
-        door.execute(f"DETACH {ATTACHED}")
+    def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(f"DETACH {ATTACHED}")
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
-        if self._door is None:
-            self._door = open_duckdb()
-            load_sqlite(self._door)
-        return self._door
+        if self._connection is None:
+            self._connection = open_duckdb()
+            load_sqlite(self._connection)
+        return self._connection
 
     def _close(self) -> None:
-        if self._door is not None:
+        if self._connection is not None:
             if self._prepared:
                 # Nobody may close a connection under the thread that uses it.
-                self._door.interrupt()
+                self._connection.interrupt()
                 wait([self._prepared])
-            self._door.close()
-        self._door = self._prepared = None
+            self._connection.close()
+        self._connection = self._prepared = None
 
     def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         def say(state: tenacity.RetryCallState) -> None:

@@ -46,7 +46,7 @@ class ResultTable:
 
 
 def replace_rows(
-    door: duckdb.DuckDBPyConnection,
+    connection: duckdb.DuckDBPyConnection,
     indicator: Indicator,
     batch: Batch,
     table: ResultTable | None,
@@ -59,50 +59,50 @@ def replace_rows(
     """
     name = identifier(indicator.table)
     if table is None:
-        door.execute(_create(indicator))
-        return _insert(door, indicator, batch, name), 0
-    _complete(door, indicator, table, name)
-    standing = look(door, name, batch, keep, known)
-    replaced = standing.replaced(batch)
-    stay = _valued(door, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
+        connection.execute(_create(indicator))
+        return _insert(connection, indicator, batch, name), 0
+    _complete(connection, indicator, table, name)
+    held = look(connection, name, batch, keep, known)
+    replaced = held.replaced(batch)
+    stay = _valued(connection, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
     written = batch.without({replaced.pop(place) for place in stay}) if stay else batch
     if replaced:
-        native(door, render(statement("results/delete_places"), table=name), json.dumps(list(replaced)))
-    count = (_insert if _fits(indicator, table) else _insert_staged)(door, indicator, written, name)
-    newer = standing.newer(batch)
+        native(connection, render(statement("results/delete_places"), table=name), json.dumps(list(replaced)))
+    count = (_insert if _fits(indicator, table) else _insert_staged)(connection, indicator, written, name)
+    newer = held.newer(batch)
     if newer:
-        native(door, render(statement("results/lift_newer"), table=name), json.dumps(newer))
-    times, keys = standing.beyond(batch, keep)
-    return count, _delete(door, name, "times", times) + _delete(door, name, "keys", keys)
+        native(connection, render(statement("results/lift_newer"), table=name), json.dumps(newer))
+    times, keys = held.beyond(batch, keep)
+    return count, _delete(connection, name, "times", times) + _delete(connection, name, "keys", keys)
 
 
-def _complete(door: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable, name: Sql) -> None:
+def _complete(connection: duckdb.DuckDBPyConnection, indicator: Indicator, table: ResultTable, name: Sql) -> None:
     """Add the columns and the index that an existing table lacks."""
     for label, kind in _kinds(indicator).items():
         if label not in table.columns:
-            door.execute(f"ALTER TABLE {ATTACHED}.{name} ADD COLUMN {identifier(label)} {Sql(kind.sink)}")
+            connection.execute(f"ALTER TABLE {ATTACHED}.{name} ADD COLUMN {identifier(label)} {Sql(kind.sink)}")
     if not table.indexed:
         index = join([identifier(key) for key in INDEX])
-        door.execute(f"USE {ATTACHED}")
-        door.execute(f"CREATE INDEX {identifier(f'candlemill_{indicator.id}')} ON {name} ({index})")
-        door.execute("USE memory")
+        connection.execute(f"USE {ATTACHED}")
+        connection.execute(f"CREATE INDEX {identifier(f'candlemill_{indicator.id}')} ON {name} ({index})")
+        connection.execute("USE memory")
 
 
-def _valued(door: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql, places: Sequence[int]) -> list[int]:
+def _valued(connection: duckdb.DuckDBPyConnection, indicator: Indicator, name: Sql, places: Sequence[int]) -> list[int]:
     """Those of some rows of the table, given by rowid, that have values."""
     if not places:
         return []
     values = join([*(identifier(indicator.label(column)) for column in telling(indicator)), Sql("NULL")])
     query = render(statement("results/valued_places"), table=name, values=values)
-    return [place for (place,) in native(door, query, json.dumps(places))]
+    return [place for (place,) in native(connection, query, json.dumps(places))]
 
 
-def _delete(door: duckdb.DuckDBPyConnection, name: Sql, by: str, what: Sequence[tuple[str, ...]]) -> int:
+def _delete(connection: duckdb.DuckDBPyConnection, name: Sql, by: str, what: Sequence[tuple[str, ...]]) -> int:
     """Delete rows by ``times`` or ``keys``. Returns how many there were."""
     if not what:
         return 0
     query = render(statement(f"results/delete_{by}"), table=name)
-    return len(native(door, query, json.dumps(what, ensure_ascii=False)))
+    return len(native(connection, query, json.dumps(what, ensure_ascii=False)))
 
 
 def _kinds(indicator: Indicator) -> dict[str, Kind]:
@@ -122,27 +122,28 @@ def _create(indicator: Indicator, name: str | None = None) -> Sql:
     return Sql(f"CREATE TABLE {ATTACHED}.{identifier(name or indicator.table)} ({join(columns)})")
 
 
-def _insert(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, name: Sql) -> int:
+def _insert(connection: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, name: Sql) -> int:
     labels = _labels(indicator)
-    door.register("to_write", batch.table.__arrow_c_stream__())
-    found = door.execute(f"INSERT INTO {ATTACHED}.{name} ({labels}) SELECT {labels} FROM to_write").fetchone()
-    door.unregister("to_write")
+    connection.register("to_write", batch.table.__arrow_c_stream__())
+    found = connection.execute(f"INSERT INTO {ATTACHED}.{name} ({labels}) SELECT {labels} FROM to_write").fetchone()
+    connection.unregister("to_write")
     return int(found[0]) if found else 0
 
 
-def _insert_staged(door: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, name: Sql) -> int:
+def _insert_staged(connection: duckdb.DuckDBPyConnection, indicator: Indicator, batch: Batch, name: Sql) -> int:
     """Write through a table of the declared types, for an existing one whose types would make DuckDB change values.
 
     A column that an older program created as INTEGER, or without a type, takes any number in SQLite; DuckDB would round
     it, or write bytes.
     """
     labels, stage = _labels(indicator), identifier(_STAGE)
-    door.execute(_create(indicator, _STAGE))
-    _insert(door, indicator, batch, stage)
+    connection.execute(_create(indicator, _STAGE))
+    _insert(connection, indicator, batch, stage)
     copied = native(
-        door, Sql(f"INSERT INTO {name} ({labels}) SELECT {labels} FROM {stage} ORDER BY rowid RETURNING 1 AS copied")
+        connection,
+        Sql(f"INSERT INTO {name} ({labels}) SELECT {labels} FROM {stage} ORDER BY rowid RETURNING 1 AS copied"),
     )
-    door.execute(f"DROP TABLE {ATTACHED}.{stage}")
+    connection.execute(f"DROP TABLE {ATTACHED}.{stage}")
     return len(copied)
 
 
@@ -168,9 +169,9 @@ def _affinity(declared: str) -> str:
     return "NUMERIC" if upper else "BLOB"
 
 
-def existing_tables(door: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, ResultTable | None]:
+def existing_tables(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, ResultTable | None]:
     """The existing tables among those names; None for a view of such a name."""
-    found = native(door, statement("results/tables"), json.dumps(list(names), ensure_ascii=False))
+    found = native(connection, statement("results/tables"), json.dumps(list(names), ensure_ascii=False))
     tables: dict[str, ResultTable | None] = {}
     for (name, kind, indexed), columns in groupby(found, key=itemgetter(0, 1, 2)):
         declared = {column: type_ or "" for *_, column, type_ in columns}

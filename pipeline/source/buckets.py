@@ -43,19 +43,19 @@ def in_parts(
 
 
 def _pieces(minutes: pa.Table, interval: Interval) -> pa.Table:
-    with open_duckdb() as door:
-        door.register("minutes", minutes)
-        return door.execute(statement("source/build_pieces"), {"bucket": interval.bucket}).to_arrow_table()
+    with open_duckdb() as connection:
+        connection.register("minutes", minutes)
+        return connection.execute(statement("source/build_pieces"), {"bucket": interval.bucket}).to_arrow_table()
 
 
 def build_bars(pieces: Sequence[pa.Table], interval: Interval, after: datetime, until: datetime) -> pa.Table:
     """Bars of an interval that start after one moment and not after another, from pieces of them."""
     import pyarrow as pa
 
-    with open_duckdb() as door:
-        door.register("pieces", pa.concat_tables(pieces))
+    with open_duckdb() as connection:
+        connection.register("pieces", pa.concat_tables(pieces))
         window = {"bucket": interval.bucket, "after": after, "until": until}
-        return door.execute(statement("source/build_bars"), window).to_arrow_table()
+        return connection.execute(statement("source/build_bars"), window).to_arrow_table()
 
 
 def complete(bars: pa.Table, most: int) -> set[str]:
@@ -76,7 +76,7 @@ def without(bars: pa.Table, symbols: Collection[str], until: datetime) -> pa.Tab
 
 def build_metrics(five_minutes: pa.Table, interval: Interval, after: datetime) -> pa.Table:
     """Metrics of an interval whose buckets start after a moment, from 5m metrics: the last row of each bucket."""
-    with open_duckdb() as door:
-        door.register("five_minutes", five_minutes)
-        built = door.execute(statement("source/build_metrics"), {"bucket": interval.bucket, "after": after})
+    with open_duckdb() as connection:
+        connection.register("five_minutes", five_minutes)
+        built = connection.execute(statement("source/build_metrics"), {"bucket": interval.bucket, "after": after})
         return built.to_arrow_table()

@@ -33,12 +33,12 @@ class Bulk(Protocol):
         """Rows of a query, whose columns are text and whole numbers. Raises ReadError."""
 
 
-def bulk(door: Session, url: str) -> Bulk:
+def bulk(connection: Session, url: str) -> Bulk:
     """The way to read what a session with the same URL has reached."""
-    place, patience = connectorx_url(door), door.patience or LONGEST_SECONDS
-    if place is None or not (door.direct or pools_sessions(door, url)):
-        return ByCopy(url, door.carried, patience)
-    return ByConnectorX(place, () if door.direct else (Sql("BEGIN"), door.carried), patience)
+    place, patience = connectorx_url(connection), connection.patience or LONGEST_SECONDS
+    if place is None or not (connection.direct or pools_sessions(connection, url)):
+        return ByCopy(url, connection.carried, patience)
+    return ByConnectorX(place, () if connection.direct else (Sql("BEGIN"), connection.carried), patience)
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ class ByCopy:
     def read(self, query: Sql, schema: pa.Schema) -> pa.Table:
         """Rows of a query. Raises ReadError."""
         try:
-            with connected(self.url) as door, door.waiting(self.patience):
-                door.execute(join([Sql("BEGIN"), self.settings], "; ").encode())
-                with door.cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT csv)".encode()) as copy:
+            with connected(self.url) as connection, connection.waiting(self.patience):
+                connection.execute(join([Sql("BEGIN"), self.settings], "; ").encode())
+                with connection.cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT csv)".encode()) as copy:
                     text = b"".join(copy)
-                door.commit()
+                connection.commit()
         except psycopg.Error as error:
             raise ReadError(str(error)) from None
         return parsed(text, schema)

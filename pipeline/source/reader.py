@@ -95,7 +95,7 @@ class MetricsForm:
 
 
 class Source:
-    """An open door to one PostgreSQL database. Make one with ``Source.connect``."""
+    """One PostgreSQL database, open for reading. Make one with ``Source.connect``."""
 
     def __init__(
         self,
@@ -132,12 +132,12 @@ class Source:
             ) from error
         secrets = tuple(str(s) for s in (given.get("password"), os.environ.get("PGPASSWORD")) if s)
         try:
-            with session(url, along=statement("source/catalogue")) as door:
+            with session(url, along=statement("source/catalogue")) as connection:
                 observer.sent()
-                rows = door.sent_along
-                role = door.info.user
-                secrets = (*secrets, *([door.info.password] if door.info.password else []))
-                way = bulk(door, url)
+                rows = connection.sent_along
+                role = connection.info.user
+                secrets = (*secrets, *([connection.info.password] if connection.info.password else []))
+                way = bulk(connection, url)
         except psycopg.OperationalError as error:
             message = redacted_line(str(error), secrets)
             raise SourceError(

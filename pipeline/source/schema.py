@@ -79,8 +79,8 @@ def init_db(url: str, retain: timedelta | None = None, notify: bool = False) -> 
     """
     place = redacted(url)
     try:
-        with session(url, writes=True) as door:
-            return _Schema(door, place).create(retain, notify)
+        with session(url, writes=True) as connection:
+            return _Schema(connection, place).create(retain, notify)
     except psycopg.Error as error:
         raise SourceError(
             f"the schema could not be created in {place}: {one_line(error)}; check the URL, and that the server runs"

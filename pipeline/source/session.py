@@ -126,16 +126,16 @@ class _Cursor(psycopg.Cursor[TupleRow]):
     """A cursor of a session: its statements are waited for in time, and have the settings wherever they run."""
 
     def execute(self, *words: Any, **options: Any) -> Self:
-        door = cast("Session", self.connection)
-        if door.direct or door.info.transaction_status != TransactionStatus.IDLE:
-            with door.waiting(door.patience):
+        connection = cast("Session", self.connection)
+        if connection.direct or connection.info.transaction_status != TransactionStatus.IDLE:
+            with connection.waiting(connection.patience):
                 return super().execute(*words, **options)
         try:
-            with door.transaction():
+            with connection.transaction():
                 return super().execute(*words, **options)
         except errors.ActiveSqlTransaction:
             # It begins transactions of its own, as the refresh of an aggregate does, and has done nothing yet.
-            with door.waiting(door.patience):
+            with connection.waiting(connection.patience):
                 return super().execute(*words, **options)
 
 
@@ -156,14 +156,14 @@ def session(
         UsageError: the options that are asked for can neither reach the server nor be set by a statement.
     """
     limits = {} if writes else {"statement_timeout": f"{seconds}s", "lock_timeout": f"{LOCK_SECONDS}s"}
-    with connected(url) as door:
-        _set(door, _SAFE if writes else _SAFE | _READING, limits | _YIELDING, along)
+    with connected(url) as connection:
+        _set(connection, _SAFE if writes else _SAFE | _READING, limits | _YIELDING, along)
         if writes:
-            door.patience = None
-        yield door
+            connection.patience = None
+        yield connection
 
 
-def pools_sessions(door: Session, url: str) -> bool:
+def pools_sessions(connection: Session, url: str) -> bool:
     """Whether the server's session is ours until we close a connection that is not direct.
 
     Two connections ask in turns which of the server's processes serves them. If one of them sees a second process, or
@@ -174,7 +174,7 @@ def pools_sessions(door: Session, url: str) -> bool:
     try:
         with connected(url) as other:
             for turn in (0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0):
-                seen[turn].add(_process((door, other)[turn]))
+                seen[turn].add(_process((connection, other)[turn]))
                 if len(seen[turn]) > 1 or seen[0] & seen[1]:
                     return False
     except psycopg.OperationalError:
@@ -182,11 +182,11 @@ def pools_sessions(door: Session, url: str) -> bool:
     return True
 
 
-def _process(door: Session) -> int:
+def _process(connection: Session) -> int:
     """Number of the server's process that serves a connection at the moment."""
-    with door.waiting(CONNECT_SECONDS):
+    with connection.waiting(CONNECT_SECONDS):
         # Without the settings, which take a transaction and change nothing about it.
-        [row] = psycopg.Cursor(door).execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
+        [row] = psycopg.Cursor(connection).execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
     return int(row[0])
 
 
@@ -198,13 +198,13 @@ def connected(url: str) -> Session:
     return Session.connect(url, autocommit=True, cursor_factory=_Cursor, client_encoding="UTF8", **added)
 
 
-def _set(door: Session, safe: Mapping[str, str], yielding: Mapping[str, str], along: Sql | None) -> None:
+def _set(connection: Session, safe: Mapping[str, str], yielding: Mapping[str, str], along: Sql | None) -> None:
     """Make the settings and read them back, all in one message."""
     # From the URL, the environment or a file of libpq's.
-    [options] = [option.val for option in door.pgconn.info if option.keyword == b"options"]
+    [options] = [option.val for option in connection.pgconn.info if option.keyword == b"options"]
     asked = (options or b"").decode()
     own, others = _asked(asked)
-    told = literal(door.info.backend_pid)
+    told = literal(connection.info.backend_pid)
     known = {name.lower() for name in (*safe, *yielding)}
     wanted = [
         *(_wanted(name, value, behind_pooler=True) for name, value in own.items() if name not in known),
@@ -213,24 +213,24 @@ def _set(door: Session, safe: Mapping[str, str], yielding: Mapping[str, str], al
     ]
     query = render(statement("source/session"), told=told, wanted=join(wanted))
     limit = statement("source/session_limit")
-    cursor = door.execute(join([query, limit, *([along] if along else [])], ";\n").encode())
+    cursor = connection.execute(join([query, limit, *([along] if along else [])], ";\n").encode())
     cursor.nextset()
     rows = cursor.fetchall()
-    door.direct = all(ours for *_, ours in rows)
-    if door.direct:
+    connection.direct = all(ours for *_, ours in rows)
+    if connection.direct:
         ours = [f"-c {name}={_escaped(value)}" for name, value, _ in rows if name != _OF_TRANSACTION]
-        door.options = " ".join([asked, *ours]).strip()
+        connection.options = " ".join([asked, *ours]).strip()
     settings = [Sql(f"pg_catalog.set_config({literal(name)}, {literal(value)}, TRUE)") for name, value, _ in rows]
-    door.carried = Sql(f"SELECT {join(settings)}")
+    connection.carried = Sql(f"SELECT {join(settings)}")
     cursor.nextset()
     [(milliseconds,)] = cursor.fetchall()
-    door.patience = milliseconds / 1000 + GRACE_SECONDS if milliseconds else LONGEST_SECONDS
+    connection.patience = milliseconds / 1000 + GRACE_SECONDS if milliseconds else LONGEST_SECONDS
     if along:
         cursor.nextset()
-        door.sent_along = cursor.fetchall()
-    if not door.direct:
+        connection.sent_along = cursor.fetchall()
+    if not connection.direct:
         # A prepared statement would be looked for in another session.
-        door.prepare_threshold = None
+        connection.prepare_threshold = None
         if others:
             raise UsageError(
                 "options do not get through the pooler before the source: give only -c NAME=VALUE, in the URL and in "

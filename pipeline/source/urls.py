@@ -45,23 +45,23 @@ _LIKEWISE = {
 _FILLED_IN = {("sslcertmode", "allow")}
 
 
-def connectorx_url(door: Session) -> str | None:
+def connectorx_url(connection: Session) -> str | None:
     """URL for ConnectorX of the very place that libpq reached, with whatever it took from files and the environment.
 
     None where ConnectorX cannot be as strict as libpq was: it verifies a certificate by a root, but never the name in
     it, and has nothing to show of a client but a password.
     """
-    info = door.info
-    made_with = {option.keyword.decode(): option for option in door.pgconn.info if option.val}
+    info = connection.info
+    made_with = {option.keyword.decode(): option for option in connection.pgconn.info if option.val}
     values = {name: option.val.decode() for name, option in made_with.items() if option.val}
-    beyond = door.pgconn.used_gssapi or any(
+    beyond = connection.pgconn.used_gssapi or any(
         name not in _LIKEWISE and option.val != option.compiled and (name, values[name]) not in _FILLED_IN
         for name, option in made_with.items()
     )
     # libpq looks for its own files where nothing else is said.
     files = Path("~/.postgresql").expanduser()
     root = values.get("sslrootcert") or (str(files / "root.crt") if (files / "root.crt").exists() else "")
-    encrypted = door.pgconn.ssl_in_use
+    encrypted = connection.pgconn.ssl_in_use
     if encrypted:
         beyond |= values["sslmode"] == "verify-full" or root == "system" or (files / "postgresql.crt").exists()
     if beyond:
@@ -70,8 +70,8 @@ def connectorx_url(door: Session) -> str | None:
         "application_name": info.parameter_status("application_name") or "",
         "sslmode": "require" if encrypted else "disable",
     }
-    if door.options:
-        asked["options"] = door.options
+    if connection.options:
+        asked["options"] = connection.options
     if encrypted and root:
         asked["sslrootcert"] = root
     if info.hostaddr and "%" not in info.hostaddr:

@@ -1,4 +1,4 @@
-"""The one door to the DuckDB work file: a run writes it, analysts query it, a later run goes on from it.
+"""The only way to the DuckDB work file: a run writes it, analysts query it, a later run goes on from it.
 
 Others use ``WorkFile`` (writer), ``published`` (reader), ``answer`` (query) and ``Provenance`` (provenance).
 

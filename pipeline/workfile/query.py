@@ -1,7 +1,7 @@
 """SQL over the work file, which may be read and nothing else.
 
-The work file is attached read-only to a DuckDB in memory, so that temporary tables can be made. Then the doors are
-closed for good: no other file, no network, no extension, no Python object, no change of settings. A local file system
+The work file is attached read-only to a DuckDB in memory, so that temporary tables can be made. Then all else is closed for
+good: no other file, no network, no extension, no Python object, no change of settings. A local file system
 that is merely off limits is not enough, because DuckDB lets a query reopen, and write, what is attached already.
 """
 
@@ -53,12 +53,12 @@ def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
 
     Raises UsageError: there is no work file, it cannot be opened, or the query fails.
     """
-    with closing(_open(path, allow_files)) as door:
+    with closing(_open(path, allow_files)) as connection:
         try:
-            done = door.execute(sql)
-            if done is None or door.description is None:
+            done = connection.execute(sql)
+            if done is None or connection.description is None:
                 raise UsageError("the query is empty: give SQL, @FILE, or - for standard input")
-            reader = door.to_arrow_reader(_BATCH_ROWS)
+            reader = connection.to_arrow_reader(_BATCH_ROWS)
             schema = _distinct(reader.schema)
             yield Answer(schema, _batches(reader, schema))
         except (duckdb.Error, pa.ArrowException) as error:
@@ -68,18 +68,18 @@ def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
 def _open(path: Path, allow_files: bool) -> duckdb.DuckDBPyConnection:
     if not path.is_file():
         raise UsageError(f"there is no work file {path}: make it with `candlemill run`, or give another with --duckdb")
-    door = open_duckdb(threads=os.cpu_count() or 1)
+    connection = open_duckdb(threads=os.cpu_count() or 1)
     try:
-        door.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
+        connection.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
     except duckdb.Error as error:
-        door.close()
+        connection.close()
         raise UsageError(f"the work file {path} cannot be opened: {one_line(error)}") from error
-    door.execute("USE work")
+    connection.execute("USE work")
     for setting in () if allow_files else _CLOSED:
-        door.execute(setting)
-    door.execute("SET python_enable_replacements = false")
-    door.execute("SET lock_configuration = true")
-    return door
+        connection.execute(setting)
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
 def _batches(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -24,23 +24,23 @@ def published(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     if not path.is_file():
         raise UsageError(f"there is no work file {path}: run `candlemill run` first, or give another with --duckdb")
-    with open_duckdb() as door:
+    with open_duckdb() as connection:
         try:
-            door.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
-            door.execute("USE work")
-            tables = {name for (name,) in door.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            connection.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
+            connection.execute("USE work")
+            tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         except duckdb.Error as error:
             if "lock" in str(error):
                 raise UsageError(f"{path} is open for writing in another program: close it there") from error
             raise UsageError(f"{path} is not a work file of candlemill: {one_line(error)}") from error
         if not {"candles", "runs", "catalog"} <= tables:
             raise UsageError(f"{path} is not a work file of candlemill: give the file of a run with --duckdb")
-        yield door
+        yield connection
 
 
-def run_records(door: duckdb.DuckDBPyConnection, last: int | None = None) -> list[dict[str, Any]]:
+def run_records(connection: duckdb.DuckDBPyConnection, last: int | None = None) -> list[dict[str, Any]]:
     """Records of the newest runs (None: of all), oldest first, as ``Record.as_json`` gave them to the file."""
-    rows = door.execute(statement("workfile/newest_runs"), {"last": last}).to_arrow_table().to_pylist()
+    rows = connection.execute(statement("workfile/newest_runs"), {"last": last}).to_arrow_table().to_pylist()
     return [_as_json(row) for row in rows]
 
 

@@ -89,8 +89,8 @@ class WorkFile(SqlIndicators):
                 raise SinkError(f"the work file {path} cannot be written {why}") from error
             self._draft = self._folder / "work.duckdb"
             try:
-                door = open_duckdb(self._draft, self._threads, self._folder / "spill")
-                self._door = opened.enter_context(closing(door))
+                connection = open_duckdb(self._draft, self._threads, self._folder / "spill")
+                self._connection = opened.enter_context(closing(connection))
                 self._refuse_foreign()
                 self._lay_out()
             except duckdb.Error as error:
@@ -100,18 +100,20 @@ class WorkFile(SqlIndicators):
 
     def _lay_out(self) -> None:
         intervals = join([literal(name) for name in sorted(INTERVALS)])
-        self._door.execute(render(statement("workfile/candles"), exchange=literal(self._exchange), intervals=intervals))
-        self._door.execute(render(statement("workfile/futures_metrics"), intervals=intervals))
+        self._connection.execute(
+            render(statement("workfile/candles"), exchange=literal(self._exchange), intervals=intervals)
+        )
+        self._connection.execute(render(statement("workfile/futures_metrics"), intervals=intervals))
         for table in ("runs", "catalog"):
-            self._door.execute(statement(f"workfile/{table}"))
+            self._connection.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
-            self._door.execute(_create(declared))
+            self._connection.execute(_create(declared))
         for view in ("latest_signals", "overview", "bars_and_metrics"):
-            self._door.execute(statement(f"views/{view}"))
+            self._connection.execute(statement(f"views/{view}"))
         self._fill_catalog()
         # One transaction for all rows of the run: DuckDB then writes them straight into the file, without its log. On a
         # connection of its own, because a failing SQL indicator aborts the transaction it runs in.
-        self._writer = self._door.cursor()
+        self._writer = self._connection.cursor()
         self._writer.execute("BEGIN")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
         self._inserts: list[Future[None]] = []
@@ -146,7 +148,7 @@ class WorkFile(SqlIndicators):
                     insert.result()
                 self._writer.execute("COMMIT")
                 self._writer.close()
-                self._door.execute("CHECKPOINT")
+                self._connection.execute("CHECKPOINT")
             except (duckdb.Error, OSError) as error:
                 raise self._unwritable(error) from error
 
@@ -183,14 +185,14 @@ class WorkFile(SqlIndicators):
             self._keep_runs(RUNS_KEPT - len(records))
             for record in records:
                 self._add_run(record.as_json())
-            self._door.execute(f"COMMENT ON TABLE candles IS {literal(provenance.as_text())}")
-            self._door.close()
+            self._connection.execute(f"COMMENT ON TABLE candles IS {literal(provenance.as_text())}")
+            self._connection.close()
             self._draft.replace(self.path)
 
     def _add_run(self, plain: Mapping[str, Any]) -> None:
         names = join([identifier(name) for name in plain])
         places = join([Sql(f"${name}") for name in plain])
-        self._door.execute(f"INSERT INTO runs ({names}) VALUES ({places})", plain)
+        self._connection.execute(f"INSERT INTO runs ({names}) VALUES ({places})", plain)
 
     def _fill_catalog(self) -> None:
         # As one Arrow table: DuckDB's executemany took 0.3 s for these rows.
@@ -215,9 +217,9 @@ class WorkFile(SqlIndicators):
             for declared in INDICATORS.values()
             for position, column in enumerate(declared.columns, 1)
         ]
-        self._door.register("entries", pa.Table.from_pylist(rows, schema=_CATALOG))
-        self._door.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
-        self._door.unregister("entries")
+        self._connection.register("entries", pa.Table.from_pylist(rows, schema=_CATALOG))
+        self._connection.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
+        self._connection.unregister("entries")
 
     def _refuse_foreign(self) -> None:
         """Raise SinkError if something else than a work file stands where this one shall."""
@@ -225,7 +227,7 @@ class WorkFile(SqlIndicators):
             return
         try:
             with self._previous():
-                ours = self._door.execute(
+                ours = self._connection.execute(
                     "SELECT 1 FROM duckdb_tables() WHERE database_name = 'previous' AND table_name = 'catalog'"
                 ).fetchall()
         except duckdb.Error:
@@ -241,7 +243,7 @@ class WorkFile(SqlIndicators):
             return
         try:
             with self._previous():
-                self._door.execute(statement("workfile/keep_runs"), {"most": most})
+                self._connection.execute(statement("workfile/keep_runs"), {"most": most})
         except (duckdb.Error, OSError) as error:
             log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, one_line(error))
 
@@ -253,18 +255,18 @@ class WorkFile(SqlIndicators):
         """The public file under the name ``previous``, for reading."""
         place = self.path
         try:
-            self._door.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
+            self._connection.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
         except duckdb.IOException as error:
             if "lock" not in str(error):
                 raise
             # Somebody has it open for writing; a copy of the bytes can be read all the same.
             place = self._folder / "previous.duckdb"
             shutil.copyfile(self.path, place)
-            self._door.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
+            self._connection.execute(f"ATTACH {literal(str(place))} AS previous (READ_ONLY)")
         try:
             yield
         finally:
-            self._door.execute("DETACH previous")
+            self._connection.execute("DETACH previous")
 
 
 @contextmanager

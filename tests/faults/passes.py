@@ -87,8 +87,8 @@ class Place:
             shutil.copy(file, folder)
         other = Place(folder, self.url)
         if journal:
-            with closing(sqlite3.connect(other.database)) as door:
-                assert door.execute(f"PRAGMA journal_mode = {journal}").fetchone() == (journal,)
+            with closing(sqlite3.connect(other.database)) as connection:
+                assert connection.execute(f"PRAGMA journal_mode = {journal}").fetchone() == (journal,)
         return other
 
     def strays(self) -> list[str]:
@@ -99,20 +99,20 @@ class Place:
 
 def shown(database: Path) -> dict[str, str]:
     """数据时间 of the newest row of every table, as one transaction sees them."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as door:
-        return newest_rows(door)
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return newest_rows(connection)
 
 
-def newest_rows(door: sqlite3.Connection) -> dict[str, str]:
-    tables = [name for (name,) in door.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+def newest_rows(connection: sqlite3.Connection) -> dict[str, str]:
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     parts = [f"SELECT '{name}', (SELECT {KEY[2]} FROM \"{name}\" ORDER BY rowid DESC LIMIT 1)" for name in tables]
-    return dict(door.execute(" UNION ALL ".join(parts)).fetchall())
+    return dict(connection.execute(" UNION ALL ".join(parts)).fetchall())
 
 
 def sound(database: Path) -> bool:
     """Whether SQLite finds the database in order."""
-    with closing(sqlite3.connect(database)) as door:
-        return door.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def rows_in(database: Path) -> Mapping[str, list[tuple[Any, ...]]]:

@@ -1,4 +1,4 @@
-"""A TCP door to the embedded server, which listens on a socket only; it can slam itself in the middle of an answer."""
+"""A TCP way to the embedded server, which listens on a socket only; it can slam itself in the middle of an answer."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def proxy(url: str, cut: bool = False) -> Iterator[str]:
     login, _, place = parts.netloc.rpartition("@")
     host, port = place.rsplit(":", 1)
     target = f"{unquote(host)}/.s.PGSQL.{port}"
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        threading.Thread(target=_serve, args=(door, target, cut), daemon=True).start()
-        yield f"postgresql://{login}@127.0.0.1:{door.getsockname()[1]}{parts.path}"
+    with socket.create_server(("127.0.0.1", 0)) as connection:
+        threading.Thread(target=_serve, args=(connection, target, cut), daemon=True).start()
+        yield f"postgresql://{login}@127.0.0.1:{connection.getsockname()[1]}{parts.path}"
 
 
-def _serve(door: socket.socket, target: str, cut: bool) -> None:
+def _serve(connection: socket.socket, target: str, cut: bool) -> None:
     with suppress(OSError):
         while True:
-            client, _ = door.accept()
+            client, _ = connection.accept()
             server = socket.socket(socket.AF_UNIX)
             server.connect(target)
             threading.Thread(target=_pass_on, args=(client, server, False), daemon=True).start()

@@ -16,18 +16,18 @@ from pathlib import Path
 from tests.faults.passes import newest_rows
 
 
-def look(door: sqlite3.Connection) -> str:
+def look(connection: sqlite3.Connection) -> str:
     """The newest 数据时间 over all tables, in one transaction: one, where all show the same run."""
-    door.execute("BEGIN")
-    moments = sorted(set(newest_rows(door).values()))
-    door.execute("COMMIT")
+    connection.execute("BEGIN")
+    moments = sorted(set(newest_rows(connection).values()))
+    connection.execute("COMMIT")
     return " ".join(moments)
 
 
 def connected(database: Path) -> sqlite3.Connection:
-    door = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0, isolation_level=None)
-    door.execute("PRAGMA mmap_size = 268435456")
-    return door
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0, isolation_level=None)
+    connection.execute("PRAGMA mmap_size = 268435456")
+    return connection
 
 
 def main() -> None:

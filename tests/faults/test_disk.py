@@ -178,10 +178,10 @@ def test_a_truncated_result_database_is_refused_or_whole(share: float, place: Pl
 
 def test_a_result_database_of_another_application_is_left_alone(place: Place) -> None:
     table = INDICATORS["macd"].table
-    with closing(sqlite3.connect(place.database)) as door, door:
-        door.execute(f'DROP TABLE "{table}"')
-        door.execute(f'CREATE TABLE "{table}" (id INTEGER PRIMARY KEY, note TEXT)')
-        door.execute(f"INSERT INTO \"{table}\" (note) VALUES ('mine')")
+    with closing(sqlite3.connect(place.database)) as connection, connection:
+        connection.execute(f'DROP TABLE "{table}"')
+        connection.execute(f'CREATE TABLE "{table}" (id INTEGER PRIMARY KEY, note TEXT)')
+        connection.execute(f"INSERT INTO \"{table}\" (note) VALUES ('mine')")
     before = contents(place)
     message = one_line(place.run(1))
     assert table in message

@@ -81,10 +81,12 @@ class Mill:
             database = Path(folder) / "result.db"
             with Sink(database, 5) as sink:
                 sink.write(rows, lambda _: 120)
-            with closing(sqlite3.connect(database)) as door:
-                assert door.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            with closing(sqlite3.connect(database)) as connection:
+                assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 return {
-                    i.table: door.execute(f'SELECT * FROM "{i.table}"').fetchall() for i in rows if rows[i].num_rows
+                    i.table: connection.execute(f'SELECT * FROM "{i.table}"').fetchall()
+                    for i in rows
+                    if rows[i].num_rows
                 }
 
     def close(self) -> None:

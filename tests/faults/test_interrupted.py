@@ -65,16 +65,16 @@ def test_an_interrupt_at_any_moment_ends_the_run_before_it_writes_or_after_it_is
         if code == 0 or lines[-1].endswith(", the results were written"):
             # It came when everything was being committed, or later.
             assert dump_of(place.database) == after, what
-            with closing(duckdb.connect(str(place.work), read_only=True)) as door:
-                assert door.execute("SELECT count(*) FROM runs").fetchall() == [(3,)], what
+            with closing(duckdb.connect(str(place.work), read_only=True)) as connection:
+                assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(3,)], what
         else:
             assert (code, lines[-1]) == SAYS[how], what
             assert seconds < SECONDS, what
             assert dump_of(place.database) == before, what
             assert place.work.read_bytes() == first.work.read_bytes(), what
         assert not any("Traceback" in line for line in lines), what
-        with closing(sqlite3.connect(place.database, timeout=0)) as door:
-            door.execute("BEGIN EXCLUSIVE")
+        with closing(sqlite3.connect(place.database, timeout=0)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
         return code
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -85,18 +85,18 @@ def test_an_interrupt_at_any_moment_ends_the_run_before_it_writes_or_after_it_is
 @pytest.mark.parametrize("how", SAYS)
 def test_an_interrupt_while_a_table_is_read(how: signal.Signals, place: Place, url: str) -> None:
     before = dump_of(place.database)
-    with psycopg.connect(url) as door:
-        door.execute("LOCK TABLE market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
         with place.begin(1) as child:
             waits = (
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%candles_5m%%'"
             )
-            while door.execute(waits).fetchone() == (0,):
+            while connection.execute(waits).fetchone() == (0,):
                 assert child.poll() is None
                 time.sleep(0.01)
-                door.execute("SELECT pg_stat_clear_snapshot()")
+                connection.execute("SELECT pg_stat_clear_snapshot()")
             code, lines, seconds = told(child, how)
-        door.rollback()
+        connection.rollback()
     assert (code, lines[-1]) == SAYS[how]
     assert seconds < SECONDS
     assert dump_of(place.database) == before
@@ -179,8 +179,8 @@ def test_an_interrupt_between_the_commit_and_the_work_file_is_too_late(how: sign
     assert "the run is complete" in err
     assert "run complete" in err
     assert set(shown(place.database).values()) == {newest_of(1)}
-    with closing(duckdb.connect(str(place.work), read_only=True)) as door:
-        assert door.execute("SELECT count(*) FROM runs").fetchall() == [(3,)]
+    with closing(duckdb.connect(str(place.work), read_only=True)) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(3,)]
     assert place.strays() == []
 
 

@@ -57,8 +57,8 @@ def test_readers_go_on_while_a_run_gives_up_on_a_lock(place: Place) -> None:
     assert seen["errors"] == []
     assert seen["seen"] == [newest_of(0)]
     # A lock that the run had left behind would show now.
-    with closing(sqlite3.connect(place.database, timeout=0)) as door, door:
-        door.execute("CREATE TABLE mine (x)")
+    with closing(sqlite3.connect(place.database, timeout=0)) as connection, connection:
+        connection.execute("CREATE TABLE mine (x)")
     assert place.strays() == []
 
 
@@ -126,8 +126,8 @@ def test_what_a_failed_run_leaves_of_the_log_bothers_no_reader_and_no_writer(pla
     # The look before the run leaves an empty log where it is the last to close; whoever comes next uses or removes it.
     assert place.run(1, "--source", "postgresql://nobody@127.0.0.1:1/none").code == 3
     assert dump_of(place.database) == before
-    with closing(sqlite3.connect(place.database, timeout=0)) as door, door:
-        door.execute("CREATE TABLE mine (x)")
+    with closing(sqlite3.connect(place.database, timeout=0)) as connection, connection:
+        connection.execute("CREATE TABLE mine (x)")
     assert place.run(1).code == 0
     assert sound(place.database)
 

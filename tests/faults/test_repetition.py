@@ -55,10 +55,10 @@ def test_of_every_table_exactly_the_retention_stays(url: str, tmp_path: Path) ->
     again(url, tmp_path, RETENTION + 5, "")
     database = tmp_path / "result.db"
     assert set(shown(database).values()) == {newest_of(-1)}
-    with closing(sqlite3.connect(database)) as door:
+    with closing(sqlite3.connect(database)) as connection:
         for declared in INDICATORS.values():
             counts = f'SELECT {KEY[0]}, count(*), count(DISTINCT {KEY[2]}) FROM "{declared.table}" GROUP BY 1'
-            assert door.execute(counts).fetchall() == [(symbol, RETENTION, RETENTION) for symbol in SYMBOLS], (
+            assert connection.execute(counts).fetchall() == [(symbol, RETENTION, RETENTION) for symbol in SYMBOLS], (
                 declared.table
             )
 

@@ -45,9 +45,9 @@ def broken(server: Server) -> str:
 
 
 def execute(url: str, *statements: str) -> None:
-    with psycopg.connect(url, autocommit=True) as door:
+    with psycopg.connect(url, autocommit=True) as connection:
         for text in statements:
-            door.execute(text.encode())
+            connection.execute(text.encode())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,18 +72,18 @@ def slow(server: Server, first: Place, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_a_server_that_knows_no_tls_is_told_when_the_url_wants_it(place: Place, url: str) -> None:
-    with proxy(url) as door:
+    with proxy(url) as connection:
         start = time.monotonic()
-        message = refused(place, "--source", f"{door}?sslmode=require")
+        message = refused(place, "--source", f"{connection}?sslmode=require")
         assert time.monotonic() - start < 10
     assert "SSL" in message
-    with proxy(url) as door:
-        assert place.run(1, "--source", door).code == 0
+    with proxy(url) as connection:
+        assert place.run(1, "--source", connection).code == 0
 
 
 def test_a_connection_that_breaks_in_the_middle_of_the_bars(place: Place, url: str) -> None:
-    with proxy(url, cut=True) as door:
-        message = refused(place, "--source", door)
+    with proxy(url, cut=True) as connection:
+        message = refused(place, "--source", connection)
     assert "market_data.candles_5m failed" in message
     assert "try again" in message
 
@@ -104,8 +104,8 @@ def test_a_server_that_ends_the_session_while_it_reads(place: Place, url: str) -
 
 def test_a_table_that_somebody_locks_is_waited_for_and_then_named(place: Place, url: str) -> None:
     start = time.monotonic()
-    with psycopg.connect(url) as door:
-        door.execute("LOCK TABLE market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE market_data.candles_5m IN ACCESS EXCLUSIVE MODE")
         message = refused(place)
     assert "market_data.candles_5m failed" in message
     assert "lock timeout" in message
@@ -113,8 +113,8 @@ def test_a_table_that_somebody_locks_is_waited_for_and_then_named(place: Place, 
 
 
 def test_metrics_that_somebody_locks_cost_the_futures_tables_only(place: Place, url: str) -> None:
-    with psycopg.connect(url) as door:
-        door.execute("LOCK TABLE market_data.binance_futures_metrics_5m IN ACCESS EXCLUSIVE MODE")
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE market_data.binance_futures_metrics_5m IN ACCESS EXCLUSIVE MODE")
         ran = place.run(1, "--json")
     assert ran.code == 0, ran.err
     [error] = ran.record["errors"]

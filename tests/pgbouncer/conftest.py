@@ -60,9 +60,9 @@ def pgbouncer(server: Server, mode: str, options: str, size: int = 4) -> Iterato
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program, "pgbouncer is not installed"
     host, port = urlsplit(server.url_of("postgres")).netloc.rpartition("@")[2].rsplit(":", 1)
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        own = door.getsockname()[1]
+    with socket.socket() as connection:
+        connection.bind(("127.0.0.1", 0))
+        own = connection.getsockname()[1]
     # None of pytest's folders: its user has to get there. It refuses to run as root, and the server's socket is open to
     # the server's own user only.
     with TemporaryDirectory(prefix="candlemill-pgbouncer-") as place:
@@ -129,20 +129,20 @@ class Neighbour:
         expected: dict[str, Any] = {}
         while not self._end.is_set():
             try:
-                with psycopg.connect(self.url, autocommit=True, prepare_threshold=None) as door:
+                with psycopg.connect(self.url, autocommit=True, prepare_threshold=None) as connection:
                     for _ in range(20):
-                        self._turn(door, expected)
+                        self._turn(connection, expected)
             except psycopg.Error as error:
                 self.changed.append(str(error))
 
-    def _turn(self, door: psycopg.Connection[Any], expected: dict[str, Any]) -> None:
+    def _turn(self, connection: psycopg.Connection[Any], expected: dict[str, Any]) -> None:
         for name in SETTINGS:
-            [(value,)] = door.execute("SELECT current_setting(%s)", [name]).fetchall()
+            [(value,)] = connection.execute("SELECT current_setting(%s)", [name]).fetchall()
             if value != expected.setdefault(name, value):
                 self.changed.append(f"{name} is {value} instead of {expected[name]}")
-        with door.transaction():
-            door.execute("INSERT INTO public.neighbours VALUES (1)")
-            door.execute("SELECT pg_sleep(0.002)")
+        with connection.transaction():
+            connection.execute("INSERT INTO public.neighbours VALUES (1)")
+            connection.execute("SELECT pg_sleep(0.002)")
         self.rows += 1
         time.sleep(0.001)
 
@@ -153,8 +153,8 @@ class Neighbour:
 @contextmanager
 def neighbours(url: str, count: int = 2) -> Iterator[list[Neighbour]]:
     """Clients that write into the same database through the same pool, to the end of the block."""
-    with psycopg.connect(url, autocommit=True) as door:
-        door.execute("CREATE TABLE IF NOT EXISTS public.neighbours (n INT)")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS public.neighbours (n INT)")
     found = [Neighbour(url) for _ in range(count)]
     threads = [threading.Thread(target=one.work) for one in found]
     for thread in threads:

@@ -111,13 +111,13 @@ def test_archives_are_loaded_and_schemas_made_as_directly(pooler: Pooler, server
     assert len(expected[1]["candles_1m"]) == 150
     fresh = server.database("loaded")
     name = fresh.rpartition("/")[2]
-    with psycopg.connect(fresh, autocommit=True) as door:
-        door.execute(f"ALTER DATABASE {name} SET timezone = 'America/New_York'".encode())
+    with psycopg.connect(fresh, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET timezone = 'America/New_York'".encode())
     with neighbours(pooler.url(fresh)) as others:
         for _ in range(TIMES):
             assert loaded(pooler.url(fresh), fresh) == expected
-            with psycopg.connect(fresh, autocommit=True) as door:
-                door.execute("DROP SCHEMA market_data CASCADE")
+            with psycopg.connect(fresh, autocommit=True) as connection:
+                connection.execute("DROP SCHEMA market_data CASCADE")
     assert [one.changed for one in others] == [[], []]
 
 
@@ -167,9 +167,9 @@ def test_notices_come_where_sessions_are_pooled_and_are_missed_with_a_word_elsew
             return
         watch.until_passed()
         passes, notice = watch.health["passes"], '{"symbol": "AAA", "exchange": "binance_futures_um"}'
-        with psycopg.connect(moving.url, autocommit=True) as door:
+        with psycopg.connect(moving.url, autocommit=True) as connection:
             for _ in range(600):
-                door.execute("SELECT pg_notify('candle_1m_update', %s)", [notice])
+                connection.execute("SELECT pg_notify('candle_1m_update', %s)", [notice])
                 if watch.health["passes"] > passes:
                     return
                 time.sleep(0.05)
@@ -183,35 +183,35 @@ def test_rows_come_by_connectorx_where_it_can_work(pooler: Pooler, market: str) 
     url = pooler.url(market)
     with neighbours(url, 1):
         for _ in range(TIMES):
-            with session(url) as door:
-                assert not door.direct
-                way = bulk(door, url)
+            with session(url) as connection:
+                assert not connection.direct
+                way = bulk(connection, url)
             assert isinstance(way, ByConnectorX if pooler.mode == "session" else ByCopy)
-    with session(market) as door:
-        assert door.direct
-        assert isinstance(bulk(door, market), ByConnectorX)
+    with session(market) as connection:
+        assert connection.direct
+        assert isinstance(bulk(connection, market), ByConnectorX)
 
 
 def test_every_statement_behind_a_pooler_has_the_settings_and_leaves_none(pooler: Pooler, market: str) -> None:
     import pyarrow as pa
 
     url = pooler.url(market)
-    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as door:
-        before = [door.execute("SELECT current_setting(%s)", [name]).fetchone() for name in SETTINGS]
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        before = [connection.execute("SELECT current_setting(%s)", [name]).fetchone() for name in SETTINGS]
     asked = settings("search_path", "TimeZone", "transaction_read_only", "statement_timeout", "lock_timeout", "jit")
     expected = "pg_catalog UTC on 1min 10s off"
-    with session(url) as door:
-        way = bulk(door, url)
-        assert door.execute(f"SELECT {asked}".encode()).fetchall() == [(expected,)]
-        with door.transaction():
-            assert door.execute(f"SELECT {asked}".encode()).fetchall() == [(expected,)]
-            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), door.transaction():
-                door.execute("DELETE FROM market_data.candles_5m")
-            assert door.execute(f"SELECT {asked}".encode()).fetchall() == [(expected,)]
+    with session(url) as connection:
+        way = bulk(connection, url)
+        assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [(expected,)]
+        with connection.transaction():
+            assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [(expected,)]
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), connection.transaction():
+                connection.execute("DELETE FROM market_data.candles_5m")
+            assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [(expected,)]
     found = way.read(Sql(f"SELECT {asked} AS set"), pa.schema([("set", pa.string())]))
     assert found["set"].to_pylist() == [expected]
-    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as door:
-        after = [door.execute("SELECT current_setting(%s)", [name]).fetchone() for name in SETTINGS]
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        after = [connection.execute("SELECT current_setting(%s)", [name]).fetchone() for name in SETTINGS]
     assert after == before
 
 
@@ -225,10 +225,10 @@ def test_options_of_the_user_are_set_behind_a_pooler_too(pooler: Pooler, market:
         with pytest.raises(SourceError, match="unsupported startup parameter"):
             Source.connect(url, Record(AS_OF, "", [], 0))
         return
-    with session(url) as door:
+    with session(url) as connection:
         asked = settings("statement_timeout", "work_mem", "search_path")
-        assert door.execute(f"SELECT {asked}".encode()).fetchall() == [("7s 5MB pg_catalog",)]
-        assert door.patience == 17
+        assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [("7s 5MB pg_catalog",)]
+        assert connection.patience == 17
 
 
 def test_a_pool_without_a_free_session_is_waited_for_and_then_told(server: Server, market: str) -> None:
