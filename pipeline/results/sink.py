@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
-import tenacity
 
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
+from ..base.patience import patiently
 from ..base.statements import Sql, identifier, join, literal
 from ..base.threads import in_thread
 from ..record import SILENT, Observer
@@ -248,19 +248,11 @@ class Sink:
         self._connection = self._prepared = None
 
     def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
-        def say(state: tenacity.RetryCallState) -> None:
-            if state.attempt_number == 1:
-                log.warning("the result database %s is locked by another process, trying again", self.path)
+        def say() -> None:
+            log.warning("the result database %s is locked by another process, trying again", self.path)
 
-        patient = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(LockedError),
-            stop=tenacity.stop_after_delay(self.lock_timeout),
-            wait=tenacity.wait_random_exponential(multiplier=0.05, max=0.5),
-            before_sleep=say,
-            reraise=True,
-        )
         try:
-            patient(self._attempted, work)
+            patiently(lambda: self._attempted(work), LockedError, self.lock_timeout, 0.5, say)
         except LockedError as error:
             raise SinkError(
                 f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "

@@ -1,7 +1,7 @@
 """SQL over the work file, which may be read and nothing else.
 
-The work file is attached read-only to a DuckDB in memory, so that temporary tables can be made. Then all else is closed for
-good: no other file, no network, no extension, no Python object, no change of settings. A local file system
+The work file is attached read-only to a DuckDB in memory, so that temporary tables can be made. Then all else is
+closed for good: no other file, no network, no extension, no Python object, no change of settings. A local file system
 that is merely off limits is not enough, because DuckDB lets a query reopen, and write, what is attached already.
 """
 

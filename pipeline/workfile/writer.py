@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import tenacity
 
 from ...indicators.registry import INDICATORS
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
+from ..base.patience import patiently
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import step_back
 from ..compute.sql import SqlIndicators
@@ -303,14 +303,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
     Raises TimeoutError where another run keeps it too long: it takes milliseconds, unless that run was stopped.
     """
-    patient = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(BlockingIOError),
-        stop=tenacity.stop_after_delay(_PATIENCE),
-        wait=tenacity.wait_fixed(0.01),
-        reraise=True,
-    )
     try:
-        handle = patient(_claimed, folder)
+        handle = patiently(lambda: _claimed(folder), BlockingIOError, _PATIENCE, 0.05)
     except BlockingIOError as error:
         why = f"for {_PATIENCE:g} s a run that is stopped or hangs has kept its folder: end that run"
         raise TimeoutError(errno.ETIMEDOUT, why) from error
