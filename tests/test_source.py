@@ -314,7 +314,7 @@ def minutes(server: Server) -> str:
 def test_a_missing_table_is_built_from_1m_candles_as_the_database_would(
     interval: str, closed: bool, minutes: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source, record = connected(minutes)
+    source, _ = connected(minutes)
     with caplog.at_level(logging.INFO):
         found = bars_of(source, interval, 3, closed=closed)
     assert f"{interval}: no table market_data.candles_{interval}, built from candles_1m" in caplog.text
