@@ -86,7 +86,7 @@ class Overheard:
 
 @pytest.fixture(scope="module")
 def chunks(server: Server) -> str:
-    """Bars and metrics of half a year: some of all the time, more of the last days, with gaps; some symbols end early."""
+    """Bars and metrics of half a year: a few of all the time, more of the last days, with gaps; some symbols end."""
     url = server.database("chunks")
     columns = ", ".join(METRIC_COLUMNS.values())
     last = ", ".join(f"(array_agg({name} ORDER BY create_time DESC))[1] AS {name}" for name in METRIC_COLUMNS.values())
@@ -304,7 +304,9 @@ def test_bars_of_1m_bars_come_in_parts_and_are_the_same(
     assert parts > len(overheard.said) - parts
     order = [("symbol", "ascending"), ("bucket_ts", "ascending")]
     assert in_parts.sort_by(order).equals(whole.sort_by(order))
-    assert len(set(whole["symbol"].to_pylist())) == len(SYMBOLS if symbols is None else SYMBOLS[:3])
+    # One has ended five hours before, which is out of the window at 3m.
+    every = SYMBOLS[:-1] if name == "3m" else SYMBOLS
+    assert set(whole["symbol"].to_pylist()) == set(every if symbols is None else SYMBOLS[:3])
 
 
 @pytest.mark.usefixtures("small_parts")
