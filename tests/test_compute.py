@@ -352,6 +352,10 @@ COLUMNS = (
 )
 
 
+def test_a_moment_that_is_not_there_is_what_numpy_takes_for_none() -> None:
+    assert np.isnat(np.array(NO_MOMENT).view("datetime64[us]"))
+
+
 def test_what_is_no_value_becomes_null_whatever_its_kind() -> None:
     panel = panels.panel_of([panels.walk(symbol, 5, 1) for symbol in "ABCD"])
     declared = made(lambda _: Values(), columns=COLUMNS)

@@ -217,6 +217,10 @@ def test_stretches_name_the_series_under_way(begins: list[tuple[int, int]], rows
     assert seen == {row: begun for row, begun in expected.items() if begun[0]}
 
 
+def test_no_rows_have_no_stretches() -> None:
+    assert list(stretches.stretches(0, np.array([0]))) == []
+
+
 GAPPY = st.one_of(SIGNED, TICKS, st.just(math.nan), st.just(math.inf), st.just(-math.inf))
 
 
