@@ -327,4 +327,6 @@ def test_of_1m_bars_no_more_are_read_than_are_needed(source: tuple[Source, Overh
             rows = [found for _, found, _ in connection.execute(statement.encode()).fetchall()]
             assert sum(rows) <= 4 * 1000
             read += sum(rows)
-    assert read == found._record.pg_rows == needed
+    record = found._observer
+    assert isinstance(record, Record)
+    assert read == record.pg_rows == needed
