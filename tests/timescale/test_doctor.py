@@ -77,7 +77,9 @@ def test_history_that_a_watermark_hides_is_found_and_brought_back(market: str, n
 
 
 def test_holes_and_buckets_that_lack_later_rows_are_found_and_mended(market: str, now: datetime) -> None:
-    hour = (now - timedelta(hours=30)).replace(minute=0)
+    hour = now - timedelta(hours=30)
+    # Within a bucket of 4h, and so within a day.
+    hour = hour.replace(hour=hour.hour // 4 * 4, minute=0)
     execute(
         market,
         f"DELETE FROM market_data.candles_1m WHERE bucket_ts >= '{hour}' AND bucket_ts < '{hour + timedelta(hours=3)}'",
