@@ -21,7 +21,8 @@ HERE = Path(__file__).parent
 def serving(folder: Path | None = None, *settings: str) -> Iterator[str]:
     """URL of a server of its own, in a folder or in memory; the extension is available there, and not created."""
     words = ["node", str(HERE / "serve.mjs"), *([str(folder), *settings] if folder else [])]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    # It ends with what it reads from, even if this process is killed.
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield f"postgresql://postgres@127.0.0.1:{int(process.stdout.readline())}/market"

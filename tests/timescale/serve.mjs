@@ -2,8 +2,8 @@
 //
 //   node serve.mjs [FOLDER [NAME=VALUE…]]
 //
-// prints the port on 127.0.0.1 that it listens on; without a folder all is in memory. The settings are those of a session
-// that names no others.
+// prints the port on 127.0.0.1 that it listens on, and ends when its standard input does; without a folder all is in
+// memory. The settings are those of a session that names no others.
 //
 // There is one backend, so one connection is served at a time and the others wait. Each begins as a session of its own:
 // as the user that it names, with the settings of its `options`, without what the one before has left. COPY FROM STDIN,
@@ -135,6 +135,7 @@ async function serve(socket) {
   }
 }
 
+process.stdin.on('end', () => process.exit()).resume()
 let turn = Promise.resolve()
 const server = net.createServer((socket) => {
   socket.on('error', () => {})

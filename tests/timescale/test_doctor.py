@@ -11,7 +11,7 @@ import pytest
 from candlemill.pipeline.base.errors import SourceError
 from candlemill.pipeline.doctor.source import source
 from candlemill.pipeline.source.schema import init_db
-from tests.timescale.market import add_metrics, add_minutes, execute, rows, run_jobs, state, table
+from tests.timescale.market import add_metrics, add_minutes, execute, refresh, rows, state, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def market(url: str, now: datetime) -> str:
     init_db(url)
     add_minutes(url, SYMBOLS, now - timedelta(days=3), now + timedelta(minutes=1))
     add_metrics(url, SYMBOLS, now - timedelta(days=3, minutes=now.minute % 5), now)
-    run_jobs(url, "policy_refresh_continuous_aggregate")
+    refresh(url)
     return url
 
 
@@ -77,12 +77,14 @@ def test_history_that_a_watermark_hides_is_found_and_brought_back(market: str, n
 
 
 def test_holes_and_buckets_that_lack_later_rows_are_found_and_mended(market: str, now: datetime) -> None:
-    hour = (now - timedelta(hours=30)).replace(minute=0)
+    hour = now - timedelta(hours=30)
+    # Within a bucket of 4h, and so within a day.
+    hour = hour.replace(hour=hour.hour // 4 * 4, minute=0)
     execute(
         market,
         f"DELETE FROM market_data.candles_1m WHERE bucket_ts >= '{hour}' AND bucket_ts < '{hour + timedelta(hours=3)}'",
     )
-    run_jobs(market, "policy_refresh_continuous_aggregate")
+    refresh(market)
     add_minutes(market, SYMBOLS, hour, hour + timedelta(hours=3))
     found = faults(market)
     assert set(found) == {f"aggregate candles_{name}" for name in ("5m", "15m", "1h", "4h", "1d")} | (

@@ -13,7 +13,7 @@ from candlemill.pipeline.base.errors import SourceError, UsageError
 from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS
 from candlemill.pipeline.source.schema import init_db
 from tests.timescale.conftest import serving
-from tests.timescale.market import add_metrics, add_minutes, execute, rows, run_jobs, state, table
+from tests.timescale.market import add_metrics, add_minutes, execute, refresh, rows, run_jobs, state, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def test_on_an_empty_database_it_makes_hypertables_and_aggregates_and_drops_noth
 def test_a_second_time_nothing_changes(url: str, candlemill: Callable[..., Ran], now: datetime) -> None:
     init_db(url)
     add_minutes(url, ["AUSDT"], now - timedelta(hours=30), now)
-    run_jobs(url, "policy_refresh_continuous_aggregate")
+    refresh(url)
     before = state(url)
     again = candlemill("init-db", "--source", url)
     assert (again.code, again.out) == (0, "the schema is there already\n"), again.err
