@@ -175,13 +175,13 @@ class _Schema:
             if self._available is not None:
                 remarks.append(
                     f"TimescaleDB {self._available} is on this server but not in the database "
-                    f"{identifier(self._database)}, so tables are plain; for hypertables: CREATE EXTENSION timescaledb, "
-                    "and init-db again, which then says how to move"
+                    f"{identifier(self._database)}, so tables are plain; for hypertables: "
+                    "CREATE EXTENSION timescaledb, and init-db again, which then says how to move"
                 )
         elif self._license == "apache":
             remarks.append(
-                "TimescaleDB is here in its Apache edition, which has no continuous aggregates, so tables are plain; with "
-                "timescaledb.license = 'timescale' in postgresql.conf init-db says how to move"
+                "TimescaleDB is here in its Apache edition, which has no continuous aggregates, so tables are plain; "
+                "with timescaledb.license = 'timescale' in postgresql.conf init-db says how to move"
             )
         else:
             for table, time, chunk in ((CANDLES_1M, "bucket_ts", "1 day"), (METRICS_5M, "create_time", "7 days")):
