@@ -114,7 +114,7 @@ def compute(
             "symbol": pa.array(panel.symbols, pa.string()),
             "interval": pa.array(panel.intervals, pa.string()),
             "bucket_ts": TIME.arrow(panel.newest_time, np.zeros(panel.series, dtype=np.bool_)),
-            **{cell.column.name: cell.column.kind.arrow(cell.values, cell.null) for cell in cells},
+            **{cell.column.name: cell.arrow() for cell in cells},
         }
     )
     return rows.sort_by("symbol")

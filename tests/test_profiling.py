@@ -52,7 +52,7 @@ def test_cprofile_lists_the_functions_of_each_stage(profile: Profile, tmp_path: 
     assert done.returncode == 0, done.stderr
     found = {stage: names_in(tmp_path / "data/profile" / f"{stage}.prof") for stage in ("read", "compute", "write")}
     for stage, own, others in [
-        ("read", "read_sql", "ema"), ("compute", "ema", "read_sql"), ("write", "replace_rows", "ema"),
+        ("read", "candles", "ema"), ("compute", "ema", "replace_rows"), ("write", "replace_rows", "ema"),
     ]:  # fmt: skip
         assert own in found[stage]
         assert others not in found[stage]
