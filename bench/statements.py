@@ -106,7 +106,9 @@ def pairs(url: str, symbols: int) -> Iterator[Pair]:
     for name in ("1m", "5m", "1h", "1w"):
         interval = INTERVALS[name]
         source.candles(interval, DEFAULT_EXCHANGE, None, NOW, DEFAULT_LOOKBACK)
-        yield Pair(f"run {name}", kept.said[-1], _candles(source, interval, DEFAULT_LOOKBACK, {}))
+        # Of a view the bar before the window is read too.
+        back = DEFAULT_LOOKBACK + (not source.relations[interval.candles].stored)
+        yield Pair(f"run {name}", kept.said[-1], _candles(source, interval, back, {}))
     for name in ("5m", "1h"):
         interval = INTERVALS[name]
         source.metrics(interval, NOW)
