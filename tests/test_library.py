@@ -17,13 +17,14 @@ import pyarrow as pa
 import pytest
 
 import candlemill
+from candlemill.indicators import registry
 from candlemill.indicators.contract import METRIC_FIELDS
 from candlemill.pipeline.workfile.reader import published
 from tests import goldens, panels
 from tests.conftest import CANDLEMILL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from candlemill.indicators.contract import Indicator
     from tests.conftest import Ran
@@ -272,6 +273,16 @@ def test_to_import_it_costs_next_to_nothing() -> None:
         _ = candlemill.nonsense
 
 
+@pytest.fixture
+def registry_restored() -> Iterator[None]:
+    """What a test registers is forgotten after it: other tests of this process go by what the product declares."""
+    before = dict(registry._FOUND)
+    yield
+    registry._FOUND.clear()
+    registry._FOUND.update(before)
+
+
+@pytest.mark.usefixtures("registry_restored")
 def test_the_examples_of_the_page_run(caplog: pytest.LogCaptureFixture) -> None:
     page = (Path(__file__).parent.parent / "docs" / "library.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
@@ -282,4 +293,5 @@ def test_the_examples_of_the_page_run(caplog: pytest.LogCaptureFixture) -> None:
     for example in examples:
         exec(compile(example, "docs/library.md", "exec"), names)
     assert names["newest"].num_rows == 3
+    assert "body" in candlemill.INDICATORS
     assert caplog.text == ""
