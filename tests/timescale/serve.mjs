@@ -20,6 +20,9 @@ const CANCEL_REQUEST = 80877102
 const db = await PGlite.create({ dataDir: process.argv[2], extensions: { timescaledb } })
 const raw = async (bytes) => Buffer.from(await db.execProtocolRaw(new Uint8Array(bytes)))
 
+// A client may compare it with what pg_backend_pid() says, to see whether it has reached the server itself.
+const process_number = (await db.query('SELECT pg_backend_pid() AS number')).rows[0].number
+
 /** A message of the protocol: its type, its length, its body. */
 function message(type, ...parts) {
   const body = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(`${part}\0`) : part)))
@@ -73,7 +76,7 @@ async function begin(parameters) {
   const known = { server_version: version, server_encoding: 'UTF8', client_encoding: 'UTF8', TimeZone: zone }
   Object.assign(known, { DateStyle: 'ISO, MDY', integer_datetimes: 'on', standard_conforming_strings: 'on' })
   const status = Object.entries(known).map(([name, value]) => message('S', name, value))
-  const welcome = [message('R', number(0)), ...status, ...told, message('K', number(1), number(1))]
+  const welcome = [message('R', number(0)), ...status, ...told, message('K', number(process_number), number(1))]
   return [Buffer.concat([...welcome, message('Z', Buffer.from('I'))]), true]
 }
 
