@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from candlemill.pipeline.base.intervals import INTERVALS, before
 from candlemill.pipeline.source.reader import METRIC_COLUMNS, METRICS_WINDOW
 
 if TYPE_CHECKING:
@@ -76,8 +77,11 @@ def load(case: Path, url: str) -> None:
 
 
 def candles(case: Path, interval: str) -> pa.Table:
-    """The bars of a case at an interval, as a source gives them."""
-    return pq.read_table(case / f"candles_{interval}.parquet")
+    """The bars of a case at an interval, of the window that a source is asked for."""
+    table = pq.read_table(case / f"candles_{interval}.parquet")
+    asked = description(case)
+    after = before(datetime.fromisoformat(asked["as_of"]), INTERVALS[interval].length, 2 * asked["lookback"])
+    return table.filter(pc.greater(table["bucket_ts"], pa.scalar(after)))
 
 
 def metrics(case: Path, interval: str) -> pa.Table | None:
