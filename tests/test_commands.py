@@ -21,6 +21,7 @@ from candlemill.pipeline import __version__
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 from tests.goldens import KEY
+from tests.processes import processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -312,18 +313,6 @@ def test_a_demo_that_is_told_to_end_leaves_no_server_and_no_half_work(tmp_path: 
     assert running
     assert left == []
     assert sorted(file.name for file in (tmp_path / "data").iterdir()) == ["demo-postgres"]
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Processes that have a folder in their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(folder).encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 # -- completion by the shell

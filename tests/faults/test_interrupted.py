@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import pytest
 
 from tests.conftest import CANDLEMILL, dump_of, listening
 from tests.faults.passes import Place, newest_of, shown
+from tests.processes import processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -200,7 +201,7 @@ def test_an_interrupt_while_the_memory_is_reported_leaves_no_child(how: signal.S
 def test_a_demo_that_a_terminal_interrupts_while_its_server_starts_leaves_none(step: str, tmp_path: Path) -> None:
     words = [str(CANDLEMILL), "demo", "--intervals", "1h"]
     with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as child:
-        while not any(Path(f"/proc/{process}/comm").read_text().strip() == step for process in processes_of(tmp_path)):
+        while not processes_of(tmp_path, step):
             assert child.poll() is None
         os.killpg(child.pid, signal.SIGINT)
         assert child.stderr is not None
@@ -249,16 +250,6 @@ def servers_left_in(folder: Path) -> list[int]:
     for process in servers:
         os.kill(process, signal.SIGINT)
     return servers
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Processes that have a folder in their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if str(folder).encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-    return found
 
 
 @contextmanager
