@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import memray
@@ -25,6 +24,7 @@ from tests.processes import processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 LENGTHS, CORE = goldens.HERE / "synth_lengths", goldens.HERE / "synth_core"
 AS_OF = "2026-01-22T09:07:00+00:00"
