@@ -13,11 +13,13 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv from the lock file (every other target does it where needed)
 
-$(READY): requirements.lock pyproject.toml
+# An installation has a copy of the two modules of `pipeline` that `python -m pipeline` needs elsewhere.
+$(READY): requirements.lock pyproject.toml pipeline/__init__.py pipeline/__main__.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv, once"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q pipeline indicators
 	@touch $@
 
 run: $(READY) ## the main job: against DATABASE_URL where it is set (or in .env), else the embedded demo market
