@@ -19,7 +19,7 @@ from bench import floor
 from bench.filled import fill
 from bench.indicators import indicator_seconds
 from bench.market import Scale, make_market, new_database
-from bench.program import Ran, run_program
+from bench.program import Ran, has_peer, run_peer, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +52,9 @@ class Bench:
         self._runs = runs
         self._result, self._work = folder / "result.db", folder / "work.duckdb"
         self._filled = folder / "filled.db"
+        self._peer = has_peer()
+        if not self._peer:
+            log.warning("no peer: its packages come with the extra `peers`")
 
     def machine(self) -> dict[str, str]:
         """The machine and the versions."""
@@ -76,6 +79,8 @@ class Bench:
         make_market(database, scale, self._bars)
         log.info("%s: warming up", scale)
         self._run(database, scale)
+        if self._peer:
+            run_peer(database, scale, self._folder / "peer.db")
         written = floor.written_rows(self._result)
         filled_rows = fill(self._result, self._filled) if filled else 0
         measured: dict[str, list[Ran]] = {state: [] for state in STATES[: 3 if filled else 1]}
@@ -85,6 +90,8 @@ class Bench:
             runs = {"fresh": self._run(database, scale)}
             if filled:
                 runs |= self._filled_runs(database, scale, runs["fresh"])
+            if self._peer:
+                self._beside_peer(database, scale, runs["fresh"])
             beside.measure(runs.values())
             for state, ran in runs.items():
                 measured[state].append(ran)
@@ -125,6 +132,13 @@ class Bench:
         if not onto_result:
             self._result.unlink(missing_ok=True)
         return run_program(database, scale, self._result, self._work)
+
+    def _beside_peer(self, database: str, scale: Scale, fresh: Ran) -> None:
+        """Run the peer, and add its figures to those of the run just before."""
+        peer = run_peer(database, scale, self._folder / "peer.db")
+        for name in ("wall", "cpu", "max_rss_mb"):
+            fresh.figures[f"peer {name}"] = peer[name]
+            fresh.figures[f"{name} / peer"] = fresh.figures[name] / peer[name]
 
     def _filled_runs(self, database: str, scale: Scale, fresh: Ran) -> dict[str, Ran]:
         """A run on a copy of the filled database, and the same run again."""

@@ -32,7 +32,7 @@ from .base.threads import ReadAhead, in_thread
 from .compute.checks import possible_bars, possible_metrics
 from .compute.pivot import joined, pivot_bars, pivot_metrics
 from .compute.rows import compute_interval
-from .record import WITHOUT_CANDLES, Observer, Record, Stage, timed
+from .record import WITHOUT_CANDLES, Observer, Record, Stage, age, timed
 from .results.sink import Sink
 from .source.reader import METRICS_ROWS, Source
 from .source.symbols import every_symbol, symbols_to_read
@@ -108,6 +108,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
+    record.t_start = age()
     with Sink(settings.sqlite, settings.lock_timeout) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import sys
+import time
 import uuid
 from collections import Counter
 from contextlib import contextmanager
@@ -61,13 +64,19 @@ class Observer:
         """Something went wrong for one table, symbol and interval; an empty name means all of them."""
 
 
+_IMPORTED = perf_counter()
 #: The observer where nobody wants to know.
 SILENT = Observer()
 
 
 @dataclass
 class Record(Observer):
-    """Timings in seconds, counters, and what was skipped or failed: the observer that keeps everything."""
+    """Timings in seconds, counters, and what was skipped or failed: the observer that keeps everything.
+
+    Attributes:
+        t_start: from the start of the process to that of ``total``; 0 for the passes of a process that stays up.
+        total: from the start of the pass to its end; what the process does later is not in it.
+    """
 
     as_of: datetime
     source: str
@@ -80,6 +89,7 @@ class Record(Observer):
     symbols: int = 0
     series: int = 0
     rows: int = 0
+    t_start: float = 0.0
     t_read: float = 0.0
     t_compute: float = 0.0
     t_write: float = 0.0
@@ -172,6 +182,15 @@ def timed(target: Any, name: str) -> Iterator[None]:
         yield
     finally:
         setattr(target, name, getattr(target, name) + perf_counter() - start)
+
+
+def age() -> float:
+    """Seconds since this process has begun; elsewhere than on Linux, since it has imported this module."""
+    if sys.platform != "linux":
+        return perf_counter() - _IMPORTED
+    # The name of the program, in brackets, may hold blanks.
+    since_boot = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(since_boot) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_rss_mb() -> int:

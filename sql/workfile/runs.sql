@@ -1,7 +1,7 @@
 -- The history of runs, carried over from work file to work file (DuckDB).
 -- grain:   one row per run
 -- columns: the run record; stages and errors are lists of structures, skipped maps reasons to counts; durations in
---          seconds; all stages are written in one transaction, and t_write of a stage is the share of its rows in it
+--          seconds; t_start is NULL for runs of versions that do not record it; all stages are written in one transaction, and t_write of a stage is the share of its rows in it
 CREATE TABLE runs (
     run_id VARCHAR PRIMARY KEY,
     started_at TIMESTAMPTZ NOT NULL,
@@ -14,6 +14,7 @@ CREATE TABLE runs (
     indicators BIGINT NOT NULL,
     series BIGINT NOT NULL,
     rows BIGINT NOT NULL,
+    t_start DOUBLE,
     t_read DOUBLE NOT NULL,
     t_compute DOUBLE NOT NULL,
     t_write DOUBLE NOT NULL,

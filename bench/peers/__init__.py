@@ -1,0 +1,1 @@
+"""What a desk would write instead of using the product; run beside it."""
