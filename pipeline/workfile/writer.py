@@ -217,7 +217,7 @@ class WorkFile(SqlIndicators):
             for declared in INDICATORS.values()
             for position, column in enumerate(declared.columns, 1)
         ]
-        self._connection.register("entries", pa.Table.from_pylist(rows, schema=_CATALOG))
+        self._connection.register("entries", pa.Table.from_pylist(rows, schema=_CATALOG).__arrow_c_stream__())
         self._connection.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
         self._connection.unregister("entries")
 
