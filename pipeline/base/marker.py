@@ -29,7 +29,7 @@ class Marker:
         if found.demo and not self.demo:
             raise UsageError(f"{path} has the demo's invented prices: give another file with {option}, or remove it")
         if self.demo and not found.demo:
-            raise UsageError(f"{path} is not the demo's, whose prices are invented: give the demo another {option}")
+            raise UsageError(f"{path} is a desk's, and the demo's prices are invented: give the demo another {option}")
         if self.profile != found.profile:
             raise UsageError(
                 f"{path} has values of the profile {found.profile}, not of {self.profile}: "

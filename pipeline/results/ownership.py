@@ -13,7 +13,7 @@ from ...indicators.contract import PROFILES
 from ...indicators.registry import INDICATORS
 from ..base.errors import SinkError, UsageError
 from ..base.marker import DESK, Marker
-from ..base.statements import Sql, statement
+from ..base.statements import Sql, literal, statement
 from .retention import native
 from .rows import KEY
 
@@ -77,11 +77,11 @@ def lacks_marker(connection: duckdb.DuckDBPyConnection, path: Path, marker: Mark
     return False
 
 
-def opening(journal: str, marked: Marker | None) -> Sql:
+def opening(journal: Sql, marked: Marker | None) -> Sql:
     """Option of ATTACH that sets the journal mode and, where it is given, the marker.
 
     DuckDB puts the mode into a pragma while it opens the file, the one moment at which no transaction is open. What
     follows a semicolon there is a statement of its own.
     """
-    marking = f"; PRAGMA application_id = {application_id(marked)}" if marked else ""
+    marking = Sql(f"; PRAGMA application_id = {literal(application_id(marked))}") if marked else Sql("")
     return Sql(f"JOURNAL_MODE '{journal}{marking}'")

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 #: How a database switches to write-ahead logging. It is one write of a few bytes in the first sector and needs no
 #: rollback journal. With one, a run that is killed here would leave it for the next writer to roll back, and until then
 #: SQLite would refuse everybody who opens the file read-only.
-_SWITCH_TO_WAL = "OFF; PRAGMA journal_mode = WAL"
+_SWITCH_TO_WAL = Sql("OFF; PRAGMA journal_mode = WAL")
 
 
 class LockedError(SinkError):
@@ -224,7 +224,7 @@ class Sink:
                 return
             connection.execute("ROLLBACK")
             self._detach(connection)
-        journal = "WAL" if mode == "wal" else _SWITCH_TO_WAL
+        journal = Sql("WAL") if mode == "wal" else _SWITCH_TO_WAL
         with self._attached(connection, opening(journal, self._marker if unmarked else None)):
             mode = self._journal_mode(connection)
         if mode != "wal":
