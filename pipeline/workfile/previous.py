@@ -50,15 +50,13 @@ class Previous:
         return cls(columns, named, next((comment for table, _, comment in found if table == "candles"), None))
 
     def check(self, path: Path, marker: Marker) -> None:
-        """Raise an error unless a work file may take its place.
-
-        Raises:
-            UsageError: it holds results of another kind.
-            SinkError: it is no work file, or somebody keeps tables of his own in it.
-        """
+        """Raise SinkError where it is no work file, UsageError where it holds results of another kind."""
         if not all(signs <= set(self.columns.get(table, ())) for table, signs in _SIGNS.items()):
             raise foreign(path)
         marker.check(marker_of(self.comment), path, "--duckdb")
+
+    def check_tables(self, path: Path) -> None:
+        """Raise SinkError where somebody has put tables of his own into it."""
         others = sorted(set(self.columns) - _TABLES - set(self.indicators))
         if others:
             raise SinkError(
