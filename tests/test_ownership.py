@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -162,6 +163,15 @@ def test_a_result_database_that_is_no_regular_file_is_left_alone(tmp_path: Path)
             sink.check([WILLIAMS])
 
 
+@pytest.mark.parametrize("end", ["-wal", "-journal"])
+def test_a_log_without_its_database_is_left_alone(end: str, tmp_path: Path) -> None:
+    (tmp_path / f"result.db{end}").write_text("the newest rows")
+    before = contents(tmp_path)
+    with Sink(tmp_path / "result.db", 1) as sink, pytest.raises(SinkError, match="--sqlite"):
+        sink.check([WILLIAMS])
+    assert contents(tmp_path) == before
+
+
 def test_a_copy_keeps_the_marker(tmp_path: Path) -> None:
     execute(tmp_path / "demo.db", *STATES["the demo's"], f"VACUUM INTO '{tmp_path / 'copy.db'}'", "VACUUM")
     for name in ("copy.db", "demo.db"):
@@ -289,6 +299,18 @@ def test_a_link_to_a_work_file_stays_a_link(tmp_path: Path) -> None:
         assert publish(link)
         assert link.is_symlink()
         assert not target.is_symlink()
+
+
+def test_what_somebody_changed_in_the_work_file_comes_into_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "work.duckdb"
+    publish(file)
+    program = "SET checkpoint_threshold = '1TB'; INSERT INTO catalog SELECT * FROM catalog LIMIT 1"
+    words = f"import duckdb, os; c = duckdb.connect({str(file)!r}); c.execute({program!r}); os._exit(0)"
+    subprocess.run([sys.executable, "-c", words], check=True)
+    before = contents(tmp_path)
+    assert sorted(before) == ["work.duckdb", "work.duckdb.wal"]
+    assert not publish(file)
+    assert contents(tmp_path) == before
 
 
 def test_the_work_file_is_no_part_of_the_result_database() -> None:

@@ -45,6 +45,16 @@ def marker_of(number: int) -> Marker | None:
     return Marker(bool(number & 1), PROFILES[profile])
 
 
+def check_logs(path: Path) -> None:
+    """Raise SinkError where a log is there without its database: SQLite deletes it when it makes a new one."""
+    for log in (path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal")):
+        if log.exists() and log.stat().st_size and not path.exists():
+            raise SinkError(
+                f"there is {log} without the result database {path}, and may hold the newest of its rows: "
+                "put the database back beside it, move it away, or give another file with --sqlite"
+            )
+
+
 def lacks_marker(connection: duckdb.DuckDBPyConnection, path: Path, marker: Marker, adopt: bool) -> bool:
     """Whether the attached database is an empty one that needs the marker yet.
 

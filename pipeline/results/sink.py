@@ -25,7 +25,7 @@ from ..base.statements import Sql, identifier, join, literal
 from ..base.threads import in_thread
 from ..record import SILENT, Observer
 from .extension import load_sqlite
-from .ownership import lacks_marker, opening
+from .ownership import check_logs, lacks_marker, opening
 from .retention import ATTACHED, by_time, crowded_intervals, native
 from .rows import KEY, batches
 from .table import ResultTable, existing_tables, replace_rows
@@ -98,6 +98,7 @@ class Sink:
             raise SinkError(f"the result database {self.path} is a directory: give a file with --sqlite")
         if self.path.exists() and not self.path.is_file():
             raise SinkError(f"the result database {self.path} is no regular file: give a file with --sqlite")
+        check_logs(self.path.resolve())
         if self.path.exists() and self.path.stat().st_size:
             self._retried(lambda connection: self._inspect(connection, indicators))
         _probe_folder(self.path)

@@ -55,8 +55,14 @@ class Previous:
             raise foreign(path)
         marker.check(marker_of(self.comment), path, "--duckdb")
 
-    def check_tables(self, path: Path) -> None:
-        """Raise SinkError where somebody has put tables of his own into it."""
+    def check_changes(self, path: Path) -> None:
+        """Raise SinkError where somebody has put tables of his own into it, or changes that are in its log alone."""
+        log = path.with_name(f"{path.name}.wal")
+        if log.exists() and log.stat().st_size:
+            raise SinkError(
+                f"somebody has changed the work file {path}, and what he changed is in {log}, which DuckDB would bring "
+                "into any file of that name: end his program, or move the log away"
+            )
         others = sorted(set(self.columns) - _TABLES - set(self.indicators))
         if others:
             raise SinkError(

@@ -216,7 +216,7 @@ class WorkFile(SqlIndicators):
             # Looked at again: it may be another file than at the beginning.
             previous = self._seen_previous()
             if previous:
-                previous.check_tables(self.path)
+                previous.check_changes(self.path)
                 self._keep_runs(RUNS_KEPT - len(records))
             for record in records:
                 self._add_run(record.as_json())
