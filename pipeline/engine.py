@@ -133,6 +133,12 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
     return record
 
 
+def check_results(settings: Settings) -> None:
+    """Look, without writing, whether the result database takes what is asked for. Raises as ``Sink.check`` does."""
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
+        sink.check(settings.indicators)
+
+
 def new_record(settings: Settings) -> Record:
     """The record of a pass that begins now."""
     return Record(

@@ -53,14 +53,13 @@ def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray
     """
     from ..demo.market import COINS, current_minute, load_market
     from ..demo.server import demo_server
-    from ..results.sink import Sink
+    from ..engine import check_results
     from ..source.schema import init_db
 
     options.set_up_log(asked)
     settings = replace(settings_of(asked, os.environ), marker=DEMO)
     # Before the server is started: it takes seconds.
-    with Sink(settings.sqlite, settings.lock_timeout, settings.marker) as sink:
-        sink.check(settings.indicators)
+    check_results(settings)
     log.info("starting the embedded PostgreSQL in %s", asked.data)
     with demo_server(asked.data) as url:
         now = current_minute()
