@@ -23,11 +23,7 @@ $(READY): requirements.lock pyproject.toml pipeline/__init__.py pipeline/__main_
 	@touch $@
 
 run: $(READY) ## the main job: against DATABASE_URL where it is set (or in .env), else the embedded demo market
-	@if [ -n "$${DATABASE_URL:-}" ] || grep -qsE '^(export )?DATABASE_URL=.' .env; then \
-		echo "running against DATABASE_URL"; exec $(BIN)/candlemill run; \
-	else \
-		echo "DATABASE_URL is not set: running on the embedded demo market"; exec $(BIN)/candlemill demo; \
-	fi
+	@exec $(BIN)/candlemill run-or-demo
 
 demo: $(READY) ## the main job on the embedded demo market
 	@exec $(BIN)/candlemill demo
@@ -95,5 +91,5 @@ docs: $(READY) ## write docs/indicators.md, docs/settings.md and .env.example fr
 	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 
-clean: ## remove .venv, caches and data/
-	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, caches, and what the demo and the profiles left; the files of real runs stay
+	@rm -rf .venv data/demo data/profile dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -108,7 +108,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
-    with Sink(settings.sqlite, settings.lock_timeout) as sink:
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
@@ -121,7 +121,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         )
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
-        with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
+        with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
             results = compute(settings, incoming, work, record, progress)
             report_unseen(symbols, results.symbols, settings, record)
             insert(settings, results, sink, work, record, progress)
@@ -131,6 +131,12 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
                 if ending.forget():
                     log.warning("the request to end came when the results were being committed: the run is complete")
     return record
+
+
+def check_results(settings: Settings) -> None:
+    """Look, without writing, whether the result database takes what is asked for. Raises as ``Sink.check`` does."""
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
+        sink.check(settings.indicators)
 
 
 def new_record(settings: Settings) -> Record:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 PASS, LIVE, DEMO, LOG = "A pass", "Live operation", "The demo", "The log"
 
 _RUNS = ("run", "demo", "watch")
+#: Where the demo has its files and its server.
+_DEMO = Path("data/demo")
+DEMO_WORK_FILE = _DEMO / "candlemill.duckdb"
 _KEPT = f"{','.join(f'{name}={rows}' for name, rows in RETENTION.items())}, and {OTHER_RETENTION} elsewhere"
 
 
@@ -106,7 +109,13 @@ class Options:
         ),
     ] = None
     sqlite: Annotated[
-        Path, Setting("Result database.", commands=(*_RUNS, "doctor"), variables=("INDICATOR_SQLITE_PATH",))
+        Path,
+        Setting(
+            "Result database.",
+            commands=(*_RUNS, "doctor"),
+            variables=("INDICATOR_SQLITE_PATH",),
+            differing={"demo": _DEMO / "market_data.db"},
+        ),
     ] = Path("data/market_data.db")
     duckdb: Annotated[
         Path,
@@ -114,6 +123,7 @@ class Options:
             "Work file for analysts.",
             commands=(*_RUNS, "query", "plot", "runs", "doctor"),
             variables=("CANDLEMILL_DUCKDB",),
+            differing={"demo": DEMO_WORK_FILE},
         ),
     ] = Path("data/candlemill.duckdb")
     symbols: Annotated[
@@ -182,6 +192,12 @@ class Options:
             example="1m=240,1h=720",
         ),
     ] = None
+    adopt: Annotated[
+        bool,
+        Setting(
+            "Write into an SQLite file that is not recognised as a result database, too.", commands=("run", "watch")
+        ),
+    ] = False
     lock_timeout: Annotated[
         float,
         Setting(
@@ -219,8 +235,8 @@ class Options:
         float | None,
         Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0),
     ] = None
-    data: Annotated[Path, Setting("Folder of the embedded server.", commands=("demo",), section=DEMO)] = Path(
-        "data/demo-postgres"
+    data: Annotated[Path, Setting("Folder of the embedded server.", commands=("demo",), section=DEMO)] = (
+        _DEMO / "server"
     )
     log_level: Annotated[
         str,
@@ -302,4 +318,5 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         lock_timeout=asked.lock_timeout,
         retention=parse_retention(asked.retention),
         symbol_rules=rules,
+        adopt=asked.adopt,
     )

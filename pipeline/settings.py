@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..indicators.registry import INDICATORS
 from .base.errors import UsageError
 from .base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from .base.marker import DESK, Marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,15 +73,26 @@ class Settings:
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
     retention: Mapping[str, int] = field(default_factory=lambda: RETENTION)
     symbol_rules: SymbolRules = field(default_factory=SymbolRules)
+    marker: Marker = DESK
+    adopt: bool = False
 
     def __post_init__(self) -> None:
         symbols_of(self.symbols)
-        if self.sqlite.resolve() == self.duckdb.resolve():
+        work = self.duckdb.resolve()
+        if self.sqlite.resolve() == work:
             raise UsageError(f"--sqlite and --duckdb are the same file, {self.sqlite}: give two")
+        if work in sqlite_files(self.sqlite):
+            raise UsageError(f"--duckdb {self.duckdb} is where SQLite keeps a part of {self.sqlite}: give another file")
 
     def keep(self, interval: str) -> int:
         """Rows to keep per symbol at an interval."""
         return self.retention.get(interval, OTHER_RETENTION)
+
+
+def sqlite_files(database: Path) -> set[Path]:
+    """The files that SQLite has for a database, or may have: its own, the logs and the log's index."""
+    file = database.resolve()
+    return {file.with_name(file.name + end) for end in ("", "-wal", "-shm", "-journal")}
 
 
 def items(text: str | None) -> list[str]:

@@ -284,7 +284,7 @@ def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(
         assert ran.record["rows"] == ran.record["sqlite_rows_written"] >= 12 * 9
         assert ran.record["errors"] == []
         assert processes_of(tmp_path) == []
-    database = tmp_path / "data" / "market_data.db"
+    database = tmp_path / "data" / "demo" / "market_data.db"
     keys = ", ".join(KEY)
     with closing(sqlite3.connect(database)) as connection:
         for declared in INDICATORS.values():
@@ -312,7 +312,7 @@ def test_a_demo_that_is_told_to_end_leaves_no_server_and_no_half_work(tmp_path: 
         os.kill(pid, signal.SIGINT)
     assert running
     assert left == []
-    assert sorted(file.name for file in (tmp_path / "data").iterdir()) == ["demo-postgres"]
+    assert sorted(file.name for file in (tmp_path / "data" / "demo").iterdir()) == ["server"]
 
 
 # -- completion by the shell

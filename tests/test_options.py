@@ -102,9 +102,12 @@ def test_a_pass_goes_by_every_setting_of_it() -> None:
         closed_only=True,
         retention="1m=5",
         lock_timeout=1.5,
+        adopt=True,
     )
     found, usual = settings_of(asked, {"SYMBOLS_EXTRA": "CUSDT"}), settings_of(Options(), {})
-    assert [each.name for each in fields(Settings) if getattr(found, each.name) == getattr(usual, each.name)] == []
+    same = [each.name for each in fields(Settings) if getattr(found, each.name) == getattr(usual, each.name)]
+    # The marker follows from the command.
+    assert same == ["marker"]
     assert [indicator.id for indicator in found.indicators] == ["macd"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -14,6 +15,7 @@ from dotenv import load_dotenv
 from .. import __version__
 from ..base import ending, logs
 from ..base.errors import CandlemillError, Exit, one_line
+from ..options import OPTIONS
 from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
@@ -57,12 +59,17 @@ app.command(short_help="Check all that a run needs, and say how to mend it.")(se
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """What ``pipeline.__main__`` runs. A command line that begins with an option means run."""
+    """What ``pipeline.__main__`` runs. A command line that begins with an option means run.
+
+    ``run-or-demo``, which the help leaves out, is for ``make run``.
+    """
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     own = ("--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
     load_dotenv(Path(".env"))
+    if words[0] == "run-or-demo":
+        words = [_main_job(), *words[1:]]
     try:
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
@@ -74,6 +81,16 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _end(f"{describe().rstrip('.')}; see `candlemill --help`", Exit.USAGE)
     sys.exit(code if isinstance(code, int) else Exit.DONE)
+
+
+def _main_job() -> str:
+    """The command that ``make run`` means: ``run`` where the environment or ``.env`` has a source, else ``demo``."""
+    [source] = [setting for setting in OPTIONS if setting.name == "source"]
+    if found := source.set_in(os.environ):
+        typer.echo(f"running against {found[0]}", err=True)
+        return "run"
+    typer.echo(f"{source.variables[0]} is not set: running on the embedded demo market", err=True)
+    return "demo"
 
 
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:

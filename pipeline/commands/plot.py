@@ -10,7 +10,7 @@ import typer
 
 from ..base.errors import UsageError
 from ..options import Options
-from . import options
+from . import files, options
 
 _FOLDER = Path("data/plots")
 
@@ -30,6 +30,7 @@ def plot(
         Path | None, typer.Option("--output", help="A .png, .svg or .html file. Default: a .png in data/plots.")
     ] = None,
     theme: options.ThemeOption = None,
+    demo: files.Demo = False,
 ) -> None:
     """Draw a symbol's candles with indicators, or a run's timing and memory, to PNG, SVG or HTML.
 
@@ -37,11 +38,12 @@ def plot(
     """
     if (symbol is not None) == (run or run_id is not None):
         raise UsageError("give a symbol to draw, or --run for a run: one of the two")
+    file = files.work_file(asked, demo)
     if symbol is None:
-        _draw_run(asked.duckdb, run_id, output or _FOLDER / "run.png", theme)
+        _draw_run(file, run_id, output or _FOLDER / "run.png", theme)
     else:
         name = re.sub(r"[^\w.-]", "_", f"{symbol}-{interval}.png")
-        _draw_market(asked.duckdb, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
+        _draw_market(file, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
 
 
 def _draw_market(

@@ -11,7 +11,7 @@ import typer
 
 from ..base.errors import Exit, UsageError
 from ..options import Options
-from . import options
+from . import files, options
 
 TABLE_ROWS = 50
 
@@ -29,6 +29,7 @@ def query(
     allow_files: Annotated[
         bool, typer.Option("--allow-files", help="Let the query read and write other files, as you may yourself.")
     ] = False,
+    demo: files.Demo = False,
 ) -> None:
     """Run SQL over the work file, which it cannot change, and print the rows. Times are in UTC.
 
@@ -41,7 +42,7 @@ def query(
     from . import tabular
 
     try:
-        with answer(asked.duckdb, text, allow_files) as found:
+        with answer(files.work_file(asked, demo), text, allow_files) as found:
             if parquet:
                 written = tabular.write_parquet(found, parquet)
                 typer.echo(f"{written} rows in {parquet}", err=True)

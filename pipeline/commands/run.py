@@ -7,12 +7,14 @@ import logging
 import os
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING
 
 import typer
 
 from ..base.errors import UsageError
+from ..base.marker import DEMO
 from ..options import Options, settings_of
 from . import options
 
@@ -45,16 +47,21 @@ def run(
 def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray = None) -> None:
     """Start an embedded PostgreSQL, load the sample market, then run against it.
 
+    Its prices are invented: it writes into files of its own, and into no others.
+
     Example: candlemill demo --intervals 1h,1d
     """
     from ..demo.market import COINS, current_minute, load_market
-    from ..demo.server import embedded_postgres
+    from ..demo.server import demo_server
+    from ..engine import check_results
     from ..source.schema import init_db
 
     options.set_up_log(asked)
-    settings = settings_of(asked, os.environ)
+    settings = replace(settings_of(asked, os.environ), marker=DEMO)
+    # Before the server is started: it takes seconds.
+    check_results(settings)
     log.info("starting the embedded PostgreSQL in %s", asked.data)
-    with embedded_postgres(asked.data) as url:
+    with demo_server(asked.data) as url:
         now = current_minute()
         init_db(url)
         log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())
@@ -64,8 +71,16 @@ def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray
 
 def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
     from ..engine import run as run_engine
+    from ..live.health import watch_of
     from .progress import stage_bar
 
+    keeper = watch_of(settings.duckdb, datetime.now(UTC))
+    if keeper is not None:
+        log.warning(
+            "a watch, process %d, keeps the work file %s: each replaces what the other leaves; "
+            "give this run a file of its own with --duckdb",
+            *(keeper, settings.duckdb),
+        )
     stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
     capture = _capture(memray)
     with capture or nullcontext(), stage_bar(stages, quiet) as progress:

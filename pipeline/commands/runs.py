@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..options import Options
-from . import options
+from . import files, options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ def runs(
     as_json: options.AsJson = False,
     plot: options.PlotFile = None,
     theme: options.ThemeOption = None,
+    demo: files.Demo = False,
 ) -> None:
     """List the runs so far, the newest last: durations in seconds, counters, peak memory.
 
@@ -33,7 +34,7 @@ def runs(
     """
     from ..workfile.reader import published, run_records
 
-    with published(asked.duckdb) as connection:
+    with published(files.work_file(asked, demo)) as connection:
         records = run_records(connection, last)
     if plot:
         from ..plotting.canvas import draw

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ..base import ending
 from ..base.errors import UsageError
+from ..base.outputs import output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,23 +53,24 @@ def write_json(answer: Answer, stream: TextIO) -> None:
 def write_parquet(answer: Answer, path: Path) -> int:
     """A Parquet file with the types of the query; it is there whole or not at all. Returns the rows written.
 
-    Raises UsageError where the file cannot be written or Parquet cannot hold a column.
+    Raises UsageError where the file cannot be written, something else stands there, or Parquet cannot hold a column.
     """
     rows = 0
 
     def begin() -> tuple[int, Path]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
         return handle, Path(name)
 
     try:
+        file = output(path, "Parquet file", "--parquet")
         with ending.owned(begin, lambda made: made[1].unlink(missing_ok=True)) as (handle, draft):
             with os.fdopen(handle, "wb") as stream, pq.ParquetWriter(stream, answer.schema) as writer:
                 for batch in answer:
                     writer.write_batch(batch)
                     rows += batch.num_rows
             draft.chmod(0o644)
-            draft.replace(path)
+            draft.replace(file)
     except OSError as error:
         raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
     except pa.ArrowNotImplementedError as error:

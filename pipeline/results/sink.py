@@ -19,11 +19,13 @@ import duckdb
 
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
+from ..base.marker import DESK, Marker
 from ..base.patience import patiently
 from ..base.statements import Sql, identifier, join, literal
 from ..base.threads import in_thread
 from ..record import SILENT, Observer
 from .extension import load_sqlite
+from .ownership import check_logs, lacks_marker, opening
 from .retention import ATTACHED, by_time, crowded_intervals, native
 from .rows import KEY, batches
 from .table import ResultTable, existing_tables, replace_rows
@@ -41,11 +43,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How to open a database that is to use write-ahead logging from now on: DuckDB sets the mode while it opens the file,
-#: the one moment at which no transaction is open. The switch is one write of a few bytes in the first sector and needs
-#: no rollback journal. With one, a run that is killed here would leave it for the next writer to roll back, and until
-#: then SQLite would refuse everybody who opens the file read-only.
-_SWITCH_TO_WAL = Sql("JOURNAL_MODE 'OFF; PRAGMA journal_mode = WAL'")
+#: How a database switches to write-ahead logging. It is one write of a few bytes in the first sector and needs no
+#: rollback journal. With one, a run that is killed here would leave it for the next writer to roll back, and until then
+#: SQLite would refuse everybody who opens the file read-only.
+_SWITCH_TO_WAL = Sql("OFF; PRAGMA journal_mode = WAL")
 
 
 class LockedError(SinkError):
@@ -63,9 +64,18 @@ class Sink:
     in a transaction that others have overtaken; then, as whenever the database is locked, everything is done anew.
     """
 
-    def __init__(self, path: Path, lock_timeout: float) -> None:
+    def __init__(self, path: Path, lock_timeout: float, marker: Marker = DESK, adopt: bool = False) -> None:
+        """The result database at a path.
+
+        Args:
+            path: where it is.
+            lock_timeout: seconds in which it is tried again while another process holds it.
+            marker: what results are to be written.
+            adopt: whether the database of another application is taken, too.
+        """
         self.path = path
         self.lock_timeout = lock_timeout
+        self._marker, self._adopt = marker, adopt
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._prepared: Future[dict[str, ByTime]] | None = None
         #: Rows written and pruned by what is not committed yet.
@@ -78,9 +88,17 @@ class Sink:
         self._close()
 
     def check(self, indicators: Sequence[Indicator]) -> None:
-        """Look, without writing, whether the results of these indicators can be written. Raises SinkError."""
+        """Look, without writing, whether the results of these indicators can be written.
+
+        Raises:
+            SinkError: they cannot.
+            UsageError: the database holds results of another kind.
+        """
         if self.path.is_dir():
             raise SinkError(f"the result database {self.path} is a directory: give a file with --sqlite")
+        if self.path.exists() and not self.path.is_file():
+            raise SinkError(f"the result database {self.path} is no regular file: give a file with --sqlite")
+        check_logs(self.path.resolve())
         if self.path.exists() and self.path.stat().st_size:
             self._retried(lambda connection: self._inspect(connection, indicators))
         _probe_folder(self.path)
@@ -192,19 +210,23 @@ class Sink:
     def _inspect(self, connection: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
         with self._attached(connection, Sql("READ_ONLY")):
             _refuse_foreign(self.path, existing_tables(connection, [indicator.table for indicator in indicators]))
+            self._lacks_marker(connection)
 
     def _begin(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Open the transaction, on a database that is in write-ahead logging, so that readers never wait."""
+        """Open the transaction, on a database of ours in write-ahead logging, so that readers never wait."""
+        mode, unmarked = "", True
         if self.path.exists():
             self._attach(connection)
             connection.execute("BEGIN")
             # Looked at in the transaction, and not before it: for whoever closes the file last, SQLite locks everybody
             # out while it tidies up.
-            if self._journal_mode(connection) == "wal":
+            mode, unmarked = self._journal_mode(connection), self._lacks_marker(connection)
+            if mode == "wal" and not unmarked:
                 return
             connection.execute("ROLLBACK")
             self._detach(connection)
-        with self._attached(connection, _SWITCH_TO_WAL):
+        journal = Sql("WAL") if mode == "wal" else _SWITCH_TO_WAL
+        with self._attached(connection, opening(journal, self._marker if unmarked else None)):
             mode = self._journal_mode(connection)
         if mode != "wal":
             raise SinkError(
@@ -213,6 +235,11 @@ class Sink:
             )
         self._attach(connection)
         connection.execute("BEGIN")
+        if self._lacks_marker(connection):
+            raise LockedError(f"the result database {self.path} was made by another process meanwhile: run again")
+
+    def _lacks_marker(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        return lacks_marker(connection, self.path, self._marker, self._adopt)
 
     @staticmethod
     def _journal_mode(connection: duckdb.DuckDBPyConnection) -> str:

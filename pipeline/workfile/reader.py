@@ -10,6 +10,7 @@ import duckdb
 from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
 from ..base.statements import literal, statement
+from .provenance import marker_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,20 @@ def published(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         if not {"candles", "runs", "catalog"} <= tables:
             raise UsageError(f"{path} is not a work file of candlemill: give the file of a run with --duckdb")
         yield connection
+
+
+def is_of_demo(path: Path) -> bool:
+    """Whether a file is a work file with the marker of the demo."""
+    if not path.is_file():
+        return False
+    with open_duckdb() as connection:
+        try:
+            connection.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
+            found = connection.execute(statement("workfile/comment")).fetchall()
+        except duckdb.Error:
+            # Whoever reads the file for good says what is wrong with it.
+            return False
+    return any(marker_of(comment).demo for (comment,) in found)
 
 
 def run_records(connection: duckdb.DuckDBPyConnection, last: int | None = None) -> list[dict[str, Any]]:
