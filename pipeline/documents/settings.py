@@ -28,9 +28,9 @@ What `--symbols` asks for goes through rules of the environment, in `run`, `demo
 {}
 """
 
-_INTERVALS = """## Which rows of an interval
+_INTERVALS = """## How many rows of an interval
 
-Variables that the service that candlemill replaces has, in `run` and `watch`.
+Variables as the service that candlemill replaces has them.
 
 {}
 """

@@ -256,7 +256,7 @@ def _end_with_us(connection: Session) -> None:
         log.debug("a statement may outlive this process on this server: %s", one_line(error))
         return
     if found and not connection.direct:
-        connection.carried = Sql(f"{connection.carried}; {query}")
+        connection.carried = join([connection.carried, query], ";\n")
 
 
 def _wanted(name: str, value: str, *, yields: bool = False, behind_pooler: bool = False) -> Sql:
