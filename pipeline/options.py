@@ -2,7 +2,8 @@
 
 A field of ``Options`` is a setting. From it derive the options of the commands and their ``--help``
 (``commands.options``), the variables that ``doctor`` names, ``docs/settings.md`` and ``.env.example``. A new setting is
-one more field, and a line of ``settings_of`` where a pass goes by it. Rules about symbols have variables only.
+one more field, and a line of ``settings_of`` where a pass goes by it. Rules about symbols and intervals have variables
+only.
 
 pydantic-settings is not used: its import takes 0.12 s beyond that of pydantic, which typer loads, so it would cost an
 eighth of the second that a run of a few symbols may take; and typer derives no options from its models.
@@ -21,6 +22,7 @@ from .settings import (
     DEFAULT_LOOKBACK,
     OTHER_RETENTION,
     RETENTION,
+    PartsOfNames,
     Settings,
     SymbolRules,
     asked_symbols,
@@ -32,10 +34,11 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: Sections of the page.
 PASS, LIVE, DEMO, LOG = "A pass", "Live operation", "The demo", "The log"
+OLD = "Command lines of the service that candlemill replaces"
 
 _RUNS = ("run", "demo", "watch")
 #: Where the demo has its files and its server.
@@ -54,6 +57,8 @@ class Setting:
         variables: of the environment; the first that is set counts. ``NAME_<part>`` stands for all names of that form.
         section: of the page.
         spelling: the option, where it is not the name with dashes.
+        aliases: other spellings of the option.
+        of_variable: what a text is that comes from a variable, where that is read otherwise than one of the option.
         otherwise: what holds where nothing is given, where the default does not say it.
         differing: defaults of commands that have another one.
         least: the smallest number that is accepted.
@@ -68,6 +73,8 @@ class Setting:
     variables: tuple[str, ...] = ()
     section: str = PASS
     spelling: str = ""
+    aliases: tuple[str, ...] = ()
+    of_variable: Callable[[str], str] | None = None
     otherwise: str = ""
     differing: Mapping[str, Any] = field(default_factory=dict)
     least: int | None = None
@@ -149,16 +156,23 @@ class Options:
     indicators: Annotated[
         str | None,
         Setting(
-            "Indicators, by ids or table names.",
+            "Indicators, by ids or table names; in the variable also by parts of these, in any case.",
             commands=_RUNS,
             variables=("INDICATORS_ENABLED",),
+            of_variable=PartsOfNames,
             otherwise="all",
-            example="macd,bollinger",
+            example="macd,布林带",
         ),
     ] = None
     without: Annotated[
         str | None,
-        Setting("Indicators to leave out.", commands=_RUNS, variables=("INDICATORS_DISABLED",), example="adx,kdj"),
+        Setting(
+            "Indicators to leave out, named likewise.",
+            commands=_RUNS,
+            variables=("INDICATORS_DISABLED",),
+            of_variable=PartsOfNames,
+            example="adx,kdj",
+        ),
     ] = None
     mode: Annotated[str, Setting("Which indicators: all, batch or incremental.", commands=_RUNS)] = "all"
     lookback: Annotated[int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1)] = (
@@ -241,17 +255,41 @@ class Options:
     log_level: Annotated[
         str,
         Setting(
-            "What is logged: debug, info, warning or error.",
+            "What is logged: debug, info, warning or error, in any case.",
             commands=(*_RUNS, "symbols", "ingest", "init-db"),
             section=LOG,
             differing={"symbols": "warning"},
         ),
     ] = "info"
-    log_json: Annotated[bool, Setting("Log as JSON objects.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)] = (
-        False
-    )
+    log_json: Annotated[
+        bool,
+        Setting(
+            "Log as JSON objects.",
+            commands=(*_RUNS, "ingest", "init-db"),
+            section=LOG,
+            aliases=("--json-log",),
+        ),
+    ] = False
+    log_file: Annotated[
+        Path | None,
+        Setting(
+            "Log into this file, too, after what it has; one that is moved away is begun anew.",
+            commands=(*_RUNS, "ingest", "init-db"),
+            section=LOG,
+        ),
+    ] = None
     quiet: Annotated[
         bool, Setting("Log errors only, and show no progress.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)
+    ] = False
+    full_async: Annotated[
+        bool,
+        Setting(
+            "Ends with 2 and names the `watch` that does the same, as it stayed up.", commands=("run",), section=OLD
+        ),
+    ] = False
+    event: Annotated[
+        bool,
+        Setting("The same; it waited for notices.", commands=("run",), section=OLD),
     ] = False
 
 
@@ -263,6 +301,15 @@ def _declared() -> Iterator[Setting]:
 
 
 OPTIONS = tuple(_declared())
+#: What ``settings.parse_retention`` reads.
+INTERVAL_RULES = (
+    Setting(
+        "Rows kept per symbol at one interval, where --retention or INDICATOR_RETENTION does not say it; in any case: "
+        "1M is a minute, 1MO a month.",
+        variables=("INDICATOR_RETENTION_<interval>",),
+        example="4H=240",
+    ),
+)
 #: What ``settings.parse_symbol_rules`` reads.
 SYMBOL_RULES = (
     Setting(
@@ -293,12 +340,12 @@ LIBPQ = (
 
 def variables_set(environment: Mapping[str, str]) -> list[str]:
     """Names of the variables that have a value in an environment and would be used."""
-    own = [name for setting in (*OPTIONS, *SYMBOL_RULES) for name in setting.set_in(environment)]
+    own = [name for setting in (*OPTIONS, *INTERVAL_RULES, *SYMBOL_RULES) for name in setting.set_in(environment)]
     return [*own, *(name for name in LIBPQ if environment.get(name))]
 
 
 def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
-    """What a pass is asked to do, checked. The environment has the rules about symbols.
+    """What a pass is asked to do, checked. The environment has the rules about symbols and intervals.
 
     Raises UsageError for what cannot be read or does not go together.
     """
@@ -316,7 +363,7 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         exchange=asked.exchange,
         closed_only=asked.closed_only,
         lock_timeout=asked.lock_timeout,
-        retention=parse_retention(asked.retention),
+        retention=parse_retention(asked.retention, environment),
         symbol_rules=rules,
         adopt=asked.adopt,
     )

@@ -26,6 +26,9 @@ DEFAULT_LOCK_TIMEOUT = 30.0
 RETENTION = {"1m": 120, "5m": 120, "15m": 96, "1h": 144, "4h": 120, "1d": 180, "1w": 104}
 OTHER_RETENTION = 60
 _GROUP = "SYMBOLS_GROUP_"
+#: A number of rows, at least 1.
+_ROWS = "0*[1-9][0-9]{0,8}"
+_RETENTION_OF = "INDICATOR_RETENTION_"
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,33 @@ def parse_intervals(text: str | None) -> tuple[Interval, ...]:
     return tuple(parse_interval(name) for name in items(text) or DEFAULT_INTERVALS)
 
 
-def _by_name(name: str, known: Mapping[str, Indicator]) -> Indicator:
+class PartsOfNames(str):
+    """A comma list whose entries may be parts of names, in any case: the service that candlemill replaces had them."""
+
+    __slots__ = ()
+
+
+def _named(text: str | None, known: Mapping[str, Indicator]) -> set[str]:
+    """Ids of the indicators of a comma list."""
+    parts = isinstance(text, PartsOfNames)
+    return {found for name in items(text) for found in _by_name(name, parts, known)}
+
+
+def _by_name(name: str, parts: bool, known: Mapping[str, Indicator]) -> list[str]:
+    def names(declared: Indicator) -> tuple[str, ...]:
+        return declared.id, declared.table, declared.table.removesuffix(".py")
+
     for declared in known.values():
-        if name in (declared.id, declared.table, declared.table.removesuffix(".py")):
-            return declared
+        if name in names(declared):
+            return [declared.id]
+    part = name.casefold()
+    whole = [declared.id for declared in known.values() if part in [each.casefold() for each in names(declared)]]
+    within = [d for d in known.values() if any(part in each.casefold() for each in (d.id, d.table.removesuffix(".py")))]
+    if parts and (whole or within):
+        return whole or [declared.id for declared in within]
+    if within:
+        candidates = ", ".join(f"{declared.id} ({declared.table})" for declared in within)
+        raise UsageError(f"unknown indicator {name!r}: it is a part of {candidates}; give an id or a table name whole")
     raise unknown("indicator", name, known)
 
 
@@ -136,23 +162,34 @@ def parse_indicators(
     mode: str = "all",
     known: Mapping[str, Indicator] = INDICATORS,
 ) -> tuple[Indicator, ...]:
-    """Indicators of comma lists of ids or table names, in catalogue order, of one mode or of all."""
+    """Indicators of comma lists of ids or table names, in catalogue order, of one mode or of all.
+
+    Entries of ``PartsOfNames`` stand for every indicator with them in its id or table, unless one has just that name.
+    """
     if mode not in ("all", "batch", "incremental"):
         raise unknown("mode", mode, ("all", "batch", "incremental"))
-    wanted = {_by_name(name, known).id for name in items(enabled)} or set(known)
-    wanted -= {_by_name(name, known).id for name in items(disabled)}
+    wanted = (_named(enabled, known) or set(known)) - _named(disabled, known)
     chosen = tuple(i for i in known.values() if i.id in wanted and mode in ("all", i.mode))
     if not chosen:
         raise UsageError("no indicator is left: widen --indicators and --mode, or shorten INDICATORS_DISABLED")
     return chosen
 
 
-def parse_retention(text: str | None) -> dict[str, int]:
-    """Retention of ``1m=120,5m=120``, over the defaults."""
+def parse_retention(text: str | None, environment: Mapping[str, str] | None = None) -> dict[str, int]:
+    """Retention of ``1m=120,5m=120``, over that of ``INDICATOR_RETENTION_1M`` and so on, over the defaults.
+
+    There is no small m in these names: 1M is the minute. The month is 1MO, as in archives.
+    """
     kept = dict(RETENTION)
+    for variable, rows in sorted((environment or {}).items()):
+        if variable.startswith(_RETENTION_OF) and rows:
+            interval = variable.removeprefix(_RETENTION_OF).lower().replace("mo", "M")
+            if interval not in INTERVALS or not re.fullmatch(_ROWS, rows):
+                raise UsageError(f"{variable}={rows} is not a known interval with a number of rows, at least 1")
+            kept[interval] = int(rows)
     for item in items(text):
-        match = re.fullmatch(r"(\w+)=(\d{1,9})", item)
-        if not match or match[1] not in INTERVALS or int(match[2]) < 1:
+        match = re.fullmatch(rf"(\w+)=({_ROWS})", item)
+        if not match or match[1] not in INTERVALS:
             raise UsageError(f"retention {item!r} is not INTERVAL=ROWS with a known interval and at least 1 row")
         kept[match[1]] = int(match[2])
     return kept

@@ -75,7 +75,7 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out
     for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
-        assert re.match(r"  --[a-z-]+(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
+        assert re.match(r"  --[a-z-]+(?:, --[a-z-]+)*(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
 
 
 def test_version(candlemill: Callable[..., Ran]) -> None:

@@ -88,8 +88,9 @@ def test_a_session_that_reads_and_one_that_writes_have_their_settings(market: st
     assert set_where_rows_come_from(market, *SAFE, *READING) == [*expected, "on", "1min", "10s", "off", "0"]
     with session(market, writes=True) as connection:
         assert set_in(connection, *SAFE) == expected
-        assert set_in(connection, *READING) == ["off", "0", "0", "off", "0"]
-        assert connection.patience is None
+        assert set_in(connection, *READING) == ["off", "30min", "1min", "off", "0"]
+        assert set_in(connection, "client_connection_check_interval") == ["2s"]
+        assert connection.patience == 1810
 
 
 WISHES = {"statement_timeout": "7s", "lock_timeout": "3s", "max_parallel_workers_per_gather": "2", "jit": "on"}

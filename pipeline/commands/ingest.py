@@ -14,7 +14,7 @@ from ..options import Options
 from . import options
 
 if TYPE_CHECKING:
-    from ..ingest.report import FileReport, Hidden, Report, SeriesReport
+    from ..ingest.report import Conflict, FileReport, Hidden, Report, SeriesReport
 
 app = typer.Typer(help="Load downloaded archives into the source database.")
 
@@ -80,6 +80,7 @@ def _show(report: Report) -> None:
 
 def _remarks(report: Report) -> list[str]:
     found = [line for series in report.series for line in _gap_lines(series)]
+    found += _conflict_lines(report)
     found += [_hidden_line(one) for one in report.hidden]
     for file in report.files:
         found += _reject_lines(file)
@@ -98,6 +99,24 @@ def _gap_lines(series: SeriesReport) -> list[str]:
     ]
     more = len(series.gaps) - len(told)
     return told + [f"missing {series.symbol} {series.what}: {more} more gaps"] * bool(more)
+
+
+def _conflict_lines(report: Report) -> list[str]:
+    from ..ingest.report import EXAMPLES
+
+    told = [
+        f"conflict {one.symbol} {one.what}: {one.rows} from {one.first:%Y-%m-%d %H:%M} to {one.last:%Y-%m-%d %H:%M} "
+        f"in {one.file} are not taken: {one.taken} says otherwise, and {_why(one)}"
+        for one in report.conflicts[:EXAMPLES]
+    ]
+    more = len(report.conflicts) - len(told)
+    return told + [f"conflict: {more} more pairs of files; --json has all of them"] * bool(more)
+
+
+def _why(conflict: Conflict) -> str:
+    if conflict.what == "metrics":
+        return "has them closer to their time, or more or greater values"
+    return "has more trades, or as many and more volume"
 
 
 def _hidden_line(hidden: Hidden) -> str:

@@ -48,13 +48,15 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
-        def called(**given: Any) -> None:
-            function(Options(**{setting.name: given.pop(setting.name) for setting in taken}), **given)
+        def called(context: typer.Context, **given: Any) -> None:
+            asked = {setting.name: _given(setting, given.pop(setting.name), context) for setting in taken}
+            function(Options(**asked), **given)
 
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         # typer makes the options of a command from its signature.
         called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
+                inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
                 *(parameter(setting) for setting in taken if setting.section != LOG),
                 *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own),
                 *(parameter(setting) for setting in taken if setting.section == LOG),
@@ -67,11 +69,25 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 def _option(setting: Setting) -> Any:
     variables = [variable for variable in setting.variables if "<" not in variable]
-    return typer.Option(setting.option, envvar=variables or None, min=setting.least, help=setting.help)
+    spellings = (setting.option, *setting.aliases)
+    return typer.Option(*spellings, envvar=variables or None, min=setting.least, help=setting.help)
+
+
+def _given(setting: Setting, value: Any, context: typer.Context) -> Any:
+    """The value of an option, or what one of a variable stands for."""
+    source = context.get_parameter_source(setting.name)
+    from_variable = source is not None and source.name == "ENVIRONMENT"
+    return setting.of_variable(value) if setting.of_variable and from_variable else value
 
 
 def set_up_log(asked: Options) -> None:
-    """Send the log to standard error. Raises UsageError for an unknown level."""
-    if asked.log_level not in logs.LEVELS:
+    """Send the log to standard error, and to a file. Raises UsageError for an unknown level, or no such file."""
+    level = asked.log_level.lower()
+    if level not in logs.LEVELS:
         raise UsageError(f"--log-level {asked.log_level!r} is not one of {', '.join(logs.LEVELS)}")
-    logs.set_up(asked.log_level, asked.log_json, asked.quiet)
+    try:
+        logs.set_up(level, asked.log_json, asked.quiet, asked.log_file)
+    except OSError as error:
+        raise UsageError(
+            f"--log-file {asked.log_file} cannot be written: {error.strerror}; give a file in a folder that is there"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import typer
 
 from ..base.errors import UsageError
 from ..base.marker import DEMO
-from ..options import Options, settings_of
+from ..options import OPTIONS, Options, settings_of
 from . import options
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def run(
     Example: candlemill run --symbols BTCUSDT,ETHUSDT --intervals 5m,1h
     """
     options.set_up_log(asked)
+    if asked.full_async or asked.event:
+        option = "--event" if asked.event else "--full-async"
+        raise UsageError(f"{option} stayed up, which a run does not: run `{_watching(asked)}`")
     if not asked.source:
         raise UsageError("no source: give --source URL, set DATABASE_URL, or try `candlemill demo`")
     _perform(settings_of(asked, os.environ), memray, as_json, asked.quiet)
@@ -67,6 +71,17 @@ def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray
         log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())
         log.info("loaded %d rows", load_market(url, now))
         _perform(replace(settings, source=url, as_of=now), memray, as_json, asked.quiet)
+
+
+def _watching(asked: Options) -> str:
+    """The command line of a watch over what a run was asked for. The source stays out of it: it may have a password."""
+    words = ["candlemill", "watch"]
+    for setting in OPTIONS:
+        value = getattr(asked, setting.name)
+        if "watch" in setting.commands and value != setting.default and setting.name != "source":
+            words += [setting.option, *([] if value is True else [str(value)])]
+    source = [] if os.environ.get("DATABASE_URL") else ["--source", "URL"]
+    return shlex.join([*words, *source, *(["--listen"] if asked.event else [])])
 
 
 def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
