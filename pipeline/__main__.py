@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from candlemill.pipeline.base import ending
+from candlemill.pipeline.base import ending, streams
 
 
 class _Unwanted:
@@ -23,6 +23,7 @@ def main() -> None:
     # One thread for products of matrices: the others of BLAS wait in a loop, for a third of a run's processor time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.meta_path.insert(0, _Unwanted)
+    streams.set_up()
     try:
         _run()
     except SystemExit as end:

@@ -12,7 +12,7 @@ import typer
 from dotenv import load_dotenv
 
 from .. import __version__
-from ..base import ending, logs
+from ..base import ending, logs, streams
 from ..base.errors import CandlemillError, Exit, one_line
 from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
@@ -73,7 +73,15 @@ def main(arguments: list[str] | None = None) -> None:
         if describe is None:
             raise
         _end(f"{describe().rstrip('.')}; see `candlemill --help`", Exit.USAGE)
-    sys.exit(code if isinstance(code, int) else Exit.DONE)
+    sys.stdout.flush()
+    code = code if isinstance(code, int) else Exit.DONE
+    lost = streams.lost()
+    # A reader that goes has had enough, as `head` has.
+    if lost and not isinstance(lost, BrokenPipeError):
+        told = f"standard output cannot be written ({lost.strerror}): give it another file, or free some space"
+        # Code 4 says that nothing was written.
+        _end(told, Exit(code) if code or ending.wrote() else Exit.SINK)
+    sys.exit(code)
 
 
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:

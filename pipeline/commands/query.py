@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..base.errors import Exit, UsageError
+from ..base import streams
+from ..base.errors import UsageError
 from ..options import Options
 from . import options
 
@@ -37,37 +38,32 @@ def query(
     if as_csv + as_json + (parquet is not None) > 1:
         raise UsageError("--csv, --json and --parquet are three forms of one result: give one of them")
     text = _read(sql)
-    from ..workfile.query import answer
+    from ..workfile.query import Answer, answer
     from . import tabular
 
-    try:
-        with answer(asked.duckdb, text, allow_files) as found:
-            if parquet:
-                written = tabular.write_parquet(found, parquet)
-                typer.echo(f"{written} rows in {parquet}", err=True)
-            elif as_csv:
-                tabular.write_csv(found, sys.stdout)
-            elif as_json:
-                tabular.write_json(found, sys.stdout)
-            else:
-                hidden = tabular.print_table(found, sys.stdout, rows)
-                if hidden:
-                    typer.echo(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads has had enough, as `head` has; nothing is left to say, not even at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(Exit.DONE) from None
+    with answer(asked.duckdb, text, allow_files) as found:
+        if parquet:
+            written = tabular.write_parquet(found, parquet)
+            typer.echo(f"{written} rows in {parquet}", err=True)
+            return
+        # Until whoever reads has had enough, as `head` has.
+        wanted = Answer(found.schema, takewhile(lambda _: streams.lost() is None, found))
+        if as_csv:
+            tabular.write_csv(wanted, sys.stdout)
+        elif as_json:
+            tabular.write_json(wanted, sys.stdout)
+        else:
+            hidden = tabular.print_table(wanted, sys.stdout, rows)
+            if hidden:
+                typer.echo(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
 
 
 def _read(sql: str) -> str:
     """The text of the query itself, of a file, or of standard input."""
-    if sql == "-":
-        return sys.stdin.read()
-    if not sql.startswith("@"):
+    if sql != "-" and not sql.startswith("@"):
         return sql
     try:
-        return Path(sql[1:]).read_text(encoding="utf-8")
+        return sys.stdin.buffer.read().decode() if sql == "-" else Path(sql[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"the query {sql} cannot be read: {reason}") from error
