@@ -50,13 +50,21 @@ class _State:
 
 
 def listen() -> None:
-    """Let the signals end the process from here on. For the main thread."""
+    """Let the signals end the process from here on. For the main thread.
+
+    Raises RuntimeError where no thread can be started.
+    """
     _State.reading, writing = os.pipe()
     for side in (_State.reading, writing):
         os.set_blocking(side, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    _State.listener = threading.Thread(target=_wait, name="ending", daemon=True)
-    _State.listener.start()
+    # Kept before it starts, since it ends where there is none; one that cannot start is none.
+    _State.listener = listener = threading.Thread(target=_wait, name="ending", daemon=True)
+    try:
+        listener.start()
+    except RuntimeError:
+        _State.listener = None
+        raise
     for number in _ENDS:
         # What `nohup` starts goes on without its terminal.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:

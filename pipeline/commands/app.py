@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +14,9 @@ from dotenv import load_dotenv
 
 from .. import __version__
 from ..base import ending, logs, streams
-from ..base.errors import CandlemillError, Exit, one_line
+from ..base.errors import CandlemillError, Exit, UsageError, one_line
+from ..base.shortage import shortage
+from ..options import variables_set
 from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
@@ -64,11 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
         words = ["run", *words]
     load_dotenv(Path(".env"))
     try:
+        _refuse_bytes(words)
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
     except CandlemillError as error:
         _end(str(error), error.exit_code, error)
     except Exception as error:
+        if found := shortage(error):
+            _end(str(found), found.exit_code, error)
         describe = getattr(error, "format_message", None)
         if describe is None:
             raise
@@ -82,6 +88,18 @@ def main(arguments: list[str] | None = None) -> None:
         # Code 4 says that nothing was written.
         _end(told, Exit(code) if code or ending.wrote() else Exit.SINK)
     sys.exit(code)
+
+
+def _refuse_bytes(words: list[str]) -> None:
+    """Raise UsageError for what is no text: no library behind a command takes it."""
+    given = [(f"word {number} of the command line", word) for number, word in enumerate(words, 1)]
+    given += [(f"the variable {name}", os.environ[name]) for name in variables_set(os.environ)]
+    for what, value in given:
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            # Not shown: it may be a secret.
+            raise UsageError(f"{what} is no text in UTF-8: give it as UTF-8, or rename the file that it is") from error
 
 
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from memray import FileDestination, FileReader, Tracker
 
-from ..base import ending
+from ..base import ending, folders
 from ..base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Capture:
         self.file = file
         self._marks: list[tuple[str, datetime]] = []
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            folders.make(file.parent)
             self._tracker = Tracker(destination=FileDestination(file, overwrite=True))
         except OSError as error:
             raise UsageError(f"--memray {file} cannot be written: {error.strerror}") from error

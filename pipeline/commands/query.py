@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..base import streams
+from ..base import folders, streams
 from ..base.errors import UsageError
 from ..options import Options
 from . import options
@@ -25,7 +25,10 @@ def query(
     as_json: options.AsJson = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows into this Parquet file.")] = None,
     rows: Annotated[
-        int, typer.Option("--rows", min=1, help="Rows of the printed table at most; the other forms have all.")
+        int,
+        typer.Option(
+            "--rows", min=1, max=options.MOST_SHOWN, help="Rows of the printed table at most; the other forms have all."
+        ),
     ] = TABLE_ROWS,
     allow_files: Annotated[
         bool, typer.Option("--allow-files", help="Let the query read and write other files, as you may yourself.")
@@ -63,7 +66,9 @@ def _read(sql: str) -> str:
     if sql != "-" and not sql.startswith("@"):
         return sql
     try:
-        return sys.stdin.buffer.read().decode() if sql == "-" else Path(sql[1:]).read_text(encoding="utf-8")
+        return (
+            sys.stdin.buffer.read().decode() if sql == "-" else folders.given(Path(sql[1:])).read_text(encoding="utf-8")
+        )
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"the query {sql} cannot be read: {reason}") from error

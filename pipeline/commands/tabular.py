@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..base import ending
+from ..base import ending, folders
 from ..base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def write_parquet(answer: Answer, path: Path) -> int:
     rows = 0
 
     def begin() -> tuple[int, Path]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         return handle, Path(name)
 

@@ -8,8 +8,8 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..base import ending
-from ..base.errors import SourceError
+from ..base import ending, folders
+from ..base.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,10 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
 
 def _started(folder: Path) -> PostgresServer:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folders.make(folder)
+    except OSError as error:
+        raise UsageError(f"--data {folder} cannot be made: {error.strerror}; give another folder") from error
     _forget_killed_users(folder)
     with warnings.catch_warnings():
         # The library remarks that there is no runtime directory and uses /tmp, which is what we want then.

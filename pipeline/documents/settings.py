@@ -42,7 +42,7 @@ def render() -> str:
         head = ["| option | variable | default | meaning | commands |", "| --- | --- | --- | --- | --- |"]
         parts.append("\n".join([f"## {section}", "", *head, *rows, ""]))
         if section == PASS:
-            rules = "\n".join(_cells(_code(*rule.variables), _default(rule), rule.meaning) for rule in SYMBOL_RULES)
+            rules = "\n".join(_cells(_code(*rule.variables), _default(rule), _meaning(rule)) for rule in SYMBOL_RULES)
             parts.append(f"{_RULES}{rules}\n")
     parts.append(_LIBPQ.format(_code(*LIBPQ)))
     return "\n".join(parts)
@@ -50,7 +50,11 @@ def render() -> str:
 
 def _option_row(setting: Setting) -> str:
     commands = ", ".join(setting.commands)
-    return _cells(_code(setting.option), _code(*setting.variables), _default(setting), setting.meaning, commands)
+    return _cells(_code(setting.option), _code(*setting.variables), _default(setting), _meaning(setting), commands)
+
+
+def _meaning(setting: Setting) -> str:
+    return f"{setting.meaning} {setting.bounds}".rstrip()
 
 
 def _default(setting: Setting) -> str:

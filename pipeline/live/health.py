@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ..base import folders
 from ..base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Health:
     def write(self, file: Path, now: datetime) -> None:
         """Put the file in its place, whole. Raises OSError."""
         self.written_at = now
-        file.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(file.parent)
         draft = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             draft.write_text(json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

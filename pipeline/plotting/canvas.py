@@ -12,6 +12,7 @@ import matplotlib as mpl
 from cycler import cycler
 from matplotlib.font_manager import findfont, get_font
 
+from ..base import folders
 from ..base.errors import SinkError, UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def draw(
     else:
         content = _rendered(path.suffix.lower()[1:], PALETTES[theme or "light"], make)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(path.parent)
         path.write_bytes(content)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from error

@@ -20,11 +20,13 @@ import duckdb
 import pyarrow as pa
 
 from ...indicators.registry import INDICATORS
+from ..base import folders
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
 from ..base.patience import patiently
+from ..base.shortage import shortage
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import step_back
 from ..compute.sql import SqlIndicators
@@ -82,7 +84,7 @@ class WorkFile(SqlIndicators):
             raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
         with ExitStack() as opened:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                folders.make(path.parent)
                 self._folder = opened.enter_context(_own_folder(path.parent))
             except OSError as error:
                 why = f"({error.strerror}): make its folder writable, or use --duckdb"
@@ -124,7 +126,9 @@ class WorkFile(SqlIndicators):
         self._opened.close()
 
     def _unwritable(self, error: Exception) -> SinkError:
-        return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
+        return shortage(error) or SinkError(
+            f"the work file {self.path} cannot be written ({one_line(error)}): free some space"
+        )
 
     def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
         """Keep the bars and metrics of an interval for analysts."""
