@@ -45,7 +45,7 @@ def make(folder: Path) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     if not folder.resolve().is_relative_to(Path.cwd()):
-        log.warning("made the folder %s, which was not there", folder)
+        log.warning("made the folder %s, which was not there", folder.resolve())
 
 
 @contextmanager

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Significant digits of a number in a table for people. The other forms have all of them.
 _DIGITS = 12
 _ANY_WIDTH = 1_000_000
+#: Values of some hundredths of a second.
+_PART_BYTES = 2**20
 
 
 def write_csv(answer: Answer, stream: TextIO) -> None:
@@ -128,7 +130,14 @@ def _cell(value: object) -> Any:
 
 
 def _rows(answer: Answer) -> Iterator[tuple[Any, ...]]:
-    return chain.from_iterable(zip(*_columns(batch), strict=True) for batch in answer)
+    return chain.from_iterable(zip(*_columns(part), strict=True) for batch in answer for part in _parts(batch))
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in parts of some size: PyArrow makes Python's values of each in one step, in which no signal is heard."""
+    rows = max(1, batch.num_rows * _PART_BYTES // max(1, batch.nbytes))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def _columns(batch: pa.RecordBatch) -> list[list[Any]]:
