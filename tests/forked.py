@@ -97,8 +97,8 @@ def _become(case: Case) -> None:
     sys.argv = ["candlemill", *case.words]
     raised = Path(case.folder) / case.err
     os.close(0)
-    sys.stdin = None  # type: ignore[assignment]
-    sys.stdout, sys.stderr = (_stream(number, what, case.encoding) for number, what in ((1, case.out), (2, case.err)))  # type: ignore[assignment]
+    sys.stdin = None
+    sys.stdout, sys.stderr = (_stream(number, what, case.encoding) for number, what in ((1, case.out), (2, case.err)))
     try:
         __main__.main()
     except BaseException:

@@ -71,14 +71,6 @@ def test_no_command_takes_a_variable_or_an_option_of_the_model_beside_it() -> No
                 assert option.opts[0] not in names or (command, option.opts[0]) in own
 
 
-def test_a_number_below_the_least_is_refused(candlemill: Callable[..., Ran]) -> None:
-    numbers = [setting for setting in OPTIONS if setting.least is not None]
-    assert len(numbers) > 5
-    for setting in numbers:
-        ran = candlemill(setting.commands[0], setting.option, (setting.least or 0) - 1)
-        assert (ran.code, setting.option in ran.last) == (2, True), ran.err
-
-
 def test_what_is_not_given_is_the_default_of_a_run() -> None:
     found = settings_of(Options(source="postgresql://nowhere/x"), {})
     usual = Settings(found.source, found.sqlite, found.duckdb, "auto", found.intervals, found.indicators, found.as_of)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-from textwrap import shorten
 
-from .errors import SinkError
+from .errors import SinkError, one_line
 
 #: What the errors of Python say that have no class of their own, and those of its loader.
 _NO_THREAD = "can't start new thread"
@@ -32,7 +31,7 @@ def shortage(error: BaseException) -> ShortageError | None:
         return None
     if _NO_THREAD in str(error):
         return ShortageError("no thread can be started: raise the limit of processes and threads (ulimit -u)")
-    why = f" ({shorten(str(error), _LONGEST)})" if str(error) else ""
+    why = f" ({one_line(error)[:_LONGEST]})" if str(error) else ""
     return ShortageError(f"there is not enough memory{why}: raise the limit (ulimit -v), or ask for less at a time")
 
 
