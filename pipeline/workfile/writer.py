@@ -177,7 +177,7 @@ class WorkFile(SqlIndicators):
         """
         try:
             self._publish(records, provenance)
-        except (duckdb.Error, OSError) as error:
+        except (duckdb.Error, OSError, MemoryError) as error:
             log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
             records[-1].fail("", "", "", f"the work file was not written: {one_line(error)}")
             return False
