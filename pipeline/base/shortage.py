@@ -9,8 +9,8 @@ from .errors import SinkError, one_line
 #: What the errors of Python say that have no class of their own, and those of its loader.
 _NO_THREAD = "can't start new thread"
 _SIGNS = (_NO_THREAD, "failed to map segment", "cannot allocate memory")
-#: Of DuckDB, which is not imported for its name.
-_OUT_OF_MEMORY = "OutOfMemoryException"
+#: Of DuckDB, which is not imported for its name, and what its other errors say that come of this one.
+_OUT_OF_MEMORY, _OF_MEMORY = "OutOfMemoryException", "Out of Memory Error"
 #: Characters of what a library says of it.
 _LONGEST = 160
 
@@ -26,7 +26,7 @@ def shortage(error: BaseException) -> ShortageError | None:
     if isinstance(error, RuntimeError | ImportError | OSError):
         lacking = any(sign in str(error).lower() for sign in _SIGNS) or getattr(error, "errno", None) == errno.ENOMEM
     else:
-        lacking = isinstance(error, MemoryError) or type(error).__name__ == _OUT_OF_MEMORY
+        lacking = isinstance(error, MemoryError) or type(error).__name__ == _OUT_OF_MEMORY or _OF_MEMORY in str(error)
     if not lacking:
         return None
     if _NO_THREAD in str(error):
