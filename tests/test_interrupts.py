@@ -239,7 +239,9 @@ sys.exit(3)
             assert child.stdout.readline() == "begun\n"
             time.sleep(number / 2000)
             child.send_signal(signal.SIGTERM)
-            out, err = child.communicate(timeout=60)
+            assert child.stderr is not None
+            # Not by communicate(), which does not see what came together with the first line.
+            out, err = child.stdout.read(), child.stderr.read()
         found.add((child.returncode, out, err))
     assert (143, "", SAYS[signal.SIGTERM][1]) in found
     assert found <= {(143, "", SAYS[signal.SIGTERM][1]), (3, "the code stands\n", "")}
