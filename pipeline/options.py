@@ -11,15 +11,16 @@ eighth of the second that a run of a few symbols may take; and typer derives no 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
+from .base.threads import MOST_THREADS, useful_threads
 from .settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
     DEFAULT_LOOKBACK,
+    MOST_TOP,
     OTHER_RETENTION,
     RETENTION,
     PartsOfNames,
@@ -44,6 +45,8 @@ _RUNS = ("run", "demo", "watch")
 #: Where the demo has its files and its server.
 _DEMO = Path("data/demo")
 DEMO_WORK_FILE = _DEMO / "candlemill.duckdb"
+#: What numbers go up to where nothing else bounds them: seconds of a year, and bars or passes.
+_YEAR, _MANY = 31_536_000, 1_000_000
 _KEPT = f"{','.join(f'{name}={rows}' for name, rows in RETENTION.items())}, and {OTHER_RETENTION} elsewhere"
 
 
@@ -62,6 +65,7 @@ class Setting:
         otherwise: what holds where nothing is given, where the default does not say it.
         differing: defaults of commands that have another one.
         least: the smallest number that is accepted.
+        most: the greatest; a setting that is a number has both.
         example: a value for its variables; ``part=value`` where these are a form.
         name: the field of ``Options``.
         kind: the type of the field.
@@ -78,6 +82,7 @@ class Setting:
     otherwise: str = ""
     differing: Mapping[str, Any] = field(default_factory=dict)
     least: int | None = None
+    most: int | None = None
     example: str = ""
     name: str = ""
     kind: Any = None
@@ -87,6 +92,11 @@ class Setting:
     def option(self) -> str:
         """The option as it is written; nothing where there is none."""
         return (self.spelling or f"--{self.name.replace('_', '-')}") if self.commands else ""
+
+    @property
+    def bounds(self) -> str:
+        """The numbers that are accepted, in a sentence; nothing where it is none."""
+        return f"From {self.least} to {self.most}." if self.most is not None else ""
 
     @property
     def help(self) -> str:
@@ -175,20 +185,21 @@ class Options:
         ),
     ] = None
     mode: Annotated[str, Setting("Which indicators: all, batch or incremental.", commands=_RUNS)] = "all"
-    lookback: Annotated[int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1)] = (
-        DEFAULT_LOOKBACK
-    )
+    lookback: Annotated[
+        int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1, most=_MANY)
+    ] = DEFAULT_LOOKBACK
     as_of: Annotated[
         str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "symbols"), otherwise="now")
     ] = None
     workers: Annotated[
         int | None,
         Setting(
-            "Threads of the computation.",
+            "Threads of the computation, of which no more are used than there are CPUs.",
             commands=_RUNS,
             variables=("MAX_WORKERS",),
             otherwise="the CPUs",
             least=1,
+            most=MOST_THREADS,
             example="4",
         ),
     ] = None
@@ -215,7 +226,10 @@ class Options:
     lock_timeout: Annotated[
         float,
         Setting(
-            "Seconds to retry while another process holds the result database.", commands=("run", "watch"), least=0
+            "Seconds to retry while another process holds the result database.",
+            commands=("run", "watch"),
+            least=0,
+            most=_YEAR,
         ),
     ] = DEFAULT_LOCK_TIMEOUT
     every: Annotated[
@@ -229,25 +243,39 @@ class Options:
     ] = None
     delay: Annotated[
         float,
-        Setting("Seconds from the start of a bar to the first look at it.", commands=("watch",), section=LIVE, least=0),
+        Setting(
+            "Seconds from the start of a bar to the first look at it.",
+            commands=("watch",),
+            section=LIVE,
+            least=0,
+            most=_YEAR,
+        ),
     ] = 2.0
     overlap: Annotated[
         int,
-        Setting("Closed bars that are read again, for their corrections.", commands=("watch",), section=LIVE, least=0),
+        Setting(
+            "Closed bars that are read again, for their corrections.",
+            commands=("watch",),
+            section=LIVE,
+            least=0,
+            most=_MANY,
+        ),
     ] = 3
     reload: Annotated[
-        float, Setting("Seconds between two readings of all.", commands=("watch",), section=LIVE, least=1)
+        float, Setting("Seconds between two readings of all.", commands=("watch",), section=LIVE, least=1, most=_YEAR)
     ] = 3600
     publish: Annotated[
-        float, Setting("Seconds between two work files.", commands=("watch",), section=LIVE, least=1)
+        float, Setting("Seconds between two work files.", commands=("watch",), section=LIVE, least=1, most=_YEAR)
     ] = 300
     listen: Annotated[
         bool, Setting("Let notices on candle_1m_update wake the watch, too.", commands=("watch",), section=LIVE)
     ] = False
-    runs: Annotated[int | None, Setting("End after so many passes.", commands=("watch",), section=LIVE, least=1)] = None
+    runs: Annotated[
+        int | None, Setting("End after so many passes.", commands=("watch",), section=LIVE, least=1, most=_MANY)
+    ] = None
     seconds: Annotated[
         float | None,
-        Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0),
+        Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0, most=_YEAR),
     ] = None
     data: Annotated[Path, Setting("Folder of the embedded server.", commands=("demo",), section=DEMO)] = (
         _DEMO / "server"
@@ -329,7 +357,14 @@ SYMBOL_RULES = (
         example="SOLUSDT",
     ),
     Setting("Symbols that are never taken, whoever names them.", variables=("SYMBOLS_EXCLUDE",), example="PEPEUSDT"),
-    Setting("Top N of each rule of auto.", variables=("HIGH_PRIORITY_TOP_N",), default=SymbolRules.top, example="20"),
+    Setting(
+        "Top N of each rule of auto.",
+        variables=("HIGH_PRIORITY_TOP_N",),
+        default=SymbolRules.top,
+        least=1,
+        most=MOST_TOP,
+        example="20",
+    ),
 )
 #: Variables of libpq, the library that connects to the source: they fill in what its URL leaves out.
 LIBPQ = (
@@ -359,7 +394,7 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         indicators=parse_indicators(asked.indicators, asked.without, asked.mode),
         as_of=parse_as_of(asked.as_of),
         lookback=asked.lookback,
-        workers=asked.workers or os.cpu_count() or 1,
+        workers=useful_threads(asked.workers),
         exchange=asked.exchange,
         closed_only=asked.closed_only,
         lock_timeout=asked.lock_timeout,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..indicators.registry import INDICATORS
+from .base import folders
 from .base.errors import UsageError
 from .base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from .base.marker import DESK, Marker
@@ -25,6 +26,8 @@ DEFAULT_LOCK_TIMEOUT = 30.0
 #: Rows kept per (symbol, interval); intervals that are not listed keep OTHER_RETENTION.
 RETENTION = {"1m": 120, "5m": 120, "15m": 96, "1h": 144, "4h": 120, "1d": 180, "1w": 104}
 OTHER_RETENTION = 60
+#: The greatest top N of the rules of ``auto``.
+MOST_TOP = 999_999
 _GROUP = "SYMBOLS_GROUP_"
 #: A number of rows, at least 1.
 _ROWS = "0*[1-9][0-9]{0,8}"
@@ -190,7 +193,9 @@ def parse_retention(text: str | None, environment: Mapping[str, str] | None = No
     for item in items(text):
         match = re.fullmatch(rf"(\w+)=({_ROWS})", item)
         if not match or match[1] not in INTERVALS:
-            raise UsageError(f"retention {item!r} is not INTERVAL=ROWS with a known interval and at least 1 row")
+            raise UsageError(
+                f"retention {item!r} is not INTERVAL=ROWS with a known interval and at least 1 row, at most 999999999"
+            )
         kept[match[1]] = int(match[2])
     return kept
 
@@ -229,7 +234,7 @@ def asked_symbols(text: str | None, rules: SymbolRules) -> str:
         return rules.usual
     names: list[str] = []
     for name in items(text):
-        names += _listed(Path(name[1:])) if name.startswith("@") else [name]
+        names += _listed(folders.given(Path(name[1:]))) if name.startswith("@") else [name]
     return ",".join(names)
 
 
@@ -258,7 +263,7 @@ def parse_symbol_rules(environment: Mapping[str, str]) -> SymbolRules:
         raise UsageError(f"a group cannot be called {reserved.pop()}: give {_GROUP}<name> another name")
     top = environment.get("HIGH_PRIORITY_TOP_N") or str(SymbolRules.top)
     if not re.fullmatch(r"[0-9]{1,6}", top) or not int(top):
-        raise UsageError(f"HIGH_PRIORITY_TOP_N {top!r} is not a number of symbols, at least 1")
+        raise UsageError(f"HIGH_PRIORITY_TOP_N {top!r} is not a number of symbols, at least 1 and at most {MOST_TOP}")
     return SymbolRules(
         usual=environment.get("SYMBOLS_GROUPS") or SymbolRules.usual,
         groups=groups,

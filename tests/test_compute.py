@@ -26,6 +26,7 @@ from candlemill.indicators.contract import (
     text,
 )
 from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.shortage import ShortageError
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
 from candlemill.pipeline.source.reader import METRICS_ROWS
@@ -159,6 +160,17 @@ def unlike(got: dict[str, Any], want: dict[str, Any]) -> list[str]:
             else got[name] == value
         )
     ]
+
+
+@pytest.mark.parametrize("lacking", [MemoryError("no room"), RuntimeError("can't start new thread")])
+def test_a_lack_of_memory_is_no_failure_of_an_indicator(lacking: Exception, work: WorkFile) -> None:
+    """Its rows would be without values, and written over those that have some."""
+
+    def lack(_: Panel) -> Values:
+        raise lacking
+
+    with pytest.raises(ShortageError):
+        compute(work, [made(lack)], SERIES[-2:], ())
 
 
 def test_a_failure_is_logged_with_its_traceback_for_those_who_look(

@@ -13,9 +13,10 @@ import typer
 from dotenv import load_dotenv
 
 from .. import __version__
-from ..base import ending, logs
-from ..base.errors import CandlemillError, Exit, one_line
-from ..options import OPTIONS
+from ..base import ending, logs, streams
+from ..base.errors import CandlemillError, Exit, UsageError, one_line
+from ..base.shortage import shortage
+from ..options import OPTIONS, variables_set
 from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
@@ -71,16 +72,39 @@ def main(arguments: list[str] | None = None) -> None:
     if words[0] == "run-or-demo":
         words = [_main_job(), *words[1:]]
     try:
+        _refuse_bytes(words)
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
     except CandlemillError as error:
         _end(str(error), error.exit_code, error)
     except Exception as error:
+        if found := shortage(error):
+            _end(str(found), found.exit_code, error)
         describe = getattr(error, "format_message", None)
         if describe is None:
             raise
         _end(f"{describe().rstrip('.')}; see `candlemill --help`", Exit.USAGE)
-    sys.exit(code if isinstance(code, int) else Exit.DONE)
+    sys.stdout.flush()
+    code = code if isinstance(code, int) else Exit.DONE
+    lost = streams.lost()
+    # A reader that goes has had enough, as `head` has.
+    if lost and not isinstance(lost, BrokenPipeError):
+        told = f"standard output cannot be written ({lost.strerror}): give it another file, or free some space"
+        # Code 4 says that nothing was written.
+        _end(told, Exit(code) if code or ending.wrote() else Exit.SINK)
+    sys.exit(code)
+
+
+def _refuse_bytes(words: list[str]) -> None:
+    """Raise UsageError for what is no text: no library behind a command takes it."""
+    given = [(f"word {number} of the command line", word) for number, word in enumerate(words, 1)]
+    given += [(f"the variable {name}", os.environ[name]) for name in variables_set(os.environ)]
+    for what, value in given:
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            # Not shown: it may be a secret.
+            raise UsageError(f"{what} is no text in UTF-8: give it as UTF-8, or rename the file that it is") from error
 
 
 def _main_job() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from memray import FileDestination, FileReader, Tracker
 
-from ..base import ending
+from ..base import ending, folders
 from ..base.errors import UsageError
 from ..base.outputs import output
 
@@ -36,7 +36,7 @@ class Capture:
                 output(self.file.with_name(f"{self.file.name}{end}"), kind, "--memray")
                 for end, kind in ((".html", ".html"), (".txt", "list of memray"), (".png", ".png"))
             )
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            folders.make(self.file.parent)
             self._tracker = Tracker(destination=FileDestination(self.file, overwrite=True))
         except OSError as error:
             raise UsageError(f"--memray {file} cannot be written: {error.strerror}") from error

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..base import logs
+from ..base import folders, logs
 from ..base.errors import UsageError
 from ..options import LOG, OPTIONS, Options, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: Rows, bars or runs that somebody can look at.
+MOST_SHOWN = 1_000_000
 
 ArchivePaths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, .zip or .csv, or folders of them.")]
 Once = Annotated[bool, typer.Option("--once", help="One pass; accepted so that old command lines keep working.")]
@@ -48,9 +51,10 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
-        def called(context: typer.Context, **given: Any) -> None:
-            asked = {setting.name: _given(setting, given.pop(setting.name), context) for setting in taken}
-            function(Options(**asked), **given)
+        def called(context: typer.Context, **values: Any) -> None:
+            values = {name: _usable(value) for name, value in values.items()}
+            asked = {setting.name: _given(setting, values.pop(setting.name), context) for setting in taken}
+            function(Options(**asked), **values)
 
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         # typer makes the options of a command from its signature.
@@ -67,10 +71,25 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorated
 
 
+def _usable(value: Any) -> Any:
+    """The value of a parameter; of paths those that lead somewhere."""
+    match value:
+        case Path():
+            return folders.given(value)
+        case list():
+            return [_usable(one) for one in value]
+    return value
+
+
 def _option(setting: Setting) -> Any:
     variables = [variable for variable in setting.variables if "<" not in variable]
-    spellings = (setting.option, *setting.aliases)
-    return typer.Option(*spellings, envvar=variables or None, min=setting.least, help=setting.help)
+    return typer.Option(
+        *(setting.option, *setting.aliases),
+        envvar=variables or None,
+        min=setting.least,
+        max=setting.most,
+        help=setting.help,
+    )
 
 
 def _given(setting: Setting, value: Any, context: typer.Context) -> Any:

@@ -23,7 +23,7 @@ def plot(
     indicators: Annotated[
         str, typer.Option("--indicators", help="Ids or table names to draw, as a comma list.")
     ] = "bollinger,macd",
-    bars: Annotated[int, typer.Option("--bars", min=1, help="Bars to draw, the newest.")] = 120,
+    bars: Annotated[int, typer.Option("--bars", min=1, max=options.MOST_SHOWN, help="Bars to draw, the newest.")] = 120,
     run: Annotated[bool, typer.Option("--run", help="Draw a run's time and memory instead, the newest run's.")] = False,
     run_id: Annotated[str | None, typer.Option("--run-id", help="That run; the first characters will do.")] = None,
     output: Annotated[

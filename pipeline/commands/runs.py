@@ -22,7 +22,10 @@ _SECONDS = ("total", "t_read", "t_compute", "t_write")
 @options.takes("runs")
 def runs(
     asked: Options,
-    last: Annotated[int | None, typer.Option("--last", min=1, help="Only so many, the newest. Default: all.")] = None,
+    last: Annotated[
+        int | None,
+        typer.Option("--last", min=1, max=options.MOST_SHOWN, help="Only so many, the newest. Default: all."),
+    ] = None,
     as_json: options.AsJson = False,
     plot: options.PlotFile = None,
     theme: options.ThemeOption = None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..base import ending
+from ..base import ending, folders
 from ..base.errors import UsageError
 from ..base.outputs import output
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: Significant digits of a number in a table for people. The other forms have all of them.
 _DIGITS = 12
 _ANY_WIDTH = 1_000_000
+#: Values of some hundredths of a second.
+_PART_BYTES = 2**20
 
 
 def write_csv(answer: Answer, stream: TextIO) -> None:
@@ -58,7 +60,7 @@ def write_parquet(answer: Answer, path: Path) -> int:
     rows = 0
 
     def begin() -> tuple[int, Path]:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(file.parent)
         handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
         return handle, Path(name)
 
@@ -130,7 +132,14 @@ def _cell(value: object) -> Any:
 
 
 def _rows(answer: Answer) -> Iterator[tuple[Any, ...]]:
-    return chain.from_iterable(zip(*_columns(batch), strict=True) for batch in answer)
+    return chain.from_iterable(zip(*_columns(part), strict=True) for batch in answer for part in _parts(batch))
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in parts of some size: PyArrow makes Python's values of each in one step, in which no signal is heard."""
+    rows = max(1, batch.num_rows * _PART_BYTES // max(1, batch.nbytes))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def _columns(batch: pa.RecordBatch) -> list[list[Any]]:

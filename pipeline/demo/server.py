@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..base import ending
+from ..base import ending, folders
 from ..base.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def demo_server(folder: Path) -> Iterator[str]:
         if not mark.is_file():
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise UsageError(f"{folder} is not the demo's: give a new folder with --data, or move this one away")
-            folder.mkdir(parents=True, exist_ok=True)
+            folders.make(folder)
             mark.write_text("The server of `candlemill demo` and its sample market; this folder can be removed.\n")
     except OSError as error:
         raise SourceError(
@@ -56,7 +56,10 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
 
 def _started(folder: Path) -> PostgresServer:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folders.make(folder)
+    except OSError as error:
+        raise UsageError(f"--data {folder} cannot be made: {error.strerror}; give another folder") from error
     _forget_killed_users(folder)
     with warnings.catch_warnings():
         # The library remarks that there is no runtime directory and uses /tmp, which is what we want then.

@@ -58,15 +58,23 @@ def render() -> str:
 
 
 def _variables(rules: Sequence[Setting]) -> str:
-    rows = [_cells(_code(*rule.variables), _default(rule), rule.meaning) for rule in rules]
+    rows = [_cells(_code(*rule.variables), _default(rule), _meaning(rule)) for rule in rules]
     return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
 
 
 def _option_row(setting: Setting) -> str:
     commands = ", ".join(setting.commands)
     return _cells(
-        _code(setting.option, *setting.aliases), _code(*setting.variables), _default(setting), setting.meaning, commands
+        _code(setting.option, *setting.aliases),
+        _code(*setting.variables),
+        _default(setting),
+        _meaning(setting),
+        commands,
     )
+
+
+def _meaning(setting: Setting) -> str:
+    return f"{setting.meaning} {setting.bounds}".rstrip()
 
 
 def _default(setting: Setting) -> str:

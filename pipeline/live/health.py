@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ..base import folders
 from ..base.errors import UsageError, one_line
 from ..settings import sqlite_files
 
@@ -110,7 +111,7 @@ class Health:
     def write(self, file: Path, now: datetime) -> None:
         """Put the file in its place, whole. Raises OSError."""
         self.written_at = now
-        file.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(file.parent)
         draft = file.with_name(f".{file.name}.{os.getpid()}-{uuid4().hex}")
         try:
             with draft.open("x", encoding="utf-8") as stream:

@@ -35,7 +35,7 @@ def parse_every(text: str | None) -> dict[str, float]:
     for item in items(text):
         match = re.fullmatch(r"(\w+)=(\d{1,6}(?:\.\d{1,3})?)", item)
         if not match or not float(match[2]):
-            raise UsageError(f"--every {item!r} is not INTERVAL=SECONDS with more than 0 seconds")
+            raise UsageError(f"--every {item!r} is not INTERVAL=SECONDS with more than 0 seconds, at most 999999")
         every[parse_interval(match[1]).name] = float(match[2])
     return every
 

@@ -12,6 +12,7 @@ import matplotlib as mpl
 from cycler import cycler
 from matplotlib.font_manager import findfont, get_font
 
+from ..base import folders
 from ..base.errors import SinkError, UsageError
 from ..base.outputs import output
 
@@ -75,7 +76,7 @@ def draw(
     else:
         content = _rendered(path.suffix.lower()[1:], PALETTES[theme or "light"], make)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(file.parent)
         file.write_bytes(content)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from error

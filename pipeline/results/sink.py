@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ..base import folders
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
 from ..base.marker import DESK, Marker
 from ..base.patience import patiently
+from ..base.shortage import shortage
 from ..base.statements import Sql, identifier, join, literal
 from ..base.threads import in_thread
 from ..record import SILENT, Observer
@@ -163,7 +165,7 @@ class Sink:
             before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            folders.make(self.path.parent)
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
         ready = batches(results)
@@ -298,6 +300,8 @@ class Sink:
 
     def _explained(self, error: duckdb.Error) -> SinkError:
         """What an error of the extension means; its class tells nothing, only its text does."""
+        if found := shortage(error):
+            return found
         text = one_line(error)
         for sign in ("database is locked", "database table is locked", "database schema is locked"):
             if sign in text:

@@ -9,6 +9,7 @@ import duckdb
 
 from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
+from ..base.shortage import pass_on
 from ..base.statements import literal, statement
 from .provenance import marker_of
 
@@ -31,6 +32,7 @@ def published(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("USE work")
             tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         except duckdb.Error as error:
+            pass_on(error)
             if "lock" in str(error):
                 raise UsageError(f"{path} is open for writing in another program: close it there") from error
             raise UsageError(f"{path} is not a work file of candlemill: {one_line(error)}") from error

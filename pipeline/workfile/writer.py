@@ -24,12 +24,14 @@ import duckdb
 import pyarrow as pa
 
 from ...indicators.registry import INDICATORS
+from ..base import folders
 from ..base.duck import open_duckdb
 from ..base.errors import CandlemillError, SinkError, one_line
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
 from ..base.marker import DESK, Marker
 from ..base.patience import patiently
+from ..base.shortage import shortage
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import step_back
 from ..compute.sql import SqlIndicators
@@ -100,7 +102,7 @@ class WorkFile(SqlIndicators):
         check_regular(path)
         with ExitStack() as opened:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                folders.make(path.parent)
                 self._folder = opened.enter_context(_own_folder(path.parent))
             except OSError as error:
                 why = f"({error.strerror}): make its folder writable, or use --duckdb"
@@ -142,7 +144,9 @@ class WorkFile(SqlIndicators):
         self._opened.close()
 
     def _unwritable(self, error: Exception) -> SinkError:
-        return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
+        return shortage(error) or SinkError(
+            f"the work file {self.path} cannot be written ({one_line(error)}): free some space"
+        )
 
     def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
         """Keep the bars and metrics of an interval for analysts."""
@@ -194,7 +198,7 @@ class WorkFile(SqlIndicators):
         """
         try:
             lost = self._publish(records, provenance)
-        except (CandlemillError, duckdb.Error, OSError) as error:
+        except (CandlemillError, duckdb.Error, OSError, MemoryError) as error:
             log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
             records[-1].fail("", "", "", f"the work file was not written: {one_line(error)}")
             return False
