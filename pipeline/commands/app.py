@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from dotenv import load_dotenv
 
 from .. import __version__
 from ..base import ending, logs
 from ..base.errors import CandlemillError, Exit, one_line
-from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
+from . import environment, indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
     name="candlemill",
@@ -62,8 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
     own = ("--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
-    load_dotenv(Path(".env"))
     try:
+        environment.load(Path(".env"))
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
     except CandlemillError as error:

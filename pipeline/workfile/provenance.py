@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_type_hints
 
 from ..record import WITHOUT_CANDLES
 from ..source.urls import redacted
@@ -56,6 +56,10 @@ class Provenance:
         """What ``as_text`` has made. Raises ValueError for anything else, as an older version has left it."""
         try:
             plain = json.loads(text or "")
-            return cls(**{**plain, "as_of": datetime.fromisoformat(plain["as_of"])})
-        except (TypeError, KeyError, ValueError) as error:
+            found = cls(**{**plain, "as_of": datetime.fromisoformat(plain["as_of"])})
+            typed = all(isinstance(getattr(found, name), kind) for name, kind in get_type_hints(cls).items())
+            if not typed or found.as_of.tzinfo is None:
+                raise ValueError("something else stands there")
+        except (TypeError, KeyError, ValueError, RecursionError) as error:
             raise ValueError("it does not say what its bars are") from error
+        return found
