@@ -301,7 +301,7 @@ def test_health_comes_back_as_it_was_written(tmp_path: Path) -> None:
         health.fail(f"trouble {number}", NOW)
     health.write(tmp_path / "file", NOW)
     assert Health.read(tmp_path / "file") == health
-    assert [error["message"] for error in health.errors] == [f"trouble {number}" for number in range(2, 12)]
+    assert [error.message for error in health.errors] == [f"trouble {number}" for number in range(2, 12)]
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
