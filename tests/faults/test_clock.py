@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from candlemill.pipeline import engine
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.live.clock import Clock, Reading
 from candlemill.pipeline.live.health import Health, health_file
+from candlemill.pipeline.live.passes import Passes
 from candlemill.pipeline.live.watch import Plan, watch
 from candlemill.pipeline.results.rows import telling
+from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
 from candlemill.pipeline.source.schema import init_db
 from tests.conftest import dump_of
@@ -102,7 +105,12 @@ def test_a_watch_under_a_clock_that_wanders_leaves_what_fresh_runs_leave(server:
             sqlite=tmp_path / "anew" / f"{health.passes}.db",
             duckdb=tmp_path / "anew" / "work.duckdb",
         )
-        engine.run(anew)
+        if health.passes % 10:
+            # The first pass of another watch reads everything, too, and leaves no work file, which takes longest.
+            with Sink(anew.sqlite, 1) as sink, closing(Passes(anew, sink, overlap=0)) as passes:
+                passes.update(at, anew.intervals)
+        else:
+            engine.run(anew)
         wanted, found = newest_rows(anew.sqlite, tmp_path / "copies"), rows_by_key(settings.sqlite, tmp_path / "copies")
         for table, newest in wanted.items():
             assert newest
@@ -120,7 +128,7 @@ def test_a_watch_under_a_clock_that_wanders_leaves_what_fresh_runs_leave(server:
         for declared in settings.indicators
     }
     clock = WanderingClock(market, compare)
-    watch(settings, Plan(every=EVERY, delay=0, runs=PASSES), clock)
+    watch(settings, Plan(every=EVERY, delay=0, publish=3600, runs=PASSES), clock)
     assert seen["passes"] >= PASSES - 1
     # The walk was one: in many passes the clock was behind the pass before.
     assert seen["back"] > PASSES // 20
