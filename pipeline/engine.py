@@ -19,6 +19,7 @@ commit on the run is completed.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +33,7 @@ from .base.threads import ReadAhead, in_thread
 from .compute.checks import possible_bars, possible_metrics
 from .compute.pivot import joined, pivot_bars, pivot_metrics
 from .compute.rows import compute_interval
-from .record import WITHOUT_CANDLES, Observer, Record, Stage, timed
+from .record import WITHOUT_CANDLES, Basis, Observer, Record, Stage, timed
 from .results.sink import Sink
 from .source.reader import METRICS_ROWS, Source
 from .source.symbols import every_symbol, symbols_to_read
@@ -169,6 +170,7 @@ def compute(
             market.stage.t_compute = duration * market.bars.ranked.num_rows / bars if bars else duration / len(group)
             record.finished(market.stage)
     record.symbols = len(seen)
+    _report_left_out(record)
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
 
 
@@ -253,7 +255,7 @@ def _work(
     """Rows of the intervals of a group, computed as one panel."""
     for market in group:
         name, bars, stage = market.interval.name, market.bars, market.stage
-        record.left_out(market.skipped)
+        record.computed_from(name, Basis(bars.newest, dict(market.skipped)))
         seen.update(bars.panel.symbols)
         stage.bars, stage.series = bars.ranked.num_rows, bars.panel.series
         if bars.panel.series:
@@ -269,6 +271,16 @@ def _work(
     panel = _loaded("candles", candles, sql)
     beside = _loaded("metrics", metrics, sql) if metrics else None
     return compute_interval(settings.indicators, panel, beside, sql, record.run_id, record)
+
+
+def _report_left_out(record: Record) -> None:
+    """Say what was left out and where, once for each reason."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for interval, basis in record.bases.items():
+        for reason, count in basis.left_out.items():
+            found[reason].append(f"{count} at {interval}")
+    for reason, counts in found.items():
+        log.warning("%s: left out, %s", reason, ", ".join(counts))
 
 
 def _loaded(source: Literal["candles", "metrics"], pivots: Sequence[Pivot], sql: SqlIndicators) -> Panel:

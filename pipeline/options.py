@@ -277,6 +277,22 @@ class Options:
         float | None,
         Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0, most=_YEAR),
     ] = None
+    pid_file: Annotated[
+        Path | None,
+        Setting(
+            "Keep the number of the process in this file while it runs, which one process can.",
+            commands=("watch",),
+            section=LIVE,
+        ),
+    ] = None
+    metrics_file: Annotated[
+        Path | None,
+        Setting(
+            "Write metrics for Prometheus into this file after each pass.",
+            commands=("run", "watch"),
+            section=LIVE,
+        ),
+    ] = None
     data: Annotated[Path, Setting("Folder of the embedded server.", commands=("demo",), section=DEMO)] = (
         _DEMO / "server"
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..indicators.registry import INDICATORS
 from .base import folders
 from .base.errors import UsageError
+from .base.files import read_text
 from .base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from .base.marker import DESK, Marker
 
@@ -59,6 +60,8 @@ class SymbolRules:
 
 #: Names that an error lists.
 _LISTED = 40
+#: Bytes of a file of symbols, at most.
+_LIST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -240,9 +243,9 @@ def asked_symbols(text: str | None, rules: SymbolRules) -> str:
 
 def _listed(file: Path) -> list[str]:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file, _LIST_BYTES).splitlines()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
             f"--symbols @{file} cannot be read: {reason}; give a text file of symbols, one a line"
         ) from error

@@ -22,6 +22,12 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def shortened(text: object, most: int = 300) -> str:
+    """The text of an error that may quote anything, in one line of some length."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[: most - 2]} …"
+
+
 class CandlemillError(Exception):
     """An error whose one-line message is meant for the user."""
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from dotenv import load_dotenv
 
 from .. import __version__
 from ..base import ending, logs, streams
 from ..base.errors import CandlemillError, Exit, UsageError, one_line
 from ..base.shortage import shortage
 from ..options import OPTIONS, variables_set
-from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
+from . import environment, indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
     name="candlemill",
@@ -68,10 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
     own = ("--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
-    load_dotenv(Path(".env"))
-    if words[0] == "run-or-demo":
-        words = [_main_job(), *words[1:]]
     try:
+        environment.load(Path(".env"))
+        if words[0] == "run-or-demo":
+            words = [_main_job(), *words[1:]]
         _refuse_bytes(words)
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)

@@ -44,7 +44,14 @@ def run(
         raise UsageError(f"{option} stayed up, which a run does not: run `{_watching(asked)}`")
     if not asked.source:
         raise UsageError("no source: give --source URL, set DATABASE_URL, or try `candlemill demo`")
-    _perform(settings_of(asked, os.environ), memray, as_json, asked.quiet)
+    settings = settings_of(asked, os.environ)
+    if asked.metrics_file:
+        from ..live.metrics import check_metrics_file
+
+        check_metrics_file(asked.metrics_file)
+    record = _perform(settings, memray, as_json, asked.quiet)
+    if asked.metrics_file:
+        _write_metrics(asked.metrics_file, settings, record)
 
 
 @options.takes("demo")
@@ -108,6 +115,19 @@ def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool
     if as_json:
         typer.echo(json.dumps(record.as_json(), ensure_ascii=False))
     return record
+
+
+def _write_metrics(file: Path, settings: Settings, record: Record) -> None:
+    """Tell Prometheus of a run. Where that fails, its results are written all the same."""
+    from ..live.health import Health
+    from ..live.metrics import write_metrics
+
+    health, now = Health.begun(settings, record.started_at), datetime.now(UTC)
+    health.passed(record, now)
+    try:
+        write_metrics(file, health, now)
+    except OSError as error:
+        log.error("the results are written, but the metrics file %s is not: %s", file, error.strerror)
 
 
 def _capture(file: Path | None) -> Capture | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,8 @@ def watch(
         raise UsageError("--json goes with --status: a watch prints nothing; its log is JSON with --log-json")
     if not asked.source:
         raise UsageError("no source: give --source URL or set DATABASE_URL")
+    from ..live.metrics import check_metrics_file
+    from ..live.pidfile import pid_file
     from ..live.schedule import parse_every
     from ..live.watch import Plan
     from ..live.watch import watch as watch_market
@@ -58,8 +61,12 @@ def watch(
         listen=asked.listen,
         runs=asked.runs,
         seconds=asked.seconds,
+        metrics_file=asked.metrics_file,
     )
-    watch_market(settings, plan)
+    if asked.metrics_file:
+        check_metrics_file(asked.metrics_file)
+    with pid_file(asked.pid_file) if asked.pid_file else nullcontext():
+        watch_market(settings, plan)
 
 
 def _show_status(duckdb: Path, as_json: bool) -> None:
@@ -98,11 +105,14 @@ def _print(health: Health, reasons: list[str], now: datetime) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     run = health.last_run
-    last = f"last {run['run_id'][:8]} in {run['total']:.2f} s with {run['rows']} rows" if run else "none yet"
+    last = f"last {run.run_id[:8]} in {run.total:.2f} s with {run.rows} rows" if run else "none yet"
     published = f"work file of {_clock(health.published_at)}" if health.published_at else "no work file yet"
     console.print(Text(f"{health.passes} passes since {_clock(health.started_at)}, {last}; {published}"))
+    for watched in health.intervals:
+        for why, count in watched.left_out.items():
+            console.print(Text(f"{watched.interval}: {why}: left out, {count}"))
     for error in health.errors:
-        console.print(Text(f"{error['at'][:19]} {error['message']}"))
+        console.print(Text(f"{_clock(error.at)} {error.message}"))
     for reason in reasons:
         console.print(Text(f"stale: {reason}"))
     if not reasons:

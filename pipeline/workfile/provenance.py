@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_origin, get_type_hints
 
 from ...indicators.contract import PARITY
 from ..base.marker import DESK, Marker
@@ -51,9 +51,9 @@ class Provenance:
     demo: bool = False
     profile: str = PARITY
     choice: str = ""
-    symbols: Sequence[str] = ()
-    intervals: Sequence[str] = ()
-    indicators: Sequence[str] = ()
+    symbols: tuple[str, ...] = ()
+    intervals: tuple[str, ...] = ()
+    indicators: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings, record: Record, every_symbol: bool) -> Provenance:
@@ -98,9 +98,15 @@ class Provenance:
         """What ``as_text`` has made. Raises ValueError for anything else, as an older version has left it."""
         try:
             plain = json.loads(text or "")
-            return cls(**{**plain, "as_of": datetime.fromisoformat(plain["as_of"])})
-        except (TypeError, KeyError, ValueError) as error:
+            lists = {name: tuple(map(str, value)) for name, value in plain.items() if isinstance(value, list)}
+            found = cls(**{**plain, **lists, "as_of": datetime.fromisoformat(plain["as_of"])})
+            kinds = {name: get_origin(kind) or kind for name, kind in get_type_hints(cls).items()}
+            typed = all(isinstance(getattr(found, name), kind) for name, kind in kinds.items())
+            if not typed or found.as_of.tzinfo is None:
+                raise ValueError("something else stands there")
+        except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
             raise ValueError("it does not say what its bars are") from error
+        return found
 
 
 def listed(names: Sequence[str]) -> str:
@@ -114,5 +120,5 @@ def marker_of(text: str | None) -> Marker:
     try:
         plain = json.loads(text or "")
         return Marker(bool(plain.get("demo", DESK.demo)), str(plain.get("profile", DESK.profile)))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return DESK

@@ -213,7 +213,10 @@ class WorkFile(SqlIndicators):
     def _publish(self, records: Sequence[Record], provenance: Provenance) -> list[str]:
         """Publish, and return what the file has lost with it."""
         provenance = replace(
-            provenance, symbols=sorted(self._symbols), intervals=self._intervals, indicators=self._indicators
+            provenance,
+            symbols=tuple(sorted(self._symbols)),
+            intervals=tuple(self._intervals),
+            indicators=tuple(self._indicators),
         )
         # One at a time: a run that publishes between our reading of the history and our rename would be forgotten.
         with _alone_in(self.path.parent):
