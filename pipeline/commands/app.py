@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,6 +13,7 @@ from dotenv import load_dotenv
 from .. import __version__
 from ..base import ending, logs
 from ..base.errors import CandlemillError, Exit, one_line
+from ..base.shown import keep_secret, looks_secret
 from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
@@ -63,6 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
     load_dotenv(Path(".env"))
+    for word in words:
+        # An error may repeat a word that was given where something else is expected.
+        if looks_secret(word):
+            keep_secret(word)
     try:
         # Not standalone: usage errors, too, are one line here.
         code = app(words, prog_name="candlemill", standalone_mode=False)
@@ -81,5 +85,5 @@ def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
     debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
     logs.say_last(one_line(message))
     if error is not None and debugging:
-        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write(f"{logs.traceback_of(error)}\n")
     sys.exit(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from memray import FileDestination, FileReader, Tracker
 
 from ..base import ending
 from ..base.errors import UsageError
+from ..base.shown import STARS, looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +25,17 @@ log = logging.getLogger(__name__)
 _LARGEST = "20"
 
 
+@contextmanager
+def _without_passwords(words: list[str]) -> Iterator[None]:
+    """The command line without passwords: memray keeps it in the capture, and shows it on its page."""
+    before = words[:]
+    words[:] = [STARS if looks_secret(word) else word for word in words]
+    try:
+        yield
+    finally:
+        words[:] = before
+
+
 class Capture:
     """A context manager that captures every allocation of its block into a file; ``report`` says what was found."""
 
@@ -32,7 +45,8 @@ class Capture:
         self._marks: list[tuple[str, datetime]] = []
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._tracker = Tracker(destination=FileDestination(file, overwrite=True))
+            with _without_passwords(sys.argv):
+                self._tracker = Tracker(destination=FileDestination(file, overwrite=True))
         except OSError as error:
             raise UsageError(f"--memray {file} cannot be written: {error.strerror}") from error
 

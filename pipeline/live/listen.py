@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ..base.errors import SourceError
+from ..base.errors import CandlemillError, SourceError
 from ..source.session import pools_sessions, session
 from ..source.urls import redacted
 
@@ -44,7 +44,7 @@ class Listener:
         while not self._stop.is_set():
             try:
                 self._listen()
-            except SourceError as error:
+            except CandlemillError as error:
                 log.warning("%s", error)
                 return
             except psycopg.Error:

@@ -227,7 +227,7 @@ def test_options_of_the_user_are_set_behind_a_pooler_too(pooler: Pooler, market:
         return
     with session(url) as connection:
         asked = settings("statement_timeout", "work_mem", "search_path")
-        assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [("7s 5MB pg_catalog",)]
+        assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [("7s 5MB pg_catalog, pg_temp",)]
         assert connection.patience == 17
 
 
