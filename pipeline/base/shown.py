@@ -22,26 +22,22 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-
 #: Anything that begins as the URL of a database. A path has one slash of the two.
 _URL = re.compile(r"postgres(?:ql)?:/+\S*", re.IGNORECASE)
 #: A URL without anything that could be a password, perhaps at the end of a sentence.
-_BARE = re.compile(r"\w+:/+([^\s:/?#@\[\]]*@)?([\w.,%*-]*|\[[\w:.%]+\])(:[\d,]*)?(/[^\s:/?#@\[\]]*)?[:;]?", re.ASCII)
+_HOST = r"([\w.%*-]*|\[[\w:.%]+\])(:\d*)?"
+_BARE = re.compile(rf"\w+:/+([^\s:/?#@\[\]]*@)?{_HOST}(,{_HOST})*(/[^\s:/?#@\[\]]*)?[:;]?", re.ASCII)
 #: A password that is a word, or a number, is like many others that messages consist of: shorter ones, too.
 _PROSE = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]+|\d+|\W+|.{1,3}", re.DOTALL)
 _QUOTES = "[\"'`]"
 
 
-class _Known:
-    """The secrets of the process, and the pattern that finds them."""
-
-    secrets: frozenset[str] = frozenset()
-    pattern: re.Pattern[str] | None = None
+#: What finds each secret of the process.
+_known: dict[str, re.Pattern[str]] = {}
 
 
 def keep_secret(secret: str | None) -> None:
     """Let ``scrubbed`` replace a text from here on, in the forms in which it can be met."""
-    if not secret or secret in _Known.secrets:
-        return
-    _Known.secrets |= {secret}
-    forms = {form for one in _Known.secrets for form in (one, quote(one, safe=""), repr(one)[1:-1])}
-    _Known.pattern = re.compile("|".join(_found(form) for form in sorted(forms, key=len, reverse=True)))
+    if secret and secret not in _known:
+        forms = sorted({secret, quote(secret, safe="", errors="replace"), repr(secret)[1:-1]}, key=len, reverse=True)
+        _known[secret] = re.compile("|".join(map(_found, forms)))
 
 
 def _found(form: str) -> str:
@@ -55,8 +51,9 @@ def _found(form: str) -> str:
 
 def scrubbed(text: str) -> str:
     """The text without the passwords that are known, and without URLs of databases that may have one."""
-    if _Known.pattern is not None:
-        text = _Known.pattern.sub(STARS, text)
+    # Threads may learn of others meanwhile. The longest first, of which a shorter one may be a part.
+    for secret in sorted(tuple(_known), key=len, reverse=True):
+        text = _known[secret].sub(STARS, text)
     return _URL.sub(lambda found: found[0] if _harmless(found[0]) else f"postgresql://{STARS}", text)
 
 

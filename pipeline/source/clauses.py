@@ -39,8 +39,8 @@ class Relation:
 def calling(relation: str, function: str) -> str:
     """What is wrong with a relation whose use would call a function of somebody else."""
     return (
-        f"{relation} calls {function}, which belongs to another role and would run with your rights: a superuser who has "
-        f"read it can take it over, by ALTER FUNCTION {function} OWNER TO CURRENT_USER"
+        f"{relation} calls {function}, which belongs to another role and would run with your rights: a superuser who "
+        f"has read it can take it over, by ALTER FUNCTION {function} OWNER TO CURRENT_USER"
     )
 
 

@@ -50,8 +50,9 @@ def understood(url: str) -> dict[str, str]:
             f"the URL of the database cannot be read, and is not shown: give {FORM}, percent-encode what is special in "
             f"user and password ({_ENCODED}), or put the password into ~/.pgpass"
         ) from None
-    for name in _SECRET:
-        keep_secret(given.get(name))
+    for secret in filter(None, map(given.get, _SECRET)):
+        keep_secret(secret)
+        keep_secret(url)
     keep_secret(os.environ.get("PGPASSWORD"))
     return given
 

@@ -7,6 +7,17 @@
 -- Whoever owns a view, a rule, a policy, a trigger, a constraint, a default or a type can have functions called by those
 -- who use the relation, with their rights. Functions of the role itself, of superusers and of extensions may be called.
 -- An aggregate is a view of the table of its rows, and where it is real-time of something else, too.
+WITH foreign_functions AS MATERIALIZED (
+    SELECT f.oid
+    FROM pg_catalog.pg_proc AS f
+    JOIN pg_catalog.pg_roles AS o ON o.oid = f.proowner
+    WHERE NOT o.rolsuper
+        AND o.rolname <> CURRENT_USER
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_depend AS e
+            WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = f.oid AND e.deptype = 'e'
+        )
+)
 SELECT
     c.relname::text AS name,
     c.relkind IN ('r', 'p') AS stored,
@@ -36,6 +47,7 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     WITH RECURSIVE reached (class, id, writing) AS (
         SELECT 'pg_catalog.pg_class'::regclass::oid, c.oid, FALSE
+        WHERE EXISTS (SELECT FROM foreign_functions)
         UNION
         SELECT next.class, next.id, reached.writing OR next.writing
         FROM reached
@@ -90,14 +102,7 @@ CROSS JOIN LATERAL (
         min(f.oid::regprocedure::text) FILTER (WHERE NOT reached.writing) AS called,
         min(f.oid::regprocedure::text) AS called_by_writing
     FROM reached
-    JOIN pg_catalog.pg_proc AS f ON reached.class = 'pg_catalog.pg_proc'::regclass AND f.oid = reached.id
-    JOIN pg_catalog.pg_roles AS o ON o.oid = f.proowner
-    WHERE NOT o.rolsuper
-        AND o.rolname <> CURRENT_USER
-        AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_depend AS e
-            WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = f.oid AND e.deptype = 'e'
-        )
+    JOIN foreign_functions AS f ON reached.class = 'pg_catalog.pg_proc'::regclass AND f.oid = reached.id
 ) AS foreign_code
 WHERE n.nspname = 'market_data'
     AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
