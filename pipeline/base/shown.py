@@ -52,7 +52,7 @@ def _found(form: str) -> str:
 def scrubbed(text: str) -> str:
     """The text without the passwords that are known, and without URLs of databases that may have one."""
     # Threads may learn of others meanwhile. The longest first, of which a shorter one may be a part.
-    for secret in sorted(tuple(_known), key=len, reverse=True):
+    for secret in sorted(_known, key=len, reverse=True):
         text = _known[secret].sub(STARS, text)
     return _URL.sub(lambda found: found[0] if _harmless(found[0]) else f"postgresql://{STARS}", text)
 

@@ -131,7 +131,9 @@ def connectorx_url(connection: Session) -> str | None:
     root = values.get("sslrootcert") or (str(files / "root.crt") if (files / "root.crt").exists() else "")
     encrypted = connection.pgconn.ssl_in_use
     if encrypted:
-        beyond |= values["sslmode"] == "verify-full" or root == "system" or (files / "postgresql.crt").exists()
+        beyond |= values["sslmode"] == "verify-full" or root == "system"
+        # A certificate of the client, and a list of those that were revoked.
+        beyond |= (files / "postgresql.crt").exists() or (bool(root) and (files / "root.crl").exists())
     if beyond:
         return None
     asked = {
