@@ -12,6 +12,7 @@ import typer
 from ..base.errors import Exit, UsageError
 from ..options import Options
 from . import options
+from .console import say
 
 TABLE_ROWS = 50
 
@@ -44,7 +45,7 @@ def query(
         with answer(asked.duckdb, text, allow_files) as found:
             if parquet:
                 written = tabular.write_parquet(found, parquet)
-                typer.echo(f"{written} rows in {parquet}", err=True)
+                say(f"{written} rows in {parquet}", err=True)
             elif as_csv:
                 tabular.write_csv(found, sys.stdout)
             elif as_json:
@@ -52,7 +53,7 @@ def query(
             else:
                 hidden = tabular.print_table(found, sys.stdout, rows)
                 if hidden:
-                    typer.echo(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
+                    say(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads has had enough, as `head` has; nothing is left to say, not even at the end of the process.

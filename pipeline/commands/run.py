@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from contextlib import nullcontext
@@ -10,11 +9,10 @@ from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING
 
-import typer
-
 from ..base.errors import UsageError
 from ..options import Options, settings_of
 from . import options
+from .console import say_json
 
 if TYPE_CHECKING:
     from ..record import Record
@@ -76,7 +74,7 @@ def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool
             log.info("%s: %s", what, file)
     log.info("%s", record.summary())
     if as_json:
-        typer.echo(json.dumps(record.as_json(), ensure_ascii=False))
+        say_json(record.as_json())
     return record
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import UsageError
+from ..base.shown import as_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ class Health:
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f".{file.name}.{os.getpid()}")
         try:
-            draft.write_text(json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            draft.write_text(as_json(self.as_json(), indent=1) + "\n", encoding="utf-8")
             draft.replace(file)
         except OSError:
             draft.unlink(missing_ok=True)

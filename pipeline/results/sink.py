@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -204,6 +204,10 @@ class Sink:
                 return
             connection.execute("ROLLBACK")
             self._detach(connection)
+        if not self.path.exists():
+            # SQLite would let nobody but its owner write, whatever the user's mask says; and it tells what is wrong.
+            with suppress(OSError):
+                self.path.touch()
         with self._attached(connection, _SWITCH_TO_WAL):
             mode = self._journal_mode(connection)
         if mode != "wal":
