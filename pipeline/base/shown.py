@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Any
 from urllib.parse import quote
 
@@ -60,11 +61,12 @@ def scrubbed(text: str) -> str:
 def looks_secret(word: str) -> bool:
     """Whether a word of a command line may have a password in it."""
     found = _URL.search(word)
-    return bool(found and not _BARE.fullmatch(word[found.start() :])) or re.search("password *=", word) is not None
+    return bool(found and not _harmless(word[found.start() :])) or re.search("password *=", word) is not None
 
 
 def _harmless(url: str) -> bool:
-    return url.startswith(FORM) or _BARE.fullmatch(url) is not None
+    # What is a colon in full width is one.
+    return url.startswith(FORM) or _BARE.fullmatch(unicodedata.normalize("NFKC", url)) is not None
 
 
 def visible(text: str) -> str:
