@@ -26,7 +26,7 @@ _LARGEST = "20"
 
 
 @contextmanager
-def _without_passwords(words: list[str]) -> Iterator[None]:
+def without_passwords(words: list[str]) -> Iterator[None]:
     """The command line without passwords: memray keeps it in the capture, and shows it on its page."""
     before = words[:]
     words[:] = [STARS if looks_secret(word) else word for word in words]
@@ -45,7 +45,7 @@ class Capture:
         self._marks: list[tuple[str, datetime]] = []
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with _without_passwords(sys.argv):
+            with without_passwords(sys.argv):
                 self._tracker = Tracker(destination=FileDestination(file, overwrite=True))
         except OSError as error:
             raise UsageError(f"--memray {file} cannot be written: {error.strerror}") from error
