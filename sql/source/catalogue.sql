@@ -93,9 +93,13 @@ CROSS JOIN LATERAL (
             FROM pg_catalog.pg_constraint AS k
             WHERE reached.class = 'pg_catalog.pg_type'::regclass AND k.contypid = reached.id
             UNION ALL
-            SELECT 'pg_catalog.pg_cast'::regclass, k.oid, FALSE
-            FROM pg_catalog.pg_cast AS k
-            WHERE reached.class = 'pg_catalog.pg_type'::regclass AND k.castsource = reached.id
+            -- Its casts.
+            SELECT d.classid, d.objid, FALSE
+            FROM pg_catalog.pg_depend AS d
+            WHERE reached.class = 'pg_catalog.pg_type'::regclass
+                AND d.refclassid = reached.class
+                AND d.refobjid = reached.id
+                AND d.classid = 'pg_catalog.pg_cast'::regclass
         ) AS next (class, id, writing)
     )
     SELECT
