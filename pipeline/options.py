@@ -384,8 +384,8 @@ SYMBOL_RULES = (
 )
 #: Variables of libpq, the library that connects to the source: they fill in what its URL leaves out.
 LIBPQ = (
-    *("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"),
-    *("PGPASSFILE", "PGSERVICE", "PGOPTIONS", "PGSSLMODE"),
+    *("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"),
+    *("PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGOPTIONS", "PGSSLMODE", "PGSSLROOTCERT"),
 )
 
 

@@ -78,7 +78,7 @@ READING = ("transaction_read_only", "statement_timeout", "lock_timeout", "jit", 
 
 
 def test_a_session_that_reads_and_one_that_writes_have_their_settings(market: str) -> None:
-    expected = ["pg_catalog", "UTC", "UTF8", "ISO, MDY", "on", "1"]
+    expected = ["pg_catalog, pg_temp", "UTC", "UTF8", "ISO, MDY", "on", "1"]
     with session(market) as connection:
         assert connection.direct
         assert set_in(connection, *SAFE) == expected
@@ -100,12 +100,15 @@ HARM = {
     "datestyle": "German",
     "default_transaction_read_only": "off",
     "extra_float_digits": "0",
+    "client_encoding": "LATIN1",
+    "intervalstyle": "iso_8601",
 }
 
 
 def test_what_a_user_asks_for_wins_over_the_limits_and_over_nothing_else(own: str) -> None:
     asked = (*WISHES, "search_path", "timezone", "transaction_read_only", "extra_float_digits")
-    expected = [*WISHES.values(), "pg_catalog", "UTC", "on", "1"]
+    asked += ("client_encoding", "intervalstyle")
+    expected = [*WISHES.values(), "pg_catalog, pg_temp", "UTC", "on", "1", "UTF8", "postgres"]
 
     def check(url: str) -> None:
         with session(url) as connection:

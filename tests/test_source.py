@@ -130,7 +130,7 @@ def test_every_session_of_a_run_is_read_only_in_utc_and_has_a_time_limit(watched
     """The first one makes its settings along with its only statement: test_session.py."""
     for run in watched.values():
         assert len(run.sessions) == run.record["pg_queries"]
-        assert set(run.sessions[1:]) == {"candlemill read_only=on timezone=UTC timeout=1min path=pg_catalog"}
+        assert set(run.sessions[1:]) == {"candlemill read_only=on timezone=UTC timeout=1min path=pg_catalog, pg_temp"}
 
 
 def test_the_server_refuses_to_let_a_session_write(golden_url: Callable[[Path], str]) -> None:

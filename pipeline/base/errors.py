@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from .shown import scrubbed
+
 
 class Exit(IntEnum):
     """Exit codes of the command line."""
@@ -18,8 +20,8 @@ class Exit(IntEnum):
 
 
 def one_line(text: object) -> str:
-    """The text of an error without its line breaks, which is how it is told."""
-    return " ".join(str(text).split())
+    """The text of an error without passwords and line breaks, which is how it is told."""
+    return " ".join(scrubbed(str(text)).split())
 
 
 def shortened(text: object, most: int = 300) -> str:
@@ -29,9 +31,12 @@ def shortened(text: object, most: int = 300) -> str:
 
 
 class CandlemillError(Exception):
-    """An error whose one-line message is meant for the user."""
+    """An error whose one-line message is meant for the user, and has no password."""
 
     exit_code: ClassVar[Exit] = Exit.USAGE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(scrubbed(message))
 
 
 class UsageError(CandlemillError):

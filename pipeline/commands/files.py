@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import DEMO_WORK_FILE, Options
+from .console import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +22,8 @@ def work_file(asked: Options, demo: bool) -> Path:
     if demo:
         return asked.duckdb if is_of_demo(asked.duckdb) else DEMO_WORK_FILE
     if asked.duckdb == Options.duckdb and not asked.duckdb.exists() and is_of_demo(DEMO_WORK_FILE):
-        typer.echo(
-            f"there is no {asked.duckdb} of a run: {DEMO_WORK_FILE} is read, the demo's invented prices", err=True
-        )
+        say(f"there is no {asked.duckdb} of a run: {DEMO_WORK_FILE} is read, the demo's invented prices", err=True)
         return DEMO_WORK_FILE
     if is_of_demo(asked.duckdb):
-        typer.echo(f"{asked.duckdb} holds the demo's invented prices", err=True)
+        say(f"{asked.duckdb} holds the demo's invented prices", err=True)
     return asked.duckdb

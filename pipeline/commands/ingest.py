@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from ..base import ending
 from ..base.errors import Exit, NoCandlesError, UsageError
 from ..options import Options
 from . import options
+from .console import cells, say, say_json
 
 if TYPE_CHECKING:
     from ..ingest.report import Conflict, FileReport, Hidden, Report, SeriesReport
@@ -50,7 +50,7 @@ def binance_vision(
     with count_bar(len(files), asked.quiet) as progress:
         report = ingest(asked.source, files, exchange, progress)
     if as_json:
-        typer.echo(json.dumps(report.as_json(), ensure_ascii=False))
+        say_json(report.as_json())
     else:
         _show(report)
     if report.of_state("failed"):
@@ -72,10 +72,10 @@ def _show(report: Report) -> None:
         for series in report.series:
             span = [f"{moment:%Y-%m-%d %H:%M}" for moment in (series.first, series.last)]
             counts = [*(series.total(name) for name in COUNTS), series.missing]
-            table.add_row(series.symbol, series.what, str(len(series.files)), *span, *map(str, counts))
+            table.add_row(*cells(series.symbol, series.what, str(len(series.files)), *span, *map(str, counts)))
         Console(width=None if sys.stdout.isatty() else 200).print(table)
     for line in _remarks(report):
-        typer.echo(line)
+        say(line)
 
 
 def _remarks(report: Report) -> list[str]:

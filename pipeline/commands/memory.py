@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from memray import FileDestination, FileReader, Tracker
 from ..base import ending, folders
 from ..base.errors import UsageError
 from ..base.outputs import output
+from ..base.shown import STARS, looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +24,17 @@ log = logging.getLogger(__name__)
 
 #: Allocators that the text lists.
 _LARGEST = "20"
+
+
+@contextmanager
+def without_passwords(words: list[str]) -> Iterator[None]:
+    """The command line without passwords: memray keeps it in the capture, and shows it on its page."""
+    before = words[:]
+    words[:] = [STARS if looks_secret(word) else word for word in words]
+    try:
+        yield
+    finally:
+        words[:] = before
 
 
 class Capture:
@@ -37,7 +50,8 @@ class Capture:
                 for end, kind in ((".html", ".html"), (".txt", "list of memray"), (".png", ".png"))
             )
             folders.make(self.file.parent)
-            self._tracker = Tracker(destination=FileDestination(self.file, overwrite=True))
+            with without_passwords(sys.argv):
+                self._tracker = Tracker(destination=FileDestination(self.file, overwrite=True))
         except OSError as error:
             raise UsageError(f"--memray {file} cannot be written: {error.strerror}") from error
 

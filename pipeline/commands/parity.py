@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter
@@ -15,6 +14,7 @@ import typer
 from ..base import folders
 from ..base.errors import Exit, UsageError
 from . import options
+from .console import cells, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ def parity(
     a, b = folders.given(a), folders.given(b)
     report = compare((a, b), question)
     if as_json:
-        typer.echo(json.dumps(_as_json((a, b), question, report), ensure_ascii=False))
+        say_json(_as_json((a, b), question, report))
     else:
         _show(question, report)
     if report.differences:
@@ -119,9 +119,9 @@ def _show(question: Question, report: Report) -> None:
     if len(report.findings) > SHOWN:
         console.print(f"… and {len(report.findings) - SHOWN} more: --json has them all")
     for line in _notes(report):
-        console.print(line)
+        console.print(*cells(line))
     for rule in question.allow:
-        console.print(f"allowed by {rule.text}: {report.allowed(rule)}")
+        console.print(*cells(f"allowed by {rule.text}: {report.allowed(rule)}"))
     verdict = f"{report.differences} differences" if report.differences else "no difference"
     console.print(f"{verdict}, {sum(counted.values_compared for counted in report.rows)} values compared")
 
@@ -143,7 +143,7 @@ def _counts(report: Report) -> Table:
         groups.setdefault((rows.table, interval), []).append(rows)
     for place, group in groups.items():
         figures = [sum(getattr(rows, name) for rows in group) for _, name in FIGURES]
-        shown.add_row(*place, *map(str, [*figures, departures[place]]))
+        shown.add_row(*cells(*place, *map(str, [*figures, departures[place]])))
     return shown
 
 
@@ -157,7 +157,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
     for title in ("symbols", "example", "allowed by"):
         shown.add_column(title)
     for found in sorted(findings, key=lambda found: (found.allowed_by is not None, -found.departures))[:SHOWN]:
-        shown.add_row(
+        row = (
             found.kind,
             found.table,
             found.interval or "",
@@ -168,6 +168,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
             _example(found),
             found.allowed_by or "",
         )
+        shown.add_row(*cells(*row))
     return shown
 
 

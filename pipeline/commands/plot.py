@@ -11,6 +11,7 @@ import typer
 from ..base.errors import UsageError
 from ..options import Options
 from . import files, options
+from .console import say
 
 _FOLDER = Path("data/plots")
 
@@ -64,10 +65,10 @@ def _draw_market(
     title = f"{symbol} {interval}"
     draw(output, theme, title, lambda palette: Chart(series, arrangement, palette).figure(), keys)
     for key in keys:
-        typer.echo(key, err=True)
+        say(key, err=True)
     for name in arrangement.empty:
-        typer.echo(f"{name} has no value at the drawn bars", err=True)
-    typer.echo(f"drawn in {output}", err=True)
+        say(f"{name} has no value at the drawn bars", err=True)
+    say(f"drawn in {output}", err=True)
 
 
 def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None) -> None:
@@ -83,4 +84,4 @@ def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None)
     # Up to the run that was asked for: it is seen against those before it.
     upto = records[: found[-1] + 1]
     draw(output, theme, f"Run {upto[-1]['run_id']}", lambda palette: stages(upto, palette))
-    typer.echo(f"drawn in {output}", err=True)
+    say(f"drawn in {output}", err=True)

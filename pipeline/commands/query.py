@@ -13,6 +13,7 @@ from ..base import folders, streams
 from ..base.errors import UsageError
 from ..options import Options
 from . import files, options
+from .console import say
 
 TABLE_ROWS = 50
 
@@ -48,7 +49,7 @@ def query(
     with answer(files.work_file(asked, demo), text, allow_files) as found:
         if parquet:
             written = tabular.write_parquet(found, parquet)
-            typer.echo(f"{written} rows in {parquet}", err=True)
+            say(f"{written} rows in {parquet}", err=True)
             return
         # Until whoever reads has had enough, as `head` has.
         wanted = Answer(found.schema, takewhile(lambda _: streams.lost() is None, found))
@@ -59,7 +60,7 @@ def query(
         else:
             hidden = tabular.print_table(wanted, sys.stdout, rows)
             if hidden:
-                typer.echo(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
+                say(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
 
 
 def _read(sql: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
@@ -12,12 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING
 
-import typer
-
 from ..base.errors import UsageError
 from ..base.marker import DEMO
 from ..options import OPTIONS, Options, settings_of
 from . import options
+from .console import say_json
 
 if TYPE_CHECKING:
     from ..record import Record
@@ -113,7 +111,7 @@ def _perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool
             log.info("%s: %s", what, file)
     log.info("%s", record.summary())
     if as_json:
-        typer.echo(json.dumps(record.as_json(), ensure_ascii=False))
+        say_json(record.as_json())
     return record
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from ..options import Options
 from . import files, options
+from .console import cells, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +44,9 @@ def runs(
         from ..plotting.trend import trend
 
         draw(plot, theme, "Runs of candlemill", lambda palette: trend(records, palette))
-        typer.echo(f"drawn in {plot}", err=True)
+        say(f"drawn in {plot}", err=True)
     if as_json:
-        typer.echo(json.dumps(records, ensure_ascii=False))
+        say_json(records)
     else:
         _print(records)
 
@@ -59,7 +59,7 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
     for heading in (*_SECONDS, *_COUNTERS, "pg_mb", "skipped", "errors"):
         table.add_column(heading, justify="right")
     for record in records:
-        table.add_row(
+        row = (
             record["started_at"][:19],
             record["run_id"][:8],
             ",".join(record["intervals"]),
@@ -69,4 +69,5 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
             str(sum(record["skipped"].values())),
             str(len(record["errors"])),
         )
+        table.add_row(*cells(*row))
     Console(width=None if sys.stdout.isatty() else 220).print(table)

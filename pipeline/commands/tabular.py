@@ -6,11 +6,10 @@ import csv
 import json
 import math
 import os
-import tempfile
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain
-from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
@@ -19,11 +18,15 @@ import pyarrow.parquet as pq
 from ..base import ending, folders
 from ..base.errors import UsageError
 from ..base.outputs import output
+from ..base.shown import as_json, visible
+from .console import cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
+    from rich.text import Text
 
     from ..workfile.query import Answer
 
@@ -36,10 +39,12 @@ _PART_BYTES = 2**20
 
 def write_csv(answer: Answer, stream: TextIO) -> None:
     """A line of names, then a line for each row; NULL is empty, lists, structs and maps are JSON."""
+    # A terminal obeys some characters; in a file they are those of the data.
+    text = _visible if stream.isatty() else _text
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(answer.schema.names)
+    writer.writerow([text(name) for name in answer.schema.names])
     for row in _rows(answer):
-        writer.writerow(["" if value is None else _text(value) for value in row])
+        writer.writerow(["" if value is None else text(value) for value in row])
 
 
 def write_json(answer: Answer, stream: TextIO) -> None:
@@ -48,7 +53,7 @@ def write_json(answer: Answer, stream: TextIO) -> None:
     names = answer.schema.names
     for number, row in enumerate(_rows(answer)):
         fields = {name: _plain(value) for name, value in zip(names, row, strict=True)}
-        stream.write(f"{',' if number else ''}\n{json.dumps(fields, ensure_ascii=False)}")
+        stream.write(f"{',' if number else ''}\n{as_json(fields)}")
     stream.write("\n]\n")
 
 
@@ -61,8 +66,9 @@ def write_parquet(answer: Answer, path: Path) -> int:
 
     def begin() -> tuple[int, Path]:
         folders.make(file.parent)
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        return handle, Path(name)
+        draft = file.with_name(f".{file.name}-{token_hex(4)}")
+        # Not by tempfile: the file is to stay, with the rights that the user's mask gives.
+        return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), draft
 
     try:
         file = output(path, "Parquet file", "--parquet")
@@ -71,7 +77,6 @@ def write_parquet(answer: Answer, path: Path) -> int:
                 for batch in answer:
                     writer.write_batch(batch)
                     rows += batch.num_rows
-            draft.chmod(0o644)
             draft.replace(file)
     except OSError as error:
         raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
@@ -87,7 +92,6 @@ def print_table(answer: Answer, stream: TextIO, limit: int) -> int:
     """
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else _ANY_WIDTH)
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -95,7 +99,7 @@ def print_table(answer: Answer, stream: TextIO, limit: int) -> int:
     hidden = 0
     for field in answer.schema:
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
-        table.add_column(Text(field.name), justify="right" if number else "left", no_wrap=True)
+        table.add_column(*cells(field.name), justify="right" if number else "left", no_wrap=True)
     for row in _rows(answer):
         if len(kept) < limit:
             kept.append([_cell(value) for value in row])
@@ -111,7 +115,6 @@ def print_table(answer: Answer, stream: TextIO, limit: int) -> int:
 
 def _print_blocks(names: list[str], rows: list[list[Any]], console: Console) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     for number, row in enumerate(rows, 1):
         console.rule(f"row {number}", align="left", style="dim")
@@ -119,7 +122,7 @@ def _print_blocks(names: list[str], rows: list[list[Any]], console: Console) -> 
         block.add_column(no_wrap=True, style="bold")
         block.add_column(overflow="fold")
         for name, cell in zip(names, row, strict=True):
-            block.add_row(Text(name), cell)
+            block.add_row(*cells(name), cell)
         console.print(block)
 
 
@@ -128,7 +131,7 @@ def _cell(value: object) -> Any:
 
     if value is None:
         return Text("NULL", style="dim")
-    return Text(f"{value:.{_DIGITS}g}" if isinstance(value, float) else _text(value))
+    return Text(f"{value:.{_DIGITS}g}" if isinstance(value, float) else _visible(value))
 
 
 def _rows(answer: Answer) -> Iterator[tuple[Any, ...]]:
@@ -157,6 +160,10 @@ def _text(value: Any) -> str:
     if isinstance(plain, bool):
         return "true" if plain else "false"
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else str(plain)
+
+
+def _visible(value: Any) -> str:
+    return visible(_text(value))
 
 
 def _plain(value: Any) -> Any:

@@ -22,14 +22,14 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
-from ..base.errors import SourceError, UsageError, one_line
+from ..base.errors import SourceError, one_line
 from ..base.intervals import INTERVALS
 from ..base.ranges import Range, union
 from ..base.statements import Sql, identifier, render, statement
 from ..source.aggregates import row_step, utc
+from ..source.clauses import calling
 from ..source.reader import METRICS_5M
 from ..source.schema import init_db, plain_candles
 from ..source.session import Session, session
@@ -344,12 +344,6 @@ def _loaded(report: Report, table: str) -> list[Loaded]:
 @contextmanager
 def _connected(url: str) -> Iterator[Session]:
     try:
-        conninfo_to_dict(url)
-    except psycopg.Error:
-        raise UsageError(
-            f"the database URL {redacted(url)} cannot be read: give postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        ) from None
-    try:
         with session(url, writes=True) as connection:
             yield connection
     except psycopg.Error as error:
@@ -360,8 +354,15 @@ def _connected(url: str) -> Iterator[Session]:
 
 
 def _relations(connection: Session) -> dict[str, bool]:
-    """Candle and metrics relations by name; True for a table, False for a view."""
-    return {str(name): bool(stored) for name, stored, *_ in connection.execute(statement("source/catalogue").encode())}
+    """Candle and metrics relations by name; True for a table, False for a view.
+
+    Raises SourceError where using one, as loading and refreshing do, would call a function of somebody else.
+    """
+    found = connection.execute(statement("source/catalogue").encode()).fetchall()
+    for name, *_, called in found:
+        if called is not None:
+            raise SourceError(calling(f"market_data.{name}", str(called)))
+    return {str(name): bool(stored) for name, stored, *_ in found}
 
 
 def _gaps(connection: Session, exchange: str, series: SeriesReport) -> list[Gap]:

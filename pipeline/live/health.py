@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 from .. import __version__
 from ..base.errors import UsageError, shortened
 from ..base.files import read_text, replace_text
+from ..base.shown import as_json
 from ..settings import sqlite_files
 from ..source.urls import redacted
 
@@ -181,7 +182,7 @@ class Health:
     def write(self, file: Path, now: datetime) -> None:
         """Put the file in its place, whole. Raises OSError."""
         self.written_at = now
-        replace_text(file, json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n")
+        replace_text(file, as_json(self.as_json(), indent=1) + "\n")
 
     @classmethod
     def read(cls, file: Path) -> Health:

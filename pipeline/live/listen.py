@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ..base.errors import SourceError, UsageError, shortened
+from ..base.errors import CandlemillError, SourceError, shortened
 from ..source.session import pools_sessions, session
 from ..source.urls import redacted
 from .troubles import Troubles
@@ -46,7 +46,7 @@ class Listener:
         while not self._stop.is_set():
             try:
                 self._listen()
-            except (SourceError, UsageError) as error:
+            except CandlemillError as error:
                 log.warning("%s", error)
                 return
             except psycopg.Error:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
 from ..base import folders
 from ..base.errors import SinkError, UsageError
 from ..base.outputs import output
+from ..base.shown import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,9 +86,19 @@ def draw(
 
 
 def printable(text: str) -> str:
-    """The text with what the font cannot draw written as codes."""
-    drawn = get_font(findfont("DejaVu Sans")).get_charmap()
-    return "".join(c if ord(c) in drawn else c.encode("ascii", "backslashreplace").decode() for c in text)
+    """The text with what the font cannot draw, or a viewer would obey, written as codes; lines stay lines."""
+    lines = ("".join(c if ord(c) in _drawn() else _code(c) for c in visible(line)) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
+@cache
+def _drawn() -> frozenset[int]:
+    """The characters that the font can draw."""
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def _code(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode()
 
 
 def from_zero(values: Sequence[float]) -> tuple[float, float]:
@@ -97,6 +110,8 @@ def _rendered(form: str, palette: Palette, make: Callable[[Palette], Figure]) ->
     sink = io.BytesIO()
     with mpl.rc_context(_settings(palette)):
         figure = make(palette)
+        for text in figure.findobj(Text):
+            text.set_text(printable(text.get_text()))
         # Without the date, the same data give the same file.
         figure.savefig(sink, format=form, dpi=_DPI, metadata={"Date": None} if form == "svg" else None)
     return sink.getvalue()
@@ -137,7 +152,8 @@ def _settings(palette: Palette) -> dict[RcKeyType, Any]:
 
 def _page(title: str, pictures: dict[str, bytes], theme: str | None, notes: Sequence[str]) -> bytes:
     """A page with the picture inside it, as wide as the window allows."""
-    below = "".join(f"<p>{escape(note)}</p>\n" for note in notes)
+    title = visible(title)
+    below = "".join(f"<p>{escape(visible(note))}</p>\n" for note in notes)
     urls = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in pictures.items()}
     light, dark = (PALETTES[theme or name] for name in ("light", "dark"))
     alternative = f'<source media="(prefers-color-scheme: dark)" srcset="{urls["dark"]}">' if theme is None else ""

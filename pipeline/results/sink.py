@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -227,6 +227,10 @@ class Sink:
                 return
             connection.execute("ROLLBACK")
             self._detach(connection)
+        if not self.path.exists():
+            # SQLite would let nobody but its owner write, whatever the user's mask says; and it tells what is wrong.
+            with suppress(OSError):
+                self.path.touch()
         journal = Sql("WAL") if mode == "wal" else _SWITCH_TO_WAL
         with self._attached(connection, opening(journal, self._marker if unmarked else None)):
             mode = self._journal_mode(connection)

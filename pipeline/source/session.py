@@ -1,9 +1,9 @@
 """The one way to open a session with PostgreSQL: what is set in it, and for how long an answer is waited for.
 
-No code of others runs in a session: its search path is pg_catalog. Its times are in UTC, its texts UTF-8. One that
-reads cannot write. Every session gives up on a lock and on a statement in time; what one that writes is doing ends with
-our process, however that ends. What is asked for in the options of the URL, for the role or the database wins over the
-limits, and over none of the rest.
+No code of others runs in a session: its search path is pg_catalog and, last, pg_temp, which would come first where it
+is not named. Its times are in UTC, its texts UTF-8. One that reads cannot write. Every session gives up on a lock and
+on a statement in time; what one that writes is doing ends with our process, however that ends. What is asked for in the
+options of the URL, for the role or the database wins over the limits, and over none of the rest.
 
 A pooler may stand between us and the server. PgBouncer refuses or ignores options, and when it pools transactions, the
 next one of the same client may be in another server's session: what is set in one leaks to other clients. So settings
@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from psycopg import errors, pq
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from ..base.errors import UsageError, one_line
+from ..base.shown import keep_secret
 from ..base.statements import Sql, join, literal, render, statement
+from .urls import understood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,9 +51,10 @@ GRACE_SECONDS = 10
 LONGEST_SECONDS = 3600
 
 _SAFE = {
-    "search_path": "pg_catalog",
+    "search_path": "pg_catalog, pg_temp",
     "TimeZone": "UTC",
     "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
     "standard_conforming_strings": "on",
     # Doubles keep all their digits as text.
     "extra_float_digits": "1",
@@ -159,8 +161,9 @@ def session(
         along: a statement to send along with the settings; its rows are ``sent_along``.
 
     Raises:
-        psycopg.Error: the URL cannot be read, the server cannot be reached or refuses us.
-        UsageError: the options that are asked for can neither reach the server nor be set by a statement.
+        psycopg.Error: the server cannot be reached or refuses us.
+        UsageError: the URL cannot be read, or the options that are asked for can neither reach the server nor be set by
+            a statement.
     """
     usual, lock = (WRITING_SECONDS, WRITING_LOCK_SECONDS) if writes else (STATEMENT_SECONDS, LOCK_SECONDS)
     limits = {"statement_timeout": f"{seconds or usual}s", "lock_timeout": f"{lock}s"}
@@ -199,11 +202,19 @@ def _process(connection: Session) -> int:
 
 
 def connected(url: str) -> Session:
-    """A connection in which nothing is set yet. Raises psycopg.Error."""
-    asked = set(conninfo_to_dict(url))
+    """A connection in which nothing is set yet. Raises psycopg.Error, and UsageError for a URL that cannot be read."""
+    asked = set(understood(url))
     asked |= {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val}
     added = {name: value for name, value in _CONNECTION.items() if name not in asked}
-    return Session.connect(url, autocommit=True, cursor_factory=_Cursor, client_encoding="UTF8", **added)
+    try:
+        made = Session.connect(url, autocommit=True, cursor_factory=_Cursor, client_encoding="UTF8", **added)
+    except psycopg.OperationalError as error:
+        # libpq may have found one in a file.
+        if error.pgconn is not None:
+            keep_secret(error.pgconn.password.decode(errors="surrogateescape"))
+        raise
+    keep_secret(made.info.password)
+    return made
 
 
 def _set(connection: Session, safe: Mapping[str, str], yielding: Mapping[str, str], along: Sql | None) -> None:
