@@ -152,7 +152,7 @@ class Feed:
         read: Callable[[Newer], pa.Table],
     ) -> Held | None:
         """The rows brought up to date; None where that is not possible, and all must be read."""
-        since = max(bounds.after, before(min(held.as_of, as_of), interval.length, self._again))
+        since = max(bounds.after, interval.back(min(held.as_of, as_of), self._again))
         newer = window.newer_than(held.rows, symbols, since, bounds.after, self._again * interval.length)
         fresh = read(newer)
         if found := window.strangers(held.rows, fresh, newer):
@@ -165,10 +165,8 @@ class Feed:
         return Held(rows, as_of, window.changed(held.rows, rows, newer), held.thin)
 
     def _bounds(self, settings: Settings, interval: Interval, lookback: int) -> _Bounds:
-        until = before(settings.as_of, interval.length, 1) if settings.closed_only else settings.as_of
-        return _Bounds(
-            before(settings.as_of, interval.length, 2 * lookback), before(until, interval.length, lookback), lookback
-        )
+        until = interval.back(settings.as_of, 1) if settings.closed_only else settings.as_of
+        return _Bounds(interval.back(settings.as_of, 2 * lookback), interval.back(until, lookback), lookback)
 
 
 def _metrics_reader(source: Source, interval: Interval, as_of: datetime) -> Callable[[Newer], pa.Table]:

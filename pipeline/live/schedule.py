@@ -85,4 +85,4 @@ class Schedule:
         step = timedelta(seconds=self.every.get(interval.name, default_every(interval)))
         start = bucket_start(now - delay, interval)
         last = start + delay + (now - delay - start) // step * step
-        return last, min(last + step, start + interval.length + delay)
+        return last, min(last + step, interval.back(start, -1) + delay)

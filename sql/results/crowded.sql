@@ -8,5 +8,6 @@ FROM json_each(?) AS k
 WHERE EXISTS (
     SELECT 1
     FROM {table} AS t
-    WHERE t."周期" = json_extract(k.value, '$[0]') AND t."数据时间" <= json_extract(k.value, '$[1]')
+    WHERE t."周期" COLLATE BINARY = json_extract(k.value, '$[0]')
+        AND t."数据时间" COLLATE BINARY <= json_extract(k.value, '$[1]')
 )
