@@ -19,6 +19,7 @@ from .settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
     DEFAULT_LOOKBACK,
+    DEFAULT_WAL_LIMIT,
     OTHER_RETENTION,
     RETENTION,
     Settings,
@@ -188,6 +189,16 @@ class Options:
             "Seconds to retry while another process holds the result database.", commands=("run", "watch"), least=0
         ),
     ] = DEFAULT_LOCK_TIMEOUT
+    wal_limit: Annotated[
+        int,
+        Setting(
+            "MB of the result database's write-ahead log from which on it warns that readers keep it from shrinking.",
+            commands=("run", "watch", "doctor"),
+            variables=("CANDLEMILL_WAL_LIMIT",),
+            least=1,
+            example="512",
+        ),
+    ] = DEFAULT_WAL_LIMIT
     every: Annotated[
         str | None,
         Setting(
@@ -300,6 +311,7 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         exchange=asked.exchange,
         closed_only=asked.closed_only,
         lock_timeout=asked.lock_timeout,
+        wal_limit=asked.wal_limit,
         retention=parse_retention(asked.retention),
         symbol_rules=rules,
     )

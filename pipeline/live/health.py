@@ -52,6 +52,7 @@ class Health:
         fresh_until: when the pass after the last good one must have ended.
         last_run: run_id, finished_at, total and rows of the last good pass.
         errors: the newest ones, each with its time.
+        wal_mb: size of the result database's write-ahead log in MB; it grows while a reader keeps a transaction open.
     """
 
     pid: int
@@ -65,6 +66,7 @@ class Health:
     published_at: datetime | None = None
     last_run: dict[str, Any] = field(default_factory=dict)
     errors: list[dict[str, str]] = field(default_factory=list)
+    wal_mb: int = 0
 
     def fail(self, message: str, now: datetime) -> None:
         """Note an error."""

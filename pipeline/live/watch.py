@@ -18,7 +18,7 @@ from .. import __version__
 from ..base import ending
 from ..base.errors import CandlemillError, SinkError, SourceError, UsageError, one_line
 from ..options import Options
-from ..results.sink import Sink
+from ..results.sink import Sink, wal_mb
 from ..source.urls import redacted
 from .health import GRACE, Health, Watched, health_file, stale_after
 from .listen import Listener
@@ -75,7 +75,7 @@ def watch(settings: Settings, plan: Plan) -> None:
         UsageError: what was asked cannot be done.
         SinkError: the result database is something else, or can never be written.
     """
-    with Sink(settings.sqlite, settings.lock_timeout) as sink:
+    with Sink(settings.sqlite, settings.lock_timeout, settings.wal_limit) as sink:
         sink.check(settings.indicators)
         with closing(Passes(settings, sink, plan.overlap)) as passes:
             _Watch(settings, plan, passes).run()
@@ -205,6 +205,7 @@ class _Watch:
     def _tell(self) -> None:
         """Write the health file."""
         now = _now()
+        self._health.wal_mb = wal_mb(self._settings.sqlite)
         for watched, interval in zip(self._health.intervals, self._settings.intervals, strict=True):
             watched.newest_bar = self._passes.feed.newest(interval.name)
             watched.looked_at = self._schedule.looked_at(interval)

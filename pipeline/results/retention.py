@@ -103,10 +103,12 @@ def look(
         for place, symbol, interval, text in found
         if (time := in_utc(text)) is not None and time >= oldest[interval]
     ]
+    # Texts of other forms may not be in the order of their times: where there are some, all are read.
+    odd = {interval for _, _, interval, text in found if text != in_utc(text)}
     newest = dict(batch.keys.latest)
     for _, _, interval, time in present:
         newest[interval] = max(time, newest[interval])
-    crowded = crowded_intervals(connection, table, newest, keep)
+    crowded = {*crowded_intervals(connection, table, newest, keep), *odd}
     missing = [interval for interval in crowded if interval not in known]
     return Held(present, {name: known[name] for name in crowded if name in known} | by_time(connection, table, missing))
 

@@ -24,6 +24,7 @@ from ..base.patience import patiently
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import in_thread
 from ..record import SILENT, Observer
+from ..settings import DEFAULT_WAL_LIMIT
 from .extension import load_sqlite
 from .retention import ATTACHED, by_time, crowded_intervals, native
 from .rows import batches
@@ -42,11 +43,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Option of ``ATTACH``: how long SQLite itself waits for a lock, milliseconds. Somebody who opens or closes the database
+#: Option of ``ATTACH``: how long SQLite itself waits for a lock, milliseconds. Whoever opens or closes the database
 #: has it alone for a moment; those who keep it are waited for by trying again.
 _BRIEFLY = Sql("BUSY_TIMEOUT 100")
-#: Size of the write-ahead log from which on it is emptied or told of, where nobody says otherwise.
-LOG_LIMIT_MB = 256
 _MB = 1 << 20
 
 #: How to open a database that is to use write-ahead logging from now on: DuckDB sets the mode while it opens the file,
@@ -75,10 +74,10 @@ class Sink:
     in a transaction that others have overtaken; then, as whenever the database is locked, everything is done anew.
     """
 
-    def __init__(self, path: Path, lock_timeout: float, log_limit_mb: int = LOG_LIMIT_MB) -> None:
+    def __init__(self, path: Path, lock_timeout: float, wal_limit: int = DEFAULT_WAL_LIMIT) -> None:
         self.path = path
         self.lock_timeout = lock_timeout
-        self.log_limit_mb = log_limit_mb
+        self.wal_limit = wal_limit
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._prepared: Future[dict[str, ByTime]] | None = None
         #: Rows written and pruned by what is not committed yet.
@@ -184,16 +183,16 @@ class Sink:
         SQLite writes the log's pages into the database after every commit, but begins it anew only when no reader is in
         a transaction. The pragma does both at once, and waits for readers no longer than SQLite does for a lock.
         """
-        if log_mb(self.path) >= self.log_limit_mb and not self._lenient:
+        if wal_mb(self.path) >= self.wal_limit and not self._lenient:
             native(connection, Sql("PRAGMA wal_checkpoint(TRUNCATE)"))
         self._detach(connection)
-        size = log_mb(self.path)
-        if size < self.log_limit_mb:
+        size = wal_mb(self.path)
+        if size < self.wal_limit:
             self._told_mb = 0
         elif size >= 2 * self._told_mb:
             # Told again when it has doubled.
             self._told_mb = size
-            log.warning("%s", log_advice(self.path, size))
+            log.warning("%s", wal_advice(self.path, size))
 
     def _insert(
         self,
@@ -244,6 +243,22 @@ class Sink:
             self._open(connection)
             self._refuse(existing_tables(connection, [indicator.table for indicator in indicators]))
             connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction that reads the database, for ``native``. Raises SinkError where it cannot be read."""
+        try:
+            self._retried(self._open_to_read)
+            yield self._connected()
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+        finally:
+            self._close()
+
+    def _open_to_read(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._attach(connection, Sql("READ_ONLY"))
+        self._open(connection)
+        native(connection, Sql("SELECT count(*) AS n FROM sqlite_master"))
 
     def _refuse(self, tables: Mapping[str, ResultTable]) -> None:
         _refuse_foreign(self.path, tables)
@@ -394,7 +409,7 @@ class Sink:
         return SinkError(f"the result database {self.path} cannot be written: {text}")
 
 
-def log_mb(path: Path) -> int:
+def wal_mb(path: Path) -> int:
     """Size of a database's write-ahead log in MB, rounded down."""
     try:
         return path.with_name(f"{path.name}-wal").stat().st_size // _MB
@@ -402,7 +417,7 @@ def log_mb(path: Path) -> int:
         return 0
 
 
-def log_advice(path: Path, size: int) -> str:
+def wal_advice(path: Path, size: int) -> str:
     """What to do about a write-ahead log of some MB."""
     return (
         f"the write-ahead log {path}-wal has {size} MB and cannot shrink while a reader keeps a transaction open: "

@@ -22,7 +22,7 @@ stepped (interval, oldest, data_time) AS (
             LIMIT 1
         )
     FROM asked AS a
-    UNION ALL
+    UNION
     SELECT
         s.interval,
         s.oldest,
