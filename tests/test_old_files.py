@@ -65,24 +65,26 @@ def times(file: Path) -> list[str]:
     return [row["t"] for row in rows_of(file, f'SELECT "数据时间" AS t FROM "{TABLE}" ORDER BY rowid')]
 
 
-def eastern(bars: int) -> list[tuple[Any, ...]]:
-    """The last minutes before noon UTC, spelled at +08:00."""
-    moments = [NOON - timedelta(minutes=bars - bar) for bar in range(bars)]
-    return [("AUSDT", "1m", moment.astimezone(EAST).isoformat(), -1.0) for moment in moments]
+def eastern(bars: int, interval: str = "1m") -> list[tuple[Any, ...]]:
+    """The last bars before noon UTC, spelled at +08:00."""
+    moments = [INTERVALS[interval].back(NOON, bars - bar) for bar in range(bars)]
+    return [("AUSDT", interval, moment.astimezone(EAST).isoformat(), -1.0) for moment in moments]
 
 
 # -- times
 
 
-@pytest.mark.parametrize("bars", [3, 120])
+@pytest.mark.parametrize(("interval", "bars"), [("1m", 3), ("1m", 120), ("1h", 120), ("1d", 120)])
 @pytest.mark.parametrize("ahead", [False, True])
-def test_times_with_another_offset_are_in_the_order_of_their_moments(file: Path, bars: int, ahead: bool) -> None:
-    old = eastern(bars)
+def test_times_with_another_offset_are_in_the_order_of_their_moments(
+    file: Path, interval: str, bars: int, ahead: bool
+) -> None:
+    old = eastern(bars, interval)
     made(file, f'CREATE TABLE "{TABLE}" ({COLUMNS})', rows=old)
     with Sink(file, 5) as sink:
         if ahead:
-            sink.prepare([DECLARED], {"1m": NOON}, lambda _: 120)
-        sink.write(results(("AUSDT", "1m", NOON)), lambda _: 120)
+            sink.prepare([DECLARED], {interval: NOON}, lambda _: 120)
+        sink.write(results(("AUSDT", interval, NOON)), lambda _: 120)
     assert times(file) == [*[row[2] for row in old][-119:], NOON.isoformat()]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..base.intervals import INTERVALS, Interval
+from ..base.intervals import INTERVALS
 from ..base.statements import Sql, join, literal, render, statement
 from .times import in_utc
 
@@ -108,19 +108,36 @@ def look(
     newest = dict(batch.keys.latest)
     for _, _, interval, time in present:
         newest[interval] = max(time, newest[interval])
-    crowded = {*crowded_intervals(connection, table, newest, keep), *odd}
+    crowded = {*crowded_intervals(connection, table, newest, keep, batch.keys.day_before), *odd}
     missing = [interval for interval in crowded if interval not in known]
     return Held(present, {name: known[name] for name in crowded if name in known} | by_time(connection, table, missing))
 
 
 def crowded_intervals(
-    connection: duckdb.DuckDBPyConnection, table: Sql, newest: Mapping[str, str], keep: Callable[[str], int]
+    connection: duckdb.DuckDBPyConnection,
+    table: Sql,
+    newest: Mapping[str, str],
+    keep: Callable[[str], int],
+    seen: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Those of some intervals, given with their newest time, in which something may fall out of the retention."""
-    asked = [[name, _beyond(INTERVALS[name], time, keep(name))] for name, time in newest.items()]
-    return [
-        name for (name,) in native(connection, render(statement("results/crowded"), table=table), json.dumps(asked))
-    ]
+    """Those of some intervals in which something may fall out of the retention.
+
+    Args:
+        connection: in a transaction.
+        table: its name.
+        newest: the newest time of each interval.
+        keep: rows to keep for an interval's name.
+        seen: by interval a text from which on all rows were looked at for other spellings; None: they will be later.
+    """
+    asked = []
+    for name, time in newest.items():
+        # As bars lie on a grid, no more of them fit behind a time than make up the length.
+        beyond = INTERVALS[name].back(datetime.fromisoformat(time), keep(name))
+        # An offset moves a text by less than a day.
+        looked = min((beyond + timedelta(days=1)).isoformat(), seen[name]) if seen else ""
+        asked.append([name, beyond.isoformat(), looked])
+    found = native(connection, render(statement("results/crowded"), table=table), json.dumps(asked))
+    return [name for (name,) in found]
 
 
 def by_time(connection: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -149,14 +166,6 @@ def _by_moment(texts: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str
     }
     # What the batch adds is spelled as a run does it.
     return lists, {time: sorted({time, *known}) for time, known in spelled.items()}
-
-
-def _beyond(interval: Interval, newest: str, keep: int) -> str:
-    """A text that no row exceeds which may be beyond the retention, whatever its offset, which is less than a day.
-
-    As bars lie on a grid, no more of them fit behind a time than make up the length.
-    """
-    return (interval.back(datetime.fromisoformat(newest), keep) + timedelta(days=1)).isoformat()
 
 
 def native(connection: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:

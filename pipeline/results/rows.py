@@ -61,9 +61,14 @@ class Keys:
         return {interval: min(times) for interval, times in self._times.items()}
 
     @cached_property
+    def day_before(self) -> dict[str, str]:
+        """The date of the day before the oldest time of each interval."""
+        return {interval: _day_before(time) for interval, time in self.oldest.items()}
+
+    @cached_property
     def since(self) -> str:
         """Each interval with its oldest time and the date of the day before, as a JSON list of lists."""
-        return json.dumps([[interval, time, _day_before(time)] for interval, time in self.oldest.items()])
+        return json.dumps([[interval, time, self.day_before[interval]] for interval, time in self.oldest.items()])
 
     @cached_property
     def latest(self) -> dict[str, str]:
