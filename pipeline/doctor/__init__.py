@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def examine(url: str | None, sqlite: Path, duckdb: Path, wal_limit: int = DEFAULT_WAL_LIMIT) -> list[Check]:
-    """All checks, none of which writes anything or tells a secret.
+    """All checks, none of which writes anything or tells a secret; SQLite rolls back what a killed writer has left.
 
     Args:
         url: the source; None: there is none.
