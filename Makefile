@@ -50,8 +50,9 @@ test-pgbouncer: $(READY) ## every command behind PgBouncer, which has to be inst
 test-mutations: $(READY) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
 	@$(BIN)/python -m tests.mutations
 
-fuzz: $(READY) ## random damage to random bars, and random passwords in URLs, for ten minutes each
-	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/faults/test_fuzz_urls.py
+fuzz: $(READY) ## random damage to random bars, random result databases, random passwords in URLs, ten minutes each
+	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py \
+		tests/faults/test_fuzz_sqlite.py tests/faults/test_fuzz_urls.py
 
 bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 	@$(BIN)/python -m bench 30x7

@@ -109,7 +109,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
-    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
@@ -128,7 +128,6 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
             insert(settings, results, sink, work, record, progress)
             with ending.postponed():
                 commit_and_publish(settings, sink, work, record, progress=progress)
-                ending.leaves("the results were written")
                 if ending.forget():
                     log.warning("the request to end came when the results were being committed: the run is complete")
     return record
@@ -201,6 +200,7 @@ def commit_and_publish(
     """Commit, then publish; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
     with timed(record, "t_write"):
         sink.commit(record)
+    ending.leaves("the results were written")
     progress("publish")
     record.close()
     return work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))

@@ -20,6 +20,7 @@ from .settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
     DEFAULT_LOOKBACK,
+    DEFAULT_WAL_LIMIT,
     MOST_TOP,
     OTHER_RETENTION,
     RETENTION,
@@ -232,6 +233,17 @@ class Options:
             most=_YEAR,
         ),
     ] = DEFAULT_LOCK_TIMEOUT
+    wal_limit: Annotated[
+        int,
+        Setting(
+            "MB of the result database's write-ahead log from which on it warns that readers keep it from shrinking.",
+            commands=("run", "watch", "doctor"),
+            variables=("CANDLEMILL_WAL_LIMIT",),
+            least=1,
+            most=_MANY,
+            example="512",
+        ),
+    ] = DEFAULT_WAL_LIMIT
     every: Annotated[
         str | None,
         Setting(
@@ -414,6 +426,7 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         exchange=asked.exchange,
         closed_only=asked.closed_only,
         lock_timeout=asked.lock_timeout,
+        wal_limit=asked.wal_limit,
         retention=parse_retention(asked.retention, environment),
         symbol_rules=rules,
         adopt=asked.adopt,

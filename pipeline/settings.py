@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DEFAULT_EXCHANGE = "binance_futures_um"
 DEFAULT_LOOKBACK = 400
 DEFAULT_LOCK_TIMEOUT = 30.0
+#: Megabytes of the result database's write-ahead log.
+DEFAULT_WAL_LIMIT = 256
 #: Rows kept per (symbol, interval); intervals that are not listed keep OTHER_RETENTION.
 RETENTION = {"1m": 120, "5m": 120, "15m": 96, "1h": 144, "4h": 120, "1d": 180, "1w": 104}
 OTHER_RETENTION = 60
@@ -80,6 +82,7 @@ class Settings:
     exchange: str = DEFAULT_EXCHANGE
     closed_only: bool = False
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
+    wal_limit: int = DEFAULT_WAL_LIMIT
     retention: Mapping[str, int] = field(default_factory=lambda: RETENTION)
     symbol_rules: SymbolRules = field(default_factory=SymbolRules)
     marker: Marker = DESK

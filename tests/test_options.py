@@ -111,6 +111,7 @@ def test_a_pass_goes_by_every_setting_of_it() -> None:
         retention="1m=5",
         lock_timeout=1.5,
         adopt=True,
+        wal_limit=512,
     )
     found, usual = settings_of(asked, {"SYMBOLS_EXTRA": "CUSDT"}), settings_of(Options(), {})
     same = [each.name for each in fields(Settings) if getattr(found, each.name) == getattr(usual, each.name)]

@@ -314,8 +314,7 @@ def test_a_missing_table_is_built_from_1m_candles_as_the_database_would(
         if interval == "1M"
         else f"date_bin('{INTERVALS[interval].bucket}', bucket_ts, timestamptz '2000-01-03 00:00+00')"
     )
-    length = INTERVALS[interval].length
-    until = AS_OF - length if closed else AS_OF
+    until = INTERVALS[interval].back(AS_OF, 1) if closed else AS_OF
     with psycopg.connect(minutes, options="-c timezone=UTC") as connection:
         expected = connection.execute(
             f"""
@@ -329,10 +328,10 @@ def test_a_missing_table_is_built_from_1m_candles_as_the_database_would(
             HAVING {bucket} > %(after)s AND {bucket} <= %(until)s
             ORDER BY symbol, start
             """.encode(),
-            {"exchange": EXCHANGE, "as_of": AS_OF, "after": AS_OF - 6 * length, "until": until},
+            {"exchange": EXCHANGE, "as_of": AS_OF, "after": INTERVALS[interval].back(AS_OF, 6), "until": until},
         ).fetchall()
     # Of a series that has three bars in the newer half of the window nothing older is asked for.
-    near = until - 3 * length
+    near = INTERVALS[interval].back(until, 3)
     counts = Counter(symbol for symbol, start, *_ in expected if start > near)
     assert expected or (closed and interval == "1M")
     assert found == [row for row in expected if row[1] > near or counts[row[0]] < 3]

@@ -221,6 +221,7 @@ def test_a_locked_result_database_costs_only_the_passes_it_is_locked_for(market:
         watch.until("another value", lambda: newest(tmp_path) != first)
         assert watch.log.count("stayed locked") == 1
         assert "stayed locked" in watch.health["errors"][-1]["message"]
+        assert watch.health["wal_mb"] < 256
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are Linux's")

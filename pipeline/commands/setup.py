@@ -54,7 +54,7 @@ def doctor(asked: Options, as_json: options.AsJson = False) -> None:
     """
     from ..doctor import examine
 
-    checks = examine(asked.source, asked.sqlite, asked.duckdb)
+    checks = examine(asked.source, asked.sqlite, asked.duckdb, asked.wal_limit)
     if as_json:
         say_json([vars(check) for check in checks], indent=2)
     else:

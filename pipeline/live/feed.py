@@ -145,7 +145,7 @@ class Feed:
         read: Callable[[Newer], pa.Table],
     ) -> Held | None:
         """The rows brought up to date; None where that is not possible, and all must be read."""
-        since = max(bounds.after, before(held.as_of, interval.length, self._again))
+        since = max(bounds.after, interval.back(held.as_of, self._again))
         newer = window.newer_than(held.rows, symbols, since, bounds.after, self._again * interval.length)
         fresh = read(newer)
         if found := window.strangers(held.rows, fresh, newer):
@@ -158,10 +158,8 @@ class Feed:
         return Held(rows, as_of, window.changed(held.rows, rows, newer), held.thin)
 
     def _bounds(self, settings: Settings, interval: Interval, lookback: int) -> _Bounds:
-        until = before(settings.as_of, interval.length, 1) if settings.closed_only else settings.as_of
-        return _Bounds(
-            before(settings.as_of, interval.length, 2 * lookback), before(until, interval.length, lookback), lookback
-        )
+        until = interval.back(settings.as_of, 1) if settings.closed_only else settings.as_of
+        return _Bounds(interval.back(settings.as_of, 2 * lookback), interval.back(until, lookback), lookback)
 
 
 def _not_later(held: Held | None, as_of: datetime) -> Held | None:

@@ -120,6 +120,7 @@ class Health:
         fresh_until: when the pass after the last good one must have ended.
         errors: the newest ones.
         work_file: name of the work file, beside which the health file stands.
+        wal_mb: size of the result database's write-ahead log in MB; it grows while a reader keeps a transaction open.
     """
 
     pid: int
@@ -136,6 +137,7 @@ class Health:
     last_run: LastRun | None = None
     errors: list[Trouble] = field(default_factory=list)
     work_file: str = ""
+    wal_mb: int = 0
 
     @classmethod
     def begun(cls, settings: Settings, now: datetime) -> Health:

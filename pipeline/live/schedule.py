@@ -79,7 +79,7 @@ class Schedule:
         step = timedelta(seconds=self.every.get(interval.name, default_every(interval)))
         start = bucket_start(now - delay, interval)
         last = start + delay + (now - delay - start) // step * step
-        return min(last + step, start + interval.length + delay)
+        return min(last + step, interval.back(start, -1) + delay)
 
     def next(self, now: datetime) -> datetime:
         """The next moment after now at which any interval is due."""

@@ -16,7 +16,7 @@ import duckdb
 from ..base import ending
 from ..base.errors import CandlemillError, SinkError, SourceError, UsageError, shortened
 from ..options import Options
-from ..results.sink import Sink
+from ..results.sink import Sink, wal_mb
 from .clock import Clock, Reading
 from .health import GRACE, Health, check_place, health_file
 from .listen import Listener
@@ -85,7 +85,7 @@ def watch(settings: Settings, plan: Plan, clock: Clock | None = None) -> None:
         SinkError: the result database is something else, or can never be written.
     """
     check_place(settings.duckdb, settings.sqlite)
-    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit) as sink:
         sink.check(settings.indicators)
         with closing(Passes(settings, sink, plan.overlap)) as passes:
             _Watch(settings, plan, passes, clock or Clock()).run()
@@ -205,6 +205,7 @@ class _Watch:
     def _tell(self) -> None:
         """Write the health file, and the metrics."""
         now = self._clock.read().now
+        self._health.wal_mb = wal_mb(self._settings.sqlite)
         for watched, interval in zip(self._health.intervals, self._settings.intervals, strict=True):
             watched.looked_at = self._schedule.looked_at(interval)
             watched.next_due = self._schedule.next_due(interval, now)

@@ -153,12 +153,12 @@ class Source:
 
         One statement. An interval without a table is built from 1m bars, which come in parts. Raises SourceError.
         """
-        after = before(as_of, interval.length, 2 * lookback)
-        until = before(as_of, interval.length, 1) if closed_only else as_of
+        after = interval.back(as_of, 2 * lookback)
+        until = interval.back(as_of, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
         if build:
             log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
-            near = before(until, interval.length, lookback)
+            near = interval.back(until, lookback)
             return self._built(relation, interval, exchange, symbols, (after, near, until), as_of, lookback)
         # A view may aggregate the bar that forms when it is asked for it: that bar is not asked for to be counted, and
         # the one before all others is counted in its place.
@@ -169,8 +169,8 @@ class Source:
             relation=identifier(relation.name),
             exchange=literal(exchange),
             after=moment(after),
-            near=moment(before(until, interval.length, lookback + forming)),
-            counted=moment(before(until, interval.length, forming)),
+            near=moment(interval.back(until, lookback + forming)),
+            counted=moment(interval.back(until, forming)),
             until=moment(until),
             chosen=chosen(symbols),
             lookback=literal(lookback),
@@ -221,7 +221,7 @@ class Source:
         Where they are built from 1m bars, earlier ones than asked for may be among them, with a part of their minutes.
         One statement, but for those. Raises SourceError.
         """
-        until = before(as_of, interval.length, 1) if closed_only else as_of
+        until = interval.back(as_of, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
         if build:
             from .buckets import build_bars
@@ -385,7 +385,7 @@ class Source:
                 statement("source/symbols"),
                 relation=identifier(self._candle_relation(interval)[0].name),
                 exchange=literal(exchange),
-                after=moment(before(as_of, interval.length, 2 * lookback)),
+                after=moment(interval.back(as_of, 2 * lookback)),
                 until=moment(as_of),
             )
             for interval in intervals
