@@ -141,7 +141,7 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
         for number in range(jobs):
             (Path(folder) / str(number)).mkdir()
             copies.put(Copy(Path(folder) / str(number)))
-        taken = _taken(copies, list(dict.fromkeys(test for mutant in open_ for test in seen_by(mutant.file))))
+        taken = _taken(copies, list(dict.fromkeys(test for mutant in open_ for test in seen_by(mutant.file))), pool)
 
         def test(mutant: Mutant) -> Outcome:
             copy, began = copies.get(), monotonic()
@@ -162,18 +162,20 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
     return outcomes
 
 
-def _taken(copies: SimpleQueue[Copy], tests: Sequence[str]) -> dict[str, float]:
+def _taken(copies: SimpleQueue[Copy], tests: Sequence[str], pool: ThreadPoolExecutor) -> dict[str, float]:
     """Seconds that each of the tests takes without a mutant. Raises SystemExit where one fails."""
-    copy, taken = copies.get(), {}
-    for test in tests:
-        began = monotonic()
+
+    def seconds(test: str) -> float | None:
+        copy, began = copies.get(), monotonic()
         passed, failed = copy.test([test])
-        if not passed:
-            print(f"without any mutation this fails: {failed}")
-            raise SystemExit(2)
-        taken[test] = monotonic() - began
-        print(f"{taken[test]:6.1f} s  without any mutation tests/{test} pass", flush=True)
-    copies.put(copy)
+        copies.put(copy)
+        said = f"tests/{test} pass" if passed else f"this fails: {failed}"
+        print(f"{monotonic() - began:6.1f} s  without any mutation {said}", flush=True)
+        return monotonic() - began if passed else None
+
+    taken = {test: found for test, found in zip(tests, pool.map(seconds, tests), strict=True) if found is not None}
+    if len(taken) < len(tests):
+        raise SystemExit(2)
     return taken
 
 

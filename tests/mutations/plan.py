@@ -27,16 +27,22 @@ _KERNELS = ("test_values.py", "test_kernels.py", "test_formulas.py", "test_defin
 _MACHINERY = ("test_values.py", "test_contract.py", "test_compute.py", "test_pivot.py", "test_registry.py")
 _WINDOWS = ("test_lanes.py", "test_history.py")
 _EXTENSION = "test_safety.py::test_an_extension_that_does_not_do_names_the_command_that_mends_it"
-_RESULT_PATHS = ("test_errors.py::test_a_result_path_that_is_a_folder",)
-_RESULT_PATHS += ("test_errors.py::test_a_result_path_where_nothing_can_be_made",)
-_RESULT_PATHS += ("test_errors.py::test_a_result_file_that_is_no_database",)
-_RESULT_PATHS += ("faults/test_disk.py::test_a_read_only_result_database_is_refused",)
-_RESULT_PATHS += ("faults/test_disk.py::test_a_folder_where_nothing_can_be_written_is_refused",)
+_RESULT_PATHS = tuple(
+    f"test_errors.py::test_a_result_{which}"
+    for which in ("path_that_is_a_folder", "path_where_nothing_can_be_made", "file_that_is_no_database")
+)
+_RESULT_PATHS += tuple(
+    f"faults/test_disk.py::test_a_{which}"
+    for which in ("read_only_result_database_is_refused", "folder_where_nothing_can_be_written_is_refused")
+)
 _RESULTS = ("test_retention.py", "test_sink.py")
 _BARS = ("test_chunks.py", "test_source.py", "test_live.py")
 _TIMESCALE = ("timescale/test_init_db.py", "timescale/test_doctor.py", "timescale/test_ingest.py")
-_OF_AGGREGATES = ("aggregates", "buckets", "doubtful", "has_aggregates", "held", "incomplete", "lagging", "oldest")
-_OF_AGGREGATES += ("policy", "refresh", "remove_policy")
+#: Statements about aggregates, which nothing else runs.
+_OF_AGGREGATES = (
+    "aggregates", "buckets", "doubtful", "has_aggregates", "held", "incomplete", "lagging", "oldest", "policy",
+    "refresh", "remove_policy",
+)  # fmt: skip
 #: Tests below ``tests/`` that can see a file, by pattern; cheap ones and those that see most first. The first pattern
 #: that fits counts.
 TESTS = {
