@@ -46,7 +46,7 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "checkout"
         self._temporary = folder / "tmp"
-        self._temporary.mkdir()
+        self._temporary.mkdir(parents=True)
         # The embedded PostgreSQL may run as another user.
         folder.chmod(0o755)
         listed = subprocess.run(
@@ -63,6 +63,7 @@ class Copy:
             (self.root / MODULES_OF_NODE).symlink_to((ROOT / MODULES_OF_NODE).resolve())
         self._python = self._environment()
         self._written = 0
+        self._process: subprocess.Popen[str] | None = None
 
     def _environment(self) -> Path:
         """Python that imports from this copy, and everything else from the environment that runs."""
@@ -89,7 +90,7 @@ class Copy:
         options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutations.unshrunk")
         words = [str(self._python), "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             words,
             cwd=self.root,
             env=environment | {"TMPDIR": str(self._temporary)},
@@ -100,21 +101,23 @@ class Copy:
         )
         try:
             output, _ = process.communicate(timeout=limit)
-        except BaseException as error:
-            # First the way that lets pytest stop the server it has started.
-            process.send_signal(signal.SIGINT)
+        except subprocess.TimeoutExpired:
+            self.interrupt()
             try:
                 process.communicate(timeout=20)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                return False, "the time limit"
-            raise
+            return False, "the time limit"
         if process.returncode == 0:
             return True, ""
         said = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
         return False, said[0] if said else output
+
+    def interrupt(self) -> None:
+        """End the tests that run, in the way that lets pytest stop the server it has started."""
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,10 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
     with TemporaryDirectory(prefix="mutations-") as folder, ThreadPoolExecutor(jobs) as pool:
         copies: SimpleQueue[Copy] = SimpleQueue()
         Path(folder).chmod(0o755)
-        for number in range(jobs):
-            (Path(folder) / str(number)).mkdir()
-            copies.put(Copy(Path(folder) / str(number)))
-        taken = _taken(copies, list(dict.fromkeys(test for mutant in open_ for test in seen_by(mutant.file))), pool)
+        made = [Copy(Path(folder) / str(number)) for number in range(jobs)]
+        for copy in made:
+            copies.put(copy)
+        taken: dict[str, float] = {}
 
         def test(mutant: Mutant) -> Outcome:
             copy, began = copies.get(), monotonic()
@@ -158,7 +161,14 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
             print(f"{monotonic() - began:6.1f} s  {mutant}\n          {said}", flush=True)
             return Outcome(mutant, test)
 
-        outcomes += pool.map(test, open_)
+        try:
+            taken |= _taken(copies, list(dict.fromkeys(name for m in open_ for name in seen_by(m.file))), pool)
+            outcomes += pool.map(test, open_)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in made:
+                copy.interrupt()
+            raise
     return outcomes
 
 
