@@ -295,6 +295,22 @@ def test_a_numeric_arrives_as_the_double_that_the_server_would_make_of_it(text: 
     assert row[2 + BAR_FIELDS.index("volume")] == expected == float(text)
 
 
+def test_another_number_arrives_as_the_double_that_it_is_for_the_server(server: Server) -> None:
+    """The text of a REAL is another number when it is read as a double."""
+    url = server.database("real")
+    init_db(url)
+    execute(
+        url,
+        "ALTER TABLE market_data.candles_1h ALTER volume TYPE real, ALTER quote_volume TYPE text",
+        "INSERT INTO market_data.candles_1h"
+        " (exchange, symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count)"
+        " VALUES ('binance_futures_um', 'A', '2026-01-22 09:00+00', 1, 1, 1, 1, 0.1, ' 2.5 ', 7)",
+    )
+    [row] = bars_of(connected(url)[0], "1h", 10)
+    found = dict(zip(BAR_FIELDS, row[2:], strict=True))
+    assert (found["volume"], found["quote_volume"], found["trade_count"]) == (0.10000000149011612, 2.5, 7.0)
+
+
 @pytest.fixture(scope="module")
 def minutes(server: Server) -> str:
     """A source with 1m candles only: a week of two symbols, with gaps, and volumes that the feed did not give."""
