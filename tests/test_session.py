@@ -146,6 +146,26 @@ def test_the_servers_own_sessions_are_nobody_elses(market: str) -> None:
         assert pools_sessions(connection, market)
 
 
+@pytest.mark.parametrize(
+    ("options", "settings", "others"),
+    [
+        ("", {}, False),
+        ("-c jit=on", {"jit": "on"}, False),
+        ("-cjit=on --lock-timeout=3s -c  Work_Mem=1MB", {"jit": "on", "lock_timeout": "3s", "work_mem": "1MB"}, False),
+        (r"-c a=x\ y\\z -c b=", {"a": r"x y\z", "b": ""}, False),
+        ("-c a=1 -c a=2", {"a": "2"}, False),
+        ("-c a=b=c", {"a": "b=c"}, False),
+        ("-B 5 -c jit=on", {"jit": "on"}, True),
+        ("-c jit", {}, True),
+        ("-c jit=on -c", {"jit": "on"}, True),
+        ("-d=5", {}, True),
+    ],
+)
+def test_options_are_taken_apart_as_the_server_does(options: str, settings: dict[str, str], others: bool) -> None:
+    """Behind a pooler they are set by statements; what is no setting cannot be."""
+    assert sessions._asked(options) == (settings, others)
+
+
 def test_who_wants_no_limit_is_waited_for_all_the_same(own: str) -> None:
     with session(f"{own}?options=-c%20statement_timeout%3D0") as connection:
         assert set_in(connection, "statement_timeout") == ["0"]
