@@ -64,6 +64,7 @@ class Copy:
         self._python = self._environment()
         self._written = 0
         self._process: subprocess.Popen[str] | None = None
+        self._interrupted = False
 
     def _environment(self) -> Path:
         """Python that imports from this copy, and everything else from the environment that runs."""
@@ -86,8 +87,11 @@ class Copy:
         os.utime(self.root / file, (self._written, self._written))
 
     def test(self, tests: Iterable[str], limit: float | None = None) -> tuple[bool, str]:
-        """Whether the tests pass within some seconds, and what was said of the first that does not."""
-        options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutations.unshrunk")
+        """Whether the tests pass within some seconds, and what was said of the first that does not.
+
+        Raises InterruptedError where somebody ends them, which says nothing about the tests.
+        """
+        options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutations.frugal")
         words = [str(self._python), "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         process = self._process = subprocess.Popen(
@@ -102,7 +106,8 @@ class Copy:
         try:
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            self.interrupt()
+            # First the way that lets pytest stop the server it has started.
+            process.send_signal(signal.SIGINT)
             try:
                 process.communicate(timeout=20)
             except subprocess.TimeoutExpired:
@@ -111,11 +116,14 @@ class Copy:
             return False, "the time limit"
         if process.returncode == 0:
             return True, ""
+        if self._interrupted or process.returncode in (-signal.SIGKILL, -signal.SIGTERM):
+            raise InterruptedError(f"somebody ended {' '.join(words)}")
         said = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-        return False, said[0] if said else output
+        return False, said[0] if said else f"exit code {process.returncode}"
 
     def interrupt(self) -> None:
-        """End the tests that run, in the way that lets pytest stop the server it has started."""
+        """End the tests that run, and run no more."""
+        self._interrupted = True
         if self._process:
             self._process.send_signal(signal.SIGINT)
 
@@ -157,7 +165,7 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
             finally:
                 copy.write(mutant.file, original)
                 copies.put(copy)
-            said = "SURVIVED" if passed else f"noticed by {test.strip().splitlines()[-1]}"
+            said = "SURVIVED" if passed else f"noticed by {test}"
             print(f"{monotonic() - began:6.1f} s  {mutant}\n          {said}", flush=True)
             return Outcome(mutant, test)
 
