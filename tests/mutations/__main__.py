@@ -119,7 +119,9 @@ class Copy:
         if self._interrupted or process.returncode in (-signal.SIGKILL, -signal.SIGTERM):
             raise InterruptedError(f"somebody ended {' '.join(words)}")
         said = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-        return False, said[0] if said else f"exit code {process.returncode}"
+        # Where not even their fixtures can be imported.
+        last = output.strip().rpartition("\n")[2]
+        return False, said[0] if said else f"exit code {process.returncode}: {last}"
 
     def interrupt(self) -> None:
         """End the tests that run, and run no more."""
