@@ -4,7 +4,7 @@ import resource
 
 from hypothesis import Phase, settings
 
-_BYTES = 4 << 30
+_BYTES = 10 << 30
 
 # An example that fails will do: the least one is not looked for.
 settings.register_profile("frugal", phases=[Phase.explicit, Phase.generate])
