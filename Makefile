@@ -23,11 +23,7 @@ $(READY): requirements.lock pyproject.toml pipeline/__init__.py pipeline/__main_
 	@touch $@
 
 run: $(READY) ## the main job: against DATABASE_URL where it is set (or in .env), else the embedded demo market
-	@if [ -n "$${DATABASE_URL:-}" ] || grep -qsE '^(export )?DATABASE_URL=.' .env; then \
-		echo "running against DATABASE_URL"; exec $(BIN)/candlemill run; \
-	else \
-		echo "DATABASE_URL is not set: running on the embedded demo market"; exec $(BIN)/candlemill demo; \
-	fi
+	@exec $(BIN)/candlemill run-or-demo
 
 demo: $(READY) ## the main job on the embedded demo market
 	@exec $(BIN)/candlemill demo
@@ -54,8 +50,9 @@ test-pgbouncer: $(READY) ## every command behind PgBouncer, which has to be inst
 test-mutations: $(READY) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
 	@$(BIN)/python -m tests.mutations
 
-fuzz: $(READY) ## random damage to random bars, for ten minutes
-	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py
+fuzz: $(READY) ## random damage to random bars, random result databases, random passwords in URLs, ten minutes each
+	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py \
+		tests/faults/test_fuzz_sqlite.py tests/faults/test_fuzz_urls.py
 
 bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
 	@$(BIN)/python -m bench 30x7
@@ -95,5 +92,5 @@ docs: $(READY) ## write docs/indicators.md, docs/settings.md and .env.example fr
 	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 
-clean: ## remove .venv, caches and data/
-	@rm -rf .venv data dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, caches, and what the demo and the profiles left; the files of real runs stay
+	@rm -rf .venv data/demo data/profile dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ import argparse
 import json
 import statistics
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import process_time
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.compute import compiler
-from candlemill.pipeline.compute.history import Series, history_of
+from candlemill.pipeline.compute.history import Series, history_of, later
 from candlemill.pipeline.compute.sql import SqlIndicators
 from candlemill.pipeline.record import Record
 
@@ -54,8 +55,8 @@ def candles(bars: int, seed: int) -> Series:
         "trade_count": np.where(volume > 0, 1.0 + random.integers(0, 500, bars), 0.0),
         "taker_buy_volume": np.round(volume * share, 3), "taker_buy_quote_volume": np.round(quote * share, 4),
     }  # fmt: skip
-    reach = 2 * LOOKBACK * (INTERVAL.length // timedelta(microseconds=1))
-    return Series("COIN", INTERVAL, times(bars), fields, LOOKBACK, reach)
+    begins = partial(later, interval=INTERVAL, bars=-2 * LOOKBACK)
+    return Series("COIN", INTERVAL, times(bars), fields, LOOKBACK, begins)
 
 
 def metrics(rows: int, seed: int) -> Series:
@@ -71,7 +72,7 @@ def metrics(rows: int, seed: int) -> Series:
             )
         },
     }  # fmt: skip
-    return Series("COIN", INTERVAL, times(rows), fields, METRICS_ROWS, MONTH)
+    return Series("COIN", INTERVAL, times(rows), fields, METRICS_ROWS, lambda ends: ends - MONTH)
 
 
 def measure(windows: int, as_series: int, rounds: int) -> dict[str, dict[str, float]]:

@@ -28,7 +28,7 @@ from rich.table import Table
 from candlemill.pipeline import engine
 from candlemill.pipeline.commands.app import main as candlemill
 from candlemill.pipeline.demo.market import current_minute, load_market
-from candlemill.pipeline.demo.server import embedded_postgres
+from candlemill.pipeline.demo.server import demo_server
 from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.source.reader import Source
 from candlemill.pipeline.source.schema import init_db
@@ -73,7 +73,7 @@ def _market() -> Iterator[None]:
     if os.environ.get("DATABASE_URL"):
         yield
         return
-    with embedded_postgres(Path("data/demo-postgres")) as url:
+    with demo_server(Path("data/demo/server")) as url:
         init_db(url)
         load_market(url, current_minute())
         os.environ["DATABASE_URL"] = url

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from candlemill.pipeline.base import ending
+from candlemill.pipeline.base import ending, streams
+from candlemill.pipeline.base.shortage import shortage
 
 
 class _Unwanted:
@@ -23,6 +24,7 @@ def main() -> None:
     # One thread for products of matrices: the others of BLAS wait in a loop, for a third of a run's processor time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.meta_path.insert(0, _Unwanted)
+    streams.set_up()
     try:
         _run()
     except SystemExit as end:
@@ -36,14 +38,21 @@ def main() -> None:
 
 
 def _run() -> None:
-    ending.listen()
     try:
+        ending.listen()
         # Imported here because that takes a while, in which a signal is heard already.
         from candlemill.pipeline.base import heaps
         from candlemill.pipeline.commands import app
 
         heaps.keep_few()
         app.main()
+    except Exception as error:
+        # What the command line cannot tell, because it could not be loaded.
+        found = shortage(error)
+        if found is None:
+            raise
+        sys.stderr.write(f"candlemill: {found}\n")
+        sys.exit(found.exit_code)
     finally:
         ending.finish()
 

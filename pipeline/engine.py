@@ -19,6 +19,7 @@ commit on the run is completed.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +33,7 @@ from .base.threads import ReadAhead, in_thread
 from .compute.checks import possible_bars, possible_metrics
 from .compute.pivot import joined, pivot_bars, pivot_metrics
 from .compute.rows import compute_interval
-from .record import WITHOUT_CANDLES, Observer, Record, Stage, age, timed
+from .record import WITHOUT_CANDLES, Basis, Observer, Record, Stage, age, timed
 from .results.sink import Sink
 from .source.reader import METRICS_ROWS, Source
 from .source.symbols import every_symbol, symbols_to_read
@@ -109,7 +110,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
     """
     record = new_record(settings)
     record.t_start = age()
-    with Sink(settings.sqlite, settings.lock_timeout) as sink:
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
@@ -122,16 +123,21 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
         )
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
-        with WorkFile(settings.duckdb, settings.workers, settings.exchange) as work:
+        with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
             results = compute(settings, incoming, work, record, progress)
             report_unseen(symbols, results.symbols, settings, record)
             insert(settings, results, sink, work, record, progress)
             with ending.postponed():
                 commit_and_publish(settings, sink, work, record, progress=progress)
-                ending.leaves("the results were written")
                 if ending.forget():
                     log.warning("the request to end came when the results were being committed: the run is complete")
     return record
+
+
+def check_results(settings: Settings) -> None:
+    """Look, without writing, whether the result database takes what is asked for. Raises as ``Sink.check`` does."""
+    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
+        sink.check(settings.indicators)
 
 
 def new_record(settings: Settings) -> Record:
@@ -164,6 +170,7 @@ def compute(
             market.stage.t_compute = duration * market.bars.ranked.num_rows / bars if bars else duration / len(group)
             record.finished(market.stage)
     record.symbols = len(seen)
+    _report_left_out(record)
     return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
 
 
@@ -194,6 +201,7 @@ def commit_and_publish(
     """Commit, then publish; ``earlier`` are records that the work file does not have yet. Whether it has them now."""
     with timed(record, "t_write"):
         sink.commit(record)
+    ending.leaves("the results were written")
     progress("publish")
     record.close()
     return work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
@@ -248,7 +256,7 @@ def _work(
     """Rows of the intervals of a group, computed as one panel."""
     for market in group:
         name, bars, stage = market.interval.name, market.bars, market.stage
-        record.left_out(market.skipped)
+        record.computed_from(name, Basis(bars.newest, dict(market.skipped)))
         seen.update(bars.panel.symbols)
         stage.bars, stage.series = bars.ranked.num_rows, bars.panel.series
         if bars.panel.series:
@@ -264,6 +272,16 @@ def _work(
     panel = _loaded("candles", candles, sql)
     beside = _loaded("metrics", metrics, sql) if metrics else None
     return compute_interval(settings.indicators, panel, beside, sql, record.run_id, record)
+
+
+def _report_left_out(record: Record) -> None:
+    """Say what was left out and where, once for each reason."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for interval, basis in record.bases.items():
+        for reason, count in basis.left_out.items():
+            found[reason].append(f"{count} at {interval}")
+    for reason, counts in found.items():
+        log.warning("%s: left out, %s", reason, ", ".join(counts))
 
 
 def _loaded(source: Literal["candles", "metrics"], pivots: Sequence[Pivot], sql: SqlIndicators) -> Panel:

@@ -2,7 +2,8 @@
 
 A field of ``Options`` is a setting. From it derive the options of the commands and their ``--help``
 (``commands.options``), the variables that ``doctor`` names, ``docs/settings.md`` and ``.env.example``. A new setting is
-one more field, and a line of ``settings_of`` where a pass goes by it. Rules about symbols have variables only.
+one more field, and a line of ``settings_of`` where a pass goes by it. Rules about symbols and intervals have variables
+only.
 
 pydantic-settings is not used: its import takes 0.12 s beyond that of pydantic, which typer loads, so it would cost an
 eighth of the second that a run of a few symbols may take; and typer derives no options from its models.
@@ -10,17 +11,20 @@ eighth of the second that a run of a few symbols may take; and typer derives no 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
+from .base.threads import MOST_THREADS, useful_threads
 from .settings import (
     DEFAULT_EXCHANGE,
     DEFAULT_LOCK_TIMEOUT,
     DEFAULT_LOOKBACK,
+    DEFAULT_WAL_LIMIT,
+    MOST_TOP,
     OTHER_RETENTION,
     RETENTION,
+    PartsOfNames,
     Settings,
     SymbolRules,
     asked_symbols,
@@ -32,12 +36,18 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: Sections of the page.
 PASS, LIVE, DEMO, LOG = "A pass", "Live operation", "The demo", "The log"
+OLD = "Command lines of the service that candlemill replaces"
 
 _RUNS = ("run", "demo", "watch")
+#: Where the demo has its files and its server.
+_DEMO = Path("data/demo")
+DEMO_WORK_FILE = _DEMO / "candlemill.duckdb"
+#: What numbers go up to where nothing else bounds them: seconds of a year, and bars or passes.
+_YEAR, _MANY = 31_536_000, 1_000_000
 _KEPT = f"{','.join(f'{name}={rows}' for name, rows in RETENTION.items())}, and {OTHER_RETENTION} elsewhere"
 
 
@@ -51,9 +61,12 @@ class Setting:
         variables: of the environment; the first that is set counts. ``NAME_<part>`` stands for all names of that form.
         section: of the page.
         spelling: the option, where it is not the name with dashes.
+        aliases: other spellings of the option.
+        of_variable: what a text is that comes from a variable, where that is read otherwise than one of the option.
         otherwise: what holds where nothing is given, where the default does not say it.
         differing: defaults of commands that have another one.
         least: the smallest number that is accepted.
+        most: the greatest; a setting that is a number has both.
         example: a value for its variables; ``part=value`` where these are a form.
         name: the field of ``Options``.
         kind: the type of the field.
@@ -65,9 +78,12 @@ class Setting:
     variables: tuple[str, ...] = ()
     section: str = PASS
     spelling: str = ""
+    aliases: tuple[str, ...] = ()
+    of_variable: Callable[[str], str] | None = None
     otherwise: str = ""
     differing: Mapping[str, Any] = field(default_factory=dict)
     least: int | None = None
+    most: int | None = None
     example: str = ""
     name: str = ""
     kind: Any = None
@@ -77,6 +93,11 @@ class Setting:
     def option(self) -> str:
         """The option as it is written; nothing where there is none."""
         return (self.spelling or f"--{self.name.replace('_', '-')}") if self.commands else ""
+
+    @property
+    def bounds(self) -> str:
+        """The numbers that are accepted, in a sentence; nothing where it is none."""
+        return f"From {self.least} to {self.most}." if self.most is not None else ""
 
     @property
     def help(self) -> str:
@@ -106,7 +127,13 @@ class Options:
         ),
     ] = None
     sqlite: Annotated[
-        Path, Setting("Result database.", commands=(*_RUNS, "doctor"), variables=("INDICATOR_SQLITE_PATH",))
+        Path,
+        Setting(
+            "Result database.",
+            commands=(*_RUNS, "doctor"),
+            variables=("INDICATOR_SQLITE_PATH",),
+            differing={"demo": _DEMO / "market_data.db"},
+        ),
     ] = Path("data/market_data.db")
     duckdb: Annotated[
         Path,
@@ -114,6 +141,7 @@ class Options:
             "Work file for analysts.",
             commands=(*_RUNS, "query", "plot", "runs", "doctor"),
             variables=("CANDLEMILL_DUCKDB",),
+            differing={"demo": DEMO_WORK_FILE},
         ),
     ] = Path("data/candlemill.duckdb")
     symbols: Annotated[
@@ -139,32 +167,40 @@ class Options:
     indicators: Annotated[
         str | None,
         Setting(
-            "Indicators, by ids or table names.",
+            "Indicators, by ids or table names; in the variable also by parts of these, in any case.",
             commands=_RUNS,
             variables=("INDICATORS_ENABLED",),
+            of_variable=PartsOfNames,
             otherwise="all",
-            example="macd,bollinger",
+            example="macd,布林带",
         ),
     ] = None
     without: Annotated[
         str | None,
-        Setting("Indicators to leave out.", commands=_RUNS, variables=("INDICATORS_DISABLED",), example="adx,kdj"),
+        Setting(
+            "Indicators to leave out, named likewise.",
+            commands=_RUNS,
+            variables=("INDICATORS_DISABLED",),
+            of_variable=PartsOfNames,
+            example="adx,kdj",
+        ),
     ] = None
     mode: Annotated[str, Setting("Which indicators: all, batch or incremental.", commands=_RUNS)] = "all"
-    lookback: Annotated[int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1)] = (
-        DEFAULT_LOOKBACK
-    )
+    lookback: Annotated[
+        int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1, most=_MANY)
+    ] = DEFAULT_LOOKBACK
     as_of: Annotated[
         str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "symbols"), otherwise="now")
     ] = None
     workers: Annotated[
         int | None,
         Setting(
-            "Threads of the computation.",
+            "Threads of the computation, of which no more are used than there are CPUs.",
             commands=_RUNS,
             variables=("MAX_WORKERS",),
             otherwise="the CPUs",
             least=1,
+            most=MOST_THREADS,
             example="4",
         ),
     ] = None
@@ -182,12 +218,32 @@ class Options:
             example="1m=240,1h=720",
         ),
     ] = None
+    adopt: Annotated[
+        bool,
+        Setting(
+            "Write into an SQLite file that is not recognised as a result database, too.", commands=("run", "watch")
+        ),
+    ] = False
     lock_timeout: Annotated[
         float,
         Setting(
-            "Seconds to retry while another process holds the result database.", commands=("run", "watch"), least=0
+            "Seconds to retry while another process holds the result database.",
+            commands=("run", "watch"),
+            least=0,
+            most=_YEAR,
         ),
     ] = DEFAULT_LOCK_TIMEOUT
+    wal_limit: Annotated[
+        int,
+        Setting(
+            "MB of the result database's write-ahead log from which on it warns that readers keep it from shrinking.",
+            commands=("run", "watch", "doctor"),
+            variables=("CANDLEMILL_WAL_LIMIT",),
+            least=1,
+            most=_MANY,
+            example="512",
+        ),
+    ] = DEFAULT_WAL_LIMIT
     every: Annotated[
         str | None,
         Setting(
@@ -199,43 +255,97 @@ class Options:
     ] = None
     delay: Annotated[
         float,
-        Setting("Seconds from the start of a bar to the first look at it.", commands=("watch",), section=LIVE, least=0),
+        Setting(
+            "Seconds from the start of a bar to the first look at it.",
+            commands=("watch",),
+            section=LIVE,
+            least=0,
+            most=_YEAR,
+        ),
     ] = 2.0
     overlap: Annotated[
         int,
-        Setting("Closed bars that are read again, for their corrections.", commands=("watch",), section=LIVE, least=0),
+        Setting(
+            "Closed bars that are read again, for their corrections.",
+            commands=("watch",),
+            section=LIVE,
+            least=0,
+            most=_MANY,
+        ),
     ] = 3
     reload: Annotated[
-        float, Setting("Seconds between two readings of all.", commands=("watch",), section=LIVE, least=1)
+        float, Setting("Seconds between two readings of all.", commands=("watch",), section=LIVE, least=1, most=_YEAR)
     ] = 3600
     publish: Annotated[
-        float, Setting("Seconds between two work files.", commands=("watch",), section=LIVE, least=1)
+        float, Setting("Seconds between two work files.", commands=("watch",), section=LIVE, least=1, most=_YEAR)
     ] = 300
     listen: Annotated[
         bool, Setting("Let notices on candle_1m_update wake the watch, too.", commands=("watch",), section=LIVE)
     ] = False
-    runs: Annotated[int | None, Setting("End after so many passes.", commands=("watch",), section=LIVE, least=1)] = None
+    runs: Annotated[
+        int | None, Setting("End after so many passes.", commands=("watch",), section=LIVE, least=1, most=_MANY)
+    ] = None
     seconds: Annotated[
         float | None,
-        Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0),
+        Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0, most=_YEAR),
     ] = None
-    data: Annotated[Path, Setting("Folder of the embedded server.", commands=("demo",), section=DEMO)] = Path(
-        "data/demo-postgres"
+    pid_file: Annotated[
+        Path | None,
+        Setting(
+            "Keep the number of the process in this file while it runs, which one process can.",
+            commands=("watch",),
+            section=LIVE,
+        ),
+    ] = None
+    metrics_file: Annotated[
+        Path | None,
+        Setting(
+            "Write metrics for Prometheus into this file after each pass.",
+            commands=("run", "watch"),
+            section=LIVE,
+        ),
+    ] = None
+    data: Annotated[Path, Setting("Folder of the embedded server.", commands=("demo",), section=DEMO)] = (
+        _DEMO / "server"
     )
     log_level: Annotated[
         str,
         Setting(
-            "What is logged: debug, info, warning or error.",
+            "What is logged: debug, info, warning or error, in any case.",
             commands=(*_RUNS, "symbols", "ingest", "init-db"),
             section=LOG,
             differing={"symbols": "warning"},
         ),
     ] = "info"
-    log_json: Annotated[bool, Setting("Log as JSON objects.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)] = (
-        False
-    )
+    log_json: Annotated[
+        bool,
+        Setting(
+            "Log as JSON objects.",
+            commands=(*_RUNS, "ingest", "init-db"),
+            section=LOG,
+            aliases=("--json-log",),
+        ),
+    ] = False
+    log_file: Annotated[
+        Path | None,
+        Setting(
+            "Log into this file, too, after what it has; one that is moved away is begun anew.",
+            commands=(*_RUNS, "ingest", "init-db"),
+            section=LOG,
+        ),
+    ] = None
     quiet: Annotated[
         bool, Setting("Log errors only, and show no progress.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)
+    ] = False
+    full_async: Annotated[
+        bool,
+        Setting(
+            "Ends with 2 and names the `watch` that does the same, as it stayed up.", commands=("run",), section=OLD
+        ),
+    ] = False
+    event: Annotated[
+        bool,
+        Setting("The same; it waited for notices.", commands=("run",), section=OLD),
     ] = False
 
 
@@ -247,6 +357,15 @@ def _declared() -> Iterator[Setting]:
 
 
 OPTIONS = tuple(_declared())
+#: What ``settings.parse_retention`` reads.
+INTERVAL_RULES = (
+    Setting(
+        "Rows kept per symbol at one interval, where --retention or INDICATOR_RETENTION does not say it; in any case: "
+        "1M is a minute, 1MO a month.",
+        variables=("INDICATOR_RETENTION_<interval>",),
+        example="4H=240",
+    ),
+)
 #: What ``settings.parse_symbol_rules`` reads.
 SYMBOL_RULES = (
     Setting(
@@ -266,23 +385,30 @@ SYMBOL_RULES = (
         example="SOLUSDT",
     ),
     Setting("Symbols that are never taken, whoever names them.", variables=("SYMBOLS_EXCLUDE",), example="PEPEUSDT"),
-    Setting("Top N of each rule of auto.", variables=("HIGH_PRIORITY_TOP_N",), default=SymbolRules.top, example="20"),
+    Setting(
+        "Top N of each rule of auto.",
+        variables=("HIGH_PRIORITY_TOP_N",),
+        default=SymbolRules.top,
+        least=1,
+        most=MOST_TOP,
+        example="20",
+    ),
 )
 #: Variables of libpq, the library that connects to the source: they fill in what its URL leaves out.
 LIBPQ = (
-    *("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"),
-    *("PGPASSFILE", "PGSERVICE", "PGOPTIONS", "PGSSLMODE"),
+    *("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"),
+    *("PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGOPTIONS", "PGSSLMODE", "PGSSLROOTCERT"),
 )
 
 
 def variables_set(environment: Mapping[str, str]) -> list[str]:
     """Names of the variables that have a value in an environment and would be used."""
-    own = [name for setting in (*OPTIONS, *SYMBOL_RULES) for name in setting.set_in(environment)]
+    own = [name for setting in (*OPTIONS, *INTERVAL_RULES, *SYMBOL_RULES) for name in setting.set_in(environment)]
     return [*own, *(name for name in LIBPQ if environment.get(name))]
 
 
 def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
-    """What a pass is asked to do, checked. The environment has the rules about symbols.
+    """What a pass is asked to do, checked. The environment has the rules about symbols and intervals.
 
     Raises UsageError for what cannot be read or does not go together.
     """
@@ -296,10 +422,12 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         indicators=parse_indicators(asked.indicators, asked.without, asked.mode),
         as_of=parse_as_of(asked.as_of),
         lookback=asked.lookback,
-        workers=asked.workers or os.cpu_count() or 1,
+        workers=useful_threads(asked.workers),
         exchange=asked.exchange,
         closed_only=asked.closed_only,
         lock_timeout=asked.lock_timeout,
-        retention=parse_retention(asked.retention),
+        wal_limit=asked.wal_limit,
+        retention=parse_retention(asked.retention, environment),
         symbol_rules=rules,
+        adopt=asked.adopt,
     )

@@ -38,6 +38,19 @@ class Stage:
     t_write: float = 0.0
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What the results of an interval were computed from.
+
+    Attributes:
+        newest: start of the newest bar; None: there is none.
+        left_out: rows that were read and not used, by reason.
+    """
+
+    newest: datetime | None
+    left_out: Mapping[str, int]
+
+
 class Observer:
     """What can be observed of a run, a method each, called where it happens. This one is silent: all of it passes by.
 
@@ -53,6 +66,9 @@ class Observer:
 
     def left_out(self, reasons: Mapping[str, int]) -> None:
         """Some of what was read or asked for is not used: how much, by reason."""
+
+    def computed_from(self, interval: str, basis: Basis) -> None:
+        """The bars of an interval are arranged; what cannot be among them is left out."""
 
     def finished(self, stage: Stage) -> None:
         """An interval has been read and computed; its durations and counts are set, save ``t_write``."""
@@ -76,6 +92,7 @@ class Record(Observer):
     Attributes:
         t_start: from the start of the process to that of ``total``; 0 for the passes of a process that stays up.
         total: from the start of the pass to its end; what the process does later is not in it.
+        bases: those of the intervals that were computed; they are not among what others read of a record.
     """
 
     as_of: datetime
@@ -104,6 +121,7 @@ class Record(Observer):
     peak_rss_mb: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     errors: list[dict[str, str]] = field(default_factory=list)
+    bases: dict[str, Basis] = field(default_factory=dict)
     _clock: float = field(default_factory=perf_counter, repr=False)
 
     def sent(self) -> None:
@@ -118,6 +136,11 @@ class Record(Observer):
     def left_out(self, reasons: Mapping[str, int]) -> None:
         """Count what is skipped."""
         self.skipped.update(reasons)
+
+    def computed_from(self, interval: str, basis: Basis) -> None:
+        """Keep it, and count what is skipped."""
+        self.bases[interval] = basis
+        self.left_out(basis.left_out)
 
     def finished(self, stage: Stage) -> None:
         """Keep the stage, and count its series and rows."""
@@ -149,7 +172,7 @@ class Record(Observer):
         """The record as an object that JSON can hold; durations rounded to the microsecond."""
         plain: dict[str, Any] = {}
         for name, value in asdict(self).items():
-            if name.startswith("_"):
+            if name == "bases" or name.startswith("_"):
                 continue
             if isinstance(value, datetime):
                 plain[name] = value.isoformat()

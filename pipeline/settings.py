@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..indicators.registry import INDICATORS
+from .base import folders
 from .base.errors import UsageError
+from .base.files import read_text
 from .base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
+from .base.marker import DESK, Marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +24,17 @@ if TYPE_CHECKING:
 DEFAULT_EXCHANGE = "binance_futures_um"
 DEFAULT_LOOKBACK = 400
 DEFAULT_LOCK_TIMEOUT = 30.0
+#: Megabytes of the result database's write-ahead log.
+DEFAULT_WAL_LIMIT = 256
 #: Rows kept per (symbol, interval); intervals that are not listed keep OTHER_RETENTION.
 RETENTION = {"1m": 120, "5m": 120, "15m": 96, "1h": 144, "4h": 120, "1d": 180, "1w": 104}
 OTHER_RETENTION = 60
+#: The greatest top N of the rules of ``auto``.
+MOST_TOP = 999_999
 _GROUP = "SYMBOLS_GROUP_"
+#: A number of rows, at least 1.
+_ROWS = "0*[1-9][0-9]{0,8}"
+_RETENTION_OF = "INDICATOR_RETENTION_"
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class SymbolRules:
 
 #: Names that an error lists.
 _LISTED = 40
+#: Bytes of a file of symbols, at most.
+_LIST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -70,17 +82,29 @@ class Settings:
     exchange: str = DEFAULT_EXCHANGE
     closed_only: bool = False
     lock_timeout: float = DEFAULT_LOCK_TIMEOUT
+    wal_limit: int = DEFAULT_WAL_LIMIT
     retention: Mapping[str, int] = field(default_factory=lambda: RETENTION)
     symbol_rules: SymbolRules = field(default_factory=SymbolRules)
+    marker: Marker = DESK
+    adopt: bool = False
 
     def __post_init__(self) -> None:
         symbols_of(self.symbols)
-        if self.sqlite.resolve() == self.duckdb.resolve():
+        work = self.duckdb.resolve()
+        if self.sqlite.resolve() == work:
             raise UsageError(f"--sqlite and --duckdb are the same file, {self.sqlite}: give two")
+        if work in sqlite_files(self.sqlite):
+            raise UsageError(f"--duckdb {self.duckdb} is where SQLite keeps a part of {self.sqlite}: give another file")
 
     def keep(self, interval: str) -> int:
         """Rows to keep per symbol at an interval."""
         return self.retention.get(interval, OTHER_RETENTION)
+
+
+def sqlite_files(database: Path) -> set[Path]:
+    """The files that SQLite has for a database, or may have: its own, the logs and the log's index."""
+    file = database.resolve()
+    return {file.with_name(file.name + end) for end in ("", "-wal", "-shm", "-journal")}
 
 
 def items(text: str | None) -> list[str]:
@@ -111,10 +135,33 @@ def parse_intervals(text: str | None) -> tuple[Interval, ...]:
     return tuple(parse_interval(name) for name in items(text) or DEFAULT_INTERVALS)
 
 
-def _by_name(name: str, known: Mapping[str, Indicator]) -> Indicator:
+class PartsOfNames(str):
+    """A comma list whose entries may be parts of names, in any case: the service that candlemill replaces had them."""
+
+    __slots__ = ()
+
+
+def _named(text: str | None, known: Mapping[str, Indicator]) -> set[str]:
+    """Ids of the indicators of a comma list."""
+    parts = isinstance(text, PartsOfNames)
+    return {found for name in items(text) for found in _by_name(name, parts, known)}
+
+
+def _by_name(name: str, parts: bool, known: Mapping[str, Indicator]) -> list[str]:
+    def names(declared: Indicator) -> tuple[str, ...]:
+        return declared.id, declared.table, declared.table.removesuffix(".py")
+
     for declared in known.values():
-        if name in (declared.id, declared.table, declared.table.removesuffix(".py")):
-            return declared
+        if name in names(declared):
+            return [declared.id]
+    part = name.casefold()
+    whole = [declared.id for declared in known.values() if part in [each.casefold() for each in names(declared)]]
+    within = [d for d in known.values() if any(part in each.casefold() for each in (d.id, d.table.removesuffix(".py")))]
+    if parts and (whole or within):
+        return whole or [declared.id for declared in within]
+    if within:
+        candidates = ", ".join(f"{declared.id} ({declared.table})" for declared in within)
+        raise UsageError(f"unknown indicator {name!r}: it is a part of {candidates}; give an id or a table name whole")
     raise unknown("indicator", name, known)
 
 
@@ -124,24 +171,37 @@ def parse_indicators(
     mode: str = "all",
     known: Mapping[str, Indicator] = INDICATORS,
 ) -> tuple[Indicator, ...]:
-    """Indicators of comma lists of ids or table names, in catalogue order, of one mode or of all."""
+    """Indicators of comma lists of ids or table names, in catalogue order, of one mode or of all.
+
+    Entries of ``PartsOfNames`` stand for every indicator with them in its id or table, unless one has just that name.
+    """
     if mode not in ("all", "batch", "incremental"):
         raise unknown("mode", mode, ("all", "batch", "incremental"))
-    wanted = {_by_name(name, known).id for name in items(enabled)} or set(known)
-    wanted -= {_by_name(name, known).id for name in items(disabled)}
+    wanted = (_named(enabled, known) or set(known)) - _named(disabled, known)
     chosen = tuple(i for i in known.values() if i.id in wanted and mode in ("all", i.mode))
     if not chosen:
         raise UsageError("no indicator is left: widen --indicators and --mode, or shorten INDICATORS_DISABLED")
     return chosen
 
 
-def parse_retention(text: str | None) -> dict[str, int]:
-    """Retention of ``1m=120,5m=120``, over the defaults."""
+def parse_retention(text: str | None, environment: Mapping[str, str] | None = None) -> dict[str, int]:
+    """Retention of ``1m=120,5m=120``, over that of ``INDICATOR_RETENTION_1M`` and so on, over the defaults.
+
+    There is no small m in these names: 1M is the minute. The month is 1MO, as in archives.
+    """
     kept = dict(RETENTION)
+    for variable, rows in sorted((environment or {}).items()):
+        if variable.startswith(_RETENTION_OF) and rows:
+            interval = variable.removeprefix(_RETENTION_OF).lower().replace("mo", "M")
+            if interval not in INTERVALS or not re.fullmatch(_ROWS, rows):
+                raise UsageError(f"{variable}={rows} is not a known interval with a number of rows, at least 1")
+            kept[interval] = int(rows)
     for item in items(text):
-        match = re.fullmatch(r"(\w+)=(\d{1,9})", item)
-        if not match or match[1] not in INTERVALS or int(match[2]) < 1:
-            raise UsageError(f"retention {item!r} is not INTERVAL=ROWS with a known interval and at least 1 row")
+        match = re.fullmatch(rf"(\w+)=({_ROWS})", item)
+        if not match or match[1] not in INTERVALS:
+            raise UsageError(
+                f"retention {item!r} is not INTERVAL=ROWS with a known interval and at least 1 row, at most 999999999"
+            )
         kept[match[1]] = int(match[2])
     return kept
 
@@ -180,15 +240,15 @@ def asked_symbols(text: str | None, rules: SymbolRules) -> str:
         return rules.usual
     names: list[str] = []
     for name in items(text):
-        names += _listed(Path(name[1:])) if name.startswith("@") else [name]
+        names += _listed(folders.given(Path(name[1:]))) if name.startswith("@") else [name]
     return ",".join(names)
 
 
 def _listed(file: Path) -> list[str]:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file, _LIST_BYTES).splitlines()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
             f"--symbols @{file} cannot be read: {reason}; give a text file of symbols, one a line"
         ) from error
@@ -209,7 +269,7 @@ def parse_symbol_rules(environment: Mapping[str, str]) -> SymbolRules:
         raise UsageError(f"a group cannot be called {reserved.pop()}: give {_GROUP}<name> another name")
     top = environment.get("HIGH_PRIORITY_TOP_N") or str(SymbolRules.top)
     if not re.fullmatch(r"[0-9]{1,6}", top) or not int(top):
-        raise UsageError(f"HIGH_PRIORITY_TOP_N {top!r} is not a number of symbols, at least 1")
+        raise UsageError(f"HIGH_PRIORITY_TOP_N {top!r} is not a number of symbols, at least 1 and at most {MOST_TOP}")
     return SymbolRules(
         usual=environment.get("SYMBOLS_GROUPS") or SymbolRules.usual,
         groups=groups,

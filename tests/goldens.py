@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from candlemill.pipeline.base.intervals import INTERVALS, before
+from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.source.reader import METRIC_COLUMNS, METRICS_WINDOW
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def candles(case: Path, interval: str) -> pa.Table:
     """The bars of a case at an interval, of the window that a source is asked for."""
     table = pq.read_table(case / f"candles_{interval}.parquet")
     asked = description(case)
-    after = before(datetime.fromisoformat(asked["as_of"]), INTERVALS[interval].length, 2 * asked["lookback"])
+    after = INTERVALS[interval].back(datetime.fromisoformat(asked["as_of"]), 2 * asked["lookback"])
     return table.filter(pc.greater(table["bucket_ts"], pa.scalar(after)))
 
 

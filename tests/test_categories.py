@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from candlemill.pipeline.compute.sql import SqlIndicators
 from tests import markets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from candlemill.indicators.contract import Column, Indicator, Panel, Values
 
 #: Texts of the contract that the formulas cannot reach, with the reason.
@@ -59,12 +62,22 @@ COLUMNS = [
 
 
 @cache
-def _markets(declared: Indicator) -> list[Panel]:
-    """Panels that together meet every branch of an indicator."""
-    panels = [markets.walks(0, 3000), markets.walks(1, 3000), markets.steps(), markets.liquid()]
+def _walks() -> list[Panel]:
+    return [markets.walks(0, 3000), markets.walks(1, 3000)]
+
+
+def _markets(declared: Indicator) -> Iterator[Panel]:
+    """Panels that together meet every branch of an indicator, with nothing computed in them yet."""
+    for panel in _walks():
+        # What is computed once for all indicators takes a hundred MB: it goes with the panel.
+        yield replace(panel, _shared={}, _expected={})
+    yield markets.steps()
+    yield markets.liquid()
     if any(column.listed for column in declared.columns):
-        panels += [*(markets.candles(seed, 50_000) for seed in range(4)), markets.mat_hold(), markets.plain_fall()]
-    return panels
+        for seed in range(4):
+            yield markets.candles(seed, 50_000)
+        yield markets.mat_hold()
+        yield markets.plain_fall()
 
 
 def _values(declared: Indicator, panel: Panel) -> Values:

@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 
+from candlemill.indicators.contract import BAR_FIELDS
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.record import Record
 from candlemill.pipeline.source import buckets
 from candlemill.pipeline.source.reader import METRIC_COLUMNS, METRICS_ROWS, Newer, Source
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from candlemill.pipeline.base.statements import Sql
     from candlemill.pipeline.source.bulk import Bulk
     from tests.conftest import Server
@@ -307,6 +307,38 @@ def test_bars_of_1m_bars_come_in_parts_and_are_the_same(
     # One has ended five hours before, which is out of the window at 3m.
     every = SYMBOLS[:-1] if name == "3m" else SYMBOLS
     assert set(whole["symbol"].to_pylist()) == set(every if symbols is None else SYMBOLS[:3])
+
+
+@pytest.mark.parametrize(
+    ("per_day", "window", "expected"),
+    [
+        # Few bars, or none: each part is four times as long as the one after it.
+        (0, 30, [1, 4, 16, 9]),
+        (10, 30, [1, 4, 16, 9]),
+        # No part has more bars than a part may have.
+        (250, 12, [1, 4, 4, 3]),
+        (4000, 2, [1, 0.25, 0.25, 0.25, 0.25]),
+    ],
+)
+def test_parts_begin_with_a_day_and_grow_as_long_as_there_are_few_bars(
+    per_day: int, window: int, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "PART_ROWS", 1000)
+    columns = pa.schema([("symbol", pa.string()), ("bucket_ts", pa.timestamp("us", "UTC"))])
+    columns = pa.schema([*columns, *((name, pa.float64()) for name in BAR_FIELDS)])
+    parts: list[tuple[datetime, datetime]] = []
+
+    def read(begin: datetime, end: datetime) -> pa.Table:
+        assert begin < end
+        parts.append((begin, end))
+        rows = round(per_day * ((end - begin) / timedelta(days=1)))
+        bars = [{"symbol": "A", "bucket_ts": end, **dict.fromkeys(BAR_FIELDS, 1.0)}] * rows
+        return pa.Table.from_pylist(bars, schema=columns)
+
+    after = AS_OF - timedelta(days=window)
+    assert len(buckets.in_parts(read, INTERVALS["3m"], after, AS_OF)) == len(parts)
+    assert [(end - begin) / timedelta(days=1) for begin, end in parts] == expected
+    assert [begin for begin, _ in parts] == [*(end for _, end in parts[1:]), after]
 
 
 @pytest.mark.usefixtures("small_parts")

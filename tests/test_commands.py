@@ -75,7 +75,7 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out
     for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
-        assert re.match(r"  --[a-z-]+(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
+        assert re.match(r"  --[a-z-]+(?:, --[a-z-]+)*(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
 
 
 def test_version(candlemill: Callable[..., Ran]) -> None:
@@ -167,7 +167,7 @@ def test_a_wrong_value_in_the_environment_is_wrong_usage(
 # -- what is printed where
 
 FIELDS = """run_id, started_at, finished_at, as_of, version, source, symbols, intervals, indicators, series, rows,
-    t_read, t_compute, t_write, total, stages, pg_queries, pg_rows, pg_bytes, sqlite_commits, sqlite_rows_written,
+    t_start, t_read, t_compute, t_write, total, stages, pg_queries, pg_rows, pg_bytes, sqlite_commits, sqlite_rows_written,
     sqlite_rows_pruned, peak_rss_mb, skipped, errors"""
 
 
@@ -186,6 +186,7 @@ def test_json_is_the_record_and_nothing_else(done: Ran, url: str) -> None:
     assert (datetime.now(UTC) - started).total_seconds() < 600
     assert abs((finished - started).total_seconds() - record["total"]) < 0.05
     assert 0 < record["t_read"] + record["t_write"] < record["total"]
+    assert 0 < record["t_start"] < 600
     assert 50 < record["peak_rss_mb"] < 2000
     assert record["pg_bytes"] > 8 * 10 * record["pg_rows"] > 0
     assert (record["skipped"], record["errors"]) == ({}, [])
@@ -284,7 +285,7 @@ def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(
         assert ran.record["rows"] == ran.record["sqlite_rows_written"] >= 12 * 9
         assert ran.record["errors"] == []
         assert processes_of(tmp_path) == []
-    database = tmp_path / "data" / "market_data.db"
+    database = tmp_path / "data" / "demo" / "market_data.db"
     keys = ", ".join(KEY)
     with closing(sqlite3.connect(database)) as connection:
         for declared in INDICATORS.values():
@@ -312,7 +313,7 @@ def test_a_demo_that_is_told_to_end_leaves_no_server_and_no_half_work(tmp_path: 
         os.kill(pid, signal.SIGINT)
     assert running
     assert left == []
-    assert sorted(file.name for file in (tmp_path / "data").iterdir()) == ["demo-postgres"]
+    assert sorted(file.name for file in (tmp_path / "data" / "demo").iterdir()) == ["server"]
 
 
 # -- completion by the shell

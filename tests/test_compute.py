@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from candlemill.indicators import evaluate
+from candlemill.indicators import evaluate, kinds
 from candlemill.indicators.contract import (
     NO_MOMENT,
     Indicator,
@@ -26,6 +26,7 @@ from candlemill.indicators.contract import (
     text,
 )
 from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.shortage import ShortageError
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
 from candlemill.pipeline.source.reader import METRICS_ROWS
@@ -159,6 +160,17 @@ def unlike(got: dict[str, Any], want: dict[str, Any]) -> list[str]:
             else got[name] == value
         )
     ]
+
+
+@pytest.mark.parametrize("lacking", [MemoryError("no room"), RuntimeError("can't start new thread")])
+def test_a_lack_of_memory_is_no_failure_of_an_indicator(lacking: Exception, work: WorkFile) -> None:
+    """Its rows would be without values, and written over those that have some."""
+
+    def lack(_: Panel) -> Values:
+        raise lacking
+
+    with pytest.raises(ShortageError):
+        compute(work, [made(lack)], SERIES[-2:], ())
 
 
 def test_a_failure_is_logged_with_its_traceback_for_those_who_look(
@@ -375,6 +387,25 @@ def test_what_is_no_value_becomes_null_whatever_its_kind() -> None:
         "t": ["a", None, "", "d"],
         "m": [1, None, 3, 4],
     }
+
+
+@pytest.mark.parametrize("different", [1, 2, 300, kinds._MANY, kinds._MANY + 1, 2 * kinds._MANY])
+def test_coded_texts_are_the_texts(different: int) -> None:
+    texts = np.array([f"第{number * 7919 % different}" for number in range(3 * kinds._MANY)])
+    coded = kinds._coded(texts)
+    assert coded.texts.tolist() == texts.tolist()
+    assert len(coded.words) == different
+
+
+def test_texts_of_which_the_same_number_is_made_are_told_apart() -> None:
+    apart = (163, 788, 2850, -2934, 2789)
+    one, other = ("".join(chr(0x4E00 + max(sign * step, 0)) for step in apart) for sign in (1, -1))
+    numbers = [
+        sum(ord(letter) * int(kinds._ODD) ** (4 - place) for place, letter in enumerate(t)) for t in (one, other)
+    ]
+    assert (numbers[0] - numbers[1]) % 2**64 == 0
+    texts = np.array([one, "多", other, one])
+    assert kinds._coded(texts).texts.tolist() == texts.tolist()
 
 
 def test_an_undefined_series_has_no_value_in_any_column() -> None:

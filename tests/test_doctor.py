@@ -170,6 +170,11 @@ def test_a_fault_of_the_source_is_said(faults: list[str], says: dict[str, str], 
         assert part in found[name]
 
 
+def test_values_that_are_not_numbers_are_no_sums(broken: Callable[..., str]) -> None:
+    nan = "UPDATE market_data.binance_futures_metrics_5m SET sum_open_interest = 'NaN', count_long_short_ratio = 'NaN'"
+    assert failures(source(broken(nan))) == {}
+
+
 def test_a_relation_that_the_role_may_not_read_is_said(broken: Callable[..., str]) -> None:
     url = broken(
         "CREATE ROLE nurse LOGIN",

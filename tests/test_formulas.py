@@ -512,6 +512,17 @@ def test_kyles_slope_wants_takers_of_six_tenths_of_the_bars(takers: int, known: 
     assert (found["kyle"] != 0, found["kyle_score"] != 0) == (known, known)
 
 
+def test_the_grade_of_liquidity_follows_from_its_score() -> None:
+    declared, panel = INDICATORS["liquidity_score"], markets.walks(0, 3000)
+    found = {
+        cells.column.name: cells.values for cells in evaluate.finish(declared, panel, evaluate.compute(declared, panel))
+    }
+    score, grade = found["score"], found["grade"]
+    for least, worse, better in ((30, "危险", "紧张"), (50, "紧张", "一般"), (65, "一般", "良好")):
+        assert set(grade[(least - 1 <= score) & (score < least)]) == {worse}
+        assert set(grade[(least <= score) & (score < least + 1)]) == {better}
+
+
 def test_the_liquidity_score_weighs_its_four_parts() -> None:
     # A price that stands still has no impact: Amihud's is its own mean, Kyle's slope is 0, and both score 50; the calm
     # scores 100, a volume of its own mean 100 (1 - 1/e).

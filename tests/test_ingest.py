@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import subprocess
+import time
 import tracemalloc
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
-from candlemill.pipeline.ingest.archives import Content
+from candlemill.pipeline.base.ranges import Range, common, union
+from candlemill.pipeline.ingest.archives import Archives, Content, UnreadableError, UnsuitableError, find
 from candlemill.pipeline.ingest.layouts import Reject, rows
+from candlemill.pipeline.ingest.load import ingest as load
+from candlemill.pipeline.ingest.stretches import Stretches, overlapping
 from candlemill.pipeline.source.schema import init_db
-from tests.conftest import rows_of
+from tests.conftest import CANDLEMILL, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from candlemill.pipeline.ingest.report import Report
     from tests.conftest import Ran, Server
 
 START = datetime(2026, 1, 18, tzinfo=UTC)
@@ -60,6 +70,11 @@ def write(path: Path, lines: list[str], newline: str = "\n") -> Path:
         with ZipFile(path, "w", ZIP_DEFLATED) as archive:
             archive.writestr(path.with_suffix(".csv").name, data)
     return path
+
+
+def told(url: str, *paths: Path) -> dict[str, Any]:
+    """The report of a load in this process."""
+    return load(url, find(paths), "binance_futures_um").as_json()
 
 
 def table(url: str, name: str, columns: str = "*", order: str = "1") -> list[tuple[Any, ...]]:
@@ -436,6 +451,330 @@ def test_files_that_are_something_else_are_skipped_and_say_why(ingest: Any, tmp_
     assert (spot["inserted"], spot["unchanged"]) == (2, 0)
 
 
+# -- archives that somebody made to do harm, or damaged
+
+
+def zipped(path: Path, *members: tuple[str, str], compression: int = ZIP_DEFLATED) -> Path:
+    """A zip of members, each with its name and its text; names may be anything."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ZipFile(path, "w", compression) as archive:
+        for name, text in members:
+            member = ZipInfo("x")
+            member.filename, member.compress_type = name, compression
+            archive.writestr(member, text)
+    return path
+
+
+HOURS = "\n".join(bars(3, "1h"))
+
+
+def test_members_of_any_name_are_passed_over_or_read(tmp_path: Path, url: str) -> None:
+    names = [
+        "",
+        "/",
+        "..",
+        "a/",
+        "x.csv/",
+        "\\",
+        ".csv",
+        "\x1b[2J.csv",
+        "ä.csv",
+        f"{'S' * 9000}-1h-2026-01.csv",
+        "COM1",
+    ]
+    first = zipped(tmp_path / "in" / "AUSDT-1h-2026-01.zip", *((name, "hello") for name in names))
+    zipped(tmp_path / "in" / "nameless.zip", ("", HOURS))
+    zipped(
+        tmp_path / "in" / "BUSDT-1h-2026-01.zip", *((name, "hello") for name in names), ("BUSDT-1h-2026-01.csv", HOURS)
+    )
+    report = told(url, tmp_path / "in")
+    loaded = [file for file in report["files"] if file["state"] == "loaded"]
+    assert [(file["symbol"], file["inserted"]) for file in loaded] == [("BUSDT", 3)]
+    reasons = {file["file"].rpartition("/")[2]: file["reason"] for file in report["files"]}
+    assert reasons["nameless.zip"] == "it holds no .csv file"
+    assert reasons["\\x1b[2J.csv"] == "it has no good line"
+    assert all(name.isprintable() for name in reasons)
+    assert first.exists()
+
+
+def test_a_damaged_member_costs_itself_alone(tmp_path: Path, url: str) -> None:
+    names = ["AUSDT-1h-2026-01.csv", "BUSDT-1h-2026-01.csv", "CUSDT-1h-2026-01.csv", "DUSDT-1h-2026-01.csv"]
+    path = zipped(tmp_path / "all.zip", *((name, HOURS) for name in names), compression=ZIP_STORED)
+    data = path.read_bytes()
+    place = data.index(b"100.10", data.index(b"BUSDT-1h"))
+    data = data[:place] + b"9" + data[place + 1 :]
+    place = data.index(b"PK\1\2", data.index(b"CUSDT", data.index(b"PK\1\2")))
+    # The fourth member is said to be compressed by a method that archives never have.
+    path.write_bytes(data[: place + 10] + b"\x0c" + data[place + 11 :])
+    report = told(url, path)
+    assert [(file["file"].rpartition("/")[2][:1], file["state"]) for file in report["files"]] == [
+        ("A", "loaded"),
+        ("B", "failed"),
+        ("C", "loaded"),
+        ("D", "failed"),
+    ]
+    assert "Bad CRC-32" in report["files"][1]["reason"]
+    assert report["files"][3]["reason"].startswith("it is compressed in a way that no archive is")
+    assert {row[1] for row in table(url, "candles_1h")} == {"AUSDT", "CUSDT"}
+
+
+def test_a_zip_that_holds_far_more_than_it_is_large_is_refused_unread(tmp_path: Path) -> None:
+    bomb = zipped(tmp_path / "AUSDT-1h-2026-01.zip", *((f"{n}.csv", "0" * 10_000_000) for n in range(10)))
+    assert bomb.stat().st_size < 200_000
+    with (
+        Archives() as archives,
+        pytest.raises(UnsuitableError, match="hold 100000000 bytes of text, more than 200 times"),
+    ):
+        archives.parts(bomb)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_is_wrong_with_a_zip_is_told_in_one_way(data: st.DataObject, tmp_path_factory: Any) -> None:
+    folder = tmp_path_factory.mktemp("zips")
+    path = zipped(folder / "x.zip", ("AUSDT-1h-2026-01.csv", HOURS), ("ä.csv", HOURS))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    with Archives() as archives, suppress(UnreadableError, UnsuitableError):
+        for part in archives.parts(path):
+            with archives.text(part) as text:
+                list(rows(text, Content("AUSDT", INTERVALS["1h"])))
+
+
+# -- times far apart
+
+
+def test_rows_of_different_centuries_touch_nothing_between_them(tmp_path: Path, url: str) -> None:
+    """Minutes of 2001 and 2200 in one file, metrics of 1970 and 2100 in another."""
+    far = [datetime(2001, 9, 10, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)]
+    told(url, write(tmp_path / "BTCUSDT-1m-2026-01-18.csv", bars(60)))
+    execute(url, "UPDATE market_data.candles_1m SET open = 99", "DELETE FROM market_data.candles_5m")
+    files = [
+        write(tmp_path / "BTCUSDT-1m-2026-02.csv", [kline(moment) for moment in far]),
+        write(tmp_path / "BTCUSDT-metrics-2026-01-18.csv", ["1970-01-01 00:05:00,BTCUSDT,,,,,,", metric(far[1])]),
+    ]
+    report = told(url, *files)
+    assert report["derived"]["candles_5m"] == 2
+    assert table(url, "candles_5m", "bucket_ts", "1") == [(moment,) for moment in far]
+    missing = {series["what"]: [gap["missing"] for gap in series["gaps"]] for series in report["series"]}
+    minutes = [
+        int((later - sooner) / timedelta(minutes=1)) - 1 for sooner, later in zip(far, [START, far[1]], strict=True)
+    ]
+    minutes[1] = int((far[1] - START) / timedelta(minutes=1)) - 60
+    assert missing["1m"] == minutes
+    assert missing["metrics"] == [int((far[1] - datetime(1970, 1, 1, 0, 5, tzinfo=UTC)) / timedelta(minutes=5)) - 1]
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31 23:55:00", "0001-01-01 00:00:00", "1969-12-31 23:55:00", "2262-01-01 00:00:00"]
+)
+def test_a_time_that_nothing_can_tell_is_a_bad_line(moment: str) -> None:
+    [bad] = rows(io.StringIO(f"{moment},BTCUSDT,1,2,3,4,5,6\n"), Content("BTCUSDT", INTERVALS["5m"], metrics=True))
+    assert isinstance(bad, Reject)
+    assert bad.reason.endswith("is not between 1970 and 2262")
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=400))
+def test_stretches_hold_all_rows_and_are_few(hours: list[int]) -> None:
+    moments = [START + timedelta(hours=hour) for hour in hours]
+    stretches = Stretches(timedelta(hours=1))
+    for moment in moments:
+        stretches.add(moment)
+    found = stretches.ranges
+    assert len(found) <= 100
+    assert all(any(start <= moment < until for start, until in found) for moment in moments)
+    edges = {start for start, _ in found} | {until - timedelta(hours=1) for _, until in found}
+    assert edges <= set(moments)
+    assert union(found) == found
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 5)), max_size=3), max_size=8))
+def test_files_are_together_where_their_rows_overlap(spans: list[list[tuple[int, int]]]) -> None:
+    hour = timedelta(hours=1)
+    ranges = [union(Range(START + a * hour, START + (a + n) * hour) for a, n in span) for span in spans]
+    groups = overlapping(ranges)
+    assert sorted(number for group in groups for number in group) == list(range(len(spans)))
+    together = [set(group) for group in groups]
+    for one, two in itertools.combinations(range(len(spans)), 2):
+        if common(ranges[one], ranges[two]):
+            assert any({one, two} <= group for group in together)
+    for group in together:
+        reached = {min(group)}
+        for _ in group:
+            reached |= {b for a in reached for b in group if common(ranges[a], ranges[b])}
+        assert reached == group
+
+
+# -- columns by their names
+
+NAMES = HEADER.split(",")
+_OPENS = int(START.timestamp()) * 1000
+VALUES = f"{_OPENS},100.1,101.5,99.25,100.75,12.5,{_OPENS + 59999},1254.125,77,6.25,627.5,0"
+METRICS_VALUES = "2026-01-18 00:05:00,BTCUSDT,1,2,3,4,5,6"
+
+
+def lines_of(header: list[str], values: list[str], metrics: bool = False) -> list[Any]:
+    text = f"{','.join(header)}\n{','.join(values)}\n"
+    return list(rows(io.StringIO(text), Content("BTCUSDT", INTERVALS["5m" if metrics else "1m"], metrics)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(order=st.permutations(range(12)), foreign=st.lists(st.integers(0, 12), max_size=3), capital=st.booleans())
+def test_columns_go_by_their_names_in_any_order(order: list[int], foreign: list[int], capital: bool) -> None:
+    published = VALUES.split(",")
+    header = [NAMES[index].replace("_", " ").title() if capital else NAMES[index] for index in order]
+    values = [published[index] for index in order]
+    for place in foreign:
+        header.insert(place, f"x{place}")
+        values.insert(place, "7")
+    [[expected]] = [lines_of(NAMES, published)]
+    [found] = lines_of(header, values)
+    assert (found.moment, found.values) == (expected.moment, expected.values)
+
+
+@given(order=st.permutations(range(8)))
+def test_columns_of_metrics_go_by_their_names_in_any_order(order: list[int]) -> None:
+    header, published = METRICS_HEADER.split(","), METRICS_VALUES.split(",")
+    [found] = lines_of([header[index] for index in order], [published[index] for index in order], metrics=True)
+    assert found.values == ("1", "2", "3", "4", "5", "6")
+
+
+def test_the_names_of_the_exchanges_documents_are_known() -> None:
+    names = "Open time,Open,High,Low,Close,Volume,Close time,Quote asset volume,Number of trades,"
+    names += "Taker buy base asset volume,Taker buy quote asset volume,Ignore"
+    assert lines_of(names.split(","), VALUES.split(",")) == lines_of(NAMES, VALUES.split(","))
+
+
+@pytest.mark.parametrize(
+    ("header", "missing"),
+    [
+        (HEADER.replace("quote_volume,", "", 1), "quote_volume"),
+        (HEADER.replace("close_time", "close"), "close"),
+        (HEADER.replace("open_time", "24h"), "open_time"),
+        ("time,o,h,l,c,v", "open_time, open, high, low, close, volume"),
+    ],
+)
+def test_a_header_that_lacks_a_column_is_refused(tmp_path: Path, url: str, header: str, missing: str) -> None:
+    good = write(tmp_path / "BTCUSDT-1m-2026-01-19.csv", bars(1))
+    file = write(tmp_path / "BTCUSDT-1m-2026-01-18.csv", [header, *bars(2)])
+    bad, other = told(url, file, good)["files"]
+    assert (bad["state"], other["state"], other["inserted"]) == ("failed", "loaded", 1)
+    assert bad["reason"].startswith(f"its header {header!r} does not have each of {missing}")
+    assert bad["reason"].endswith(" once")
+
+
+# -- files that say different things about a bar
+
+
+def test_files_that_disagree_are_settled_by_their_values_and_told(
+    candlemill: Callable[..., Ran], tmp_path: Path, url: str
+) -> None:
+    """A daily and a monthly archive of 2020-12-21 say different things about the same minutes."""
+    whole = [kline(START + timedelta(minutes=i), rest="1254,77,6.25,627.5") for i in range(5)]
+    cut = [*whole[:2], *(kline(START + timedelta(minutes=i), "1,2,0.5,1,3", rest="300,5,1,150") for i in range(2, 5))]
+    daily, monthly = tmp_path / "in" / "daily" / "A.csv", tmp_path / "in" / "monthly" / "A.csv"
+    for one, other in ((whole, cut), (cut, whole)):
+        execute(url, "DROP SCHEMA IF EXISTS market_data CASCADE")
+        files = [
+            write(daily.with_name("BTCUSDT-1m-2026-01-18.csv"), one),
+            write(monthly.with_name("BTCUSDT-1m-2026-01.csv"), other),
+        ]
+        for number, order in enumerate((files, files[::-1], files)):
+            report = told(url, *order)
+            assert table(url, "candles_1m", "trade_count", "bucket_ts") == [(77,)] * 5
+            assert [file["updated"] for file in report["files"]] == [0, 0]
+            assert sum(file["inserted"] for file in report["files"]) == (0 if number else 5)
+            [conflict] = report["conflicts"]
+            assert conflict == {
+                "symbol": "BTCUSDT",
+                "what": "1m",
+                "file": str(files[0 if one is cut else 1]),
+                "taken": str(files[0 if one is whole else 1]),
+                "first": "2026-01-18T00:02:00+00:00",
+                "last": "2026-01-18T00:04:00+00:00",
+                "rows": 3,
+            }
+            assert {file["file"]: file["overruled"] for file in report["files"]} == {
+                conflict["file"]: 3,
+                conflict["taken"]: 0,
+            }
+    shown = candlemill("ingest", "binance-vision", "in", "--source", url).out
+    assert (
+        "conflict BTCUSDT 1m: 3 from 2026-01-18 00:02 to 2026-01-18 00:04 in in/daily/BTCUSDT-1m-2026-01-18.csv are "
+        "not taken: in/monthly/BTCUSDT-1m-2026-01.csv says otherwise, and has more trades, or as many and more volume"
+    ) in shown.splitlines()
+
+
+VALUE = st.sampled_from(["0", "1", "2.5"])
+BAR = st.tuples(st.integers(0, 5), VALUE, st.sampled_from(["", "1", "2"]))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=st.lists(st.lists(BAR, min_size=1, max_size=6), min_size=2, max_size=4), data=st.data())
+def test_what_is_settled_does_not_depend_on_the_order_of_the_files(
+    files: list[list[tuple[int, str, str]]], data: st.DataObject, url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def loaded(order: list[int]) -> tuple[list[tuple[Any, ...]], Report]:
+        folder = tmp_path_factory.mktemp("files")
+        paths = []
+        for place, number in enumerate(order):
+            lines = [
+                kline(START + timedelta(minutes=m), f"{v},9,0,{v},{v}", rest=f"{v},{n},{v},{v}")
+                for m, v, n in files[number]
+            ]
+            paths.append(write(folder / str(place) / "BTCUSDT-1m-2026-01-18.csv", lines))
+        execute(url, "DELETE FROM market_data.candles_1m")
+        load(url, paths, "binance_futures_um")
+        first = table(url, "candles_1m", "bucket_ts, open, volume, trade_count", "bucket_ts")
+        return first, load(url, paths, "binance_futures_um")
+
+    init_db(url)
+    numbers = list(range(len(files)))
+    expected, _ = loaded(numbers)
+    found, again = loaded(data.draw(st.permutations(numbers)))
+    assert found == expected
+    assert sum(file.inserted + file.updated for file in again.files) == 0
+    whole = {minute for file in files for minute, *_ in file}
+    assert len(found) == len(whole)
+
+
+def test_a_later_call_corrects_an_earlier_one_even_with_less(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "BTCUSDT-1m-2026-01-18.csv"
+    told(url, write(file, bars(2)))
+    report = told(url, write(file, bars(2, prices="1,2,0.5,1,3", rest="1,1,1,1")))
+    assert (report["files"][0]["updated"], report["conflicts"]) == (2, [])
+    assert table(url, "candles_1m", "trade_count") == [(1,), (1,)]
+
+
+# -- metrics that come late
+
+
+def test_metrics_a_second_late_are_those_of_their_five_minutes(tmp_path: Path, url: str) -> None:
+    five = timedelta(minutes=5)
+    lines = [
+        metric(START + timedelta(seconds=1), "1,1,1,1,1,1"),
+        metric(START + five, "2,2,2,2,2,2"),
+        metric(START + five + timedelta(seconds=3), "3,3,3,3,3,3"),
+        metric(START + 2 * five + timedelta(seconds=59), "4,4,4,4,4,4"),
+        metric(START + 3 * five + timedelta(seconds=60), "5,5,5,5,5,5"),
+        metric(START + 4 * five - timedelta(seconds=1), "6,6,6,6,6,6"),
+    ]
+    first = write(tmp_path / "BTCUSDT-metrics-2026-01-18.csv", [METRICS_HEADER, *lines])
+    second = write(tmp_path / "BTCUSDT-metrics-2026-01-19.csv", [metric(START, "7,7,,7,7,7")])
+    report = told(url, first, second)
+    assert [line["line"] for line in report["files"][0]["rejects"]] == [6, 7]
+    assert table(url, "binance_futures_metrics_5m", "create_time, sum_open_interest", "create_time") == [
+        (START.replace(tzinfo=None), Decimal(7)),
+        ((START + five).replace(tzinfo=None), Decimal(2)),
+        ((START + 2 * five).replace(tzinfo=None), Decimal(4)),
+    ]
+    [conflict] = report["conflicts"]
+    assert (conflict["file"], conflict["taken"], conflict["rows"]) == (str(first), str(second), 1)
+    assert sum(file["inserted"] + file["updated"] for file in told(url, first, second)["files"]) == 0
+
+
 # -- gaps
 
 
@@ -552,6 +891,53 @@ def test_wrong_usage_and_nothing_to_load(candlemill: Callable[..., Ran], tmp_pat
         assert said in ran.err
 
 
+def test_a_file_that_the_database_refuses_costs_itself_alone(tmp_path: Path, url: str) -> None:
+    init_db(url)
+    execute(url, "ALTER TABLE market_data.candles_1h ADD CHECK (open < 1000)")
+    lines = bars(3, "1h")
+    files = [
+        write(tmp_path / "a" / "BTCUSDT-1h-2026-01.csv", lines),
+        write(
+            tmp_path / "b" / "BTCUSDT-1h-2026-01.csv",
+            [*lines, kline(START + timedelta(hours=4), "2000,2000,2000,2000,1")],
+        ),
+        write(tmp_path / "c" / "BTCUSDT-1h-2026-01.csv", [*lines[:2], "nonsense"]),
+        write(tmp_path / "d" / "BTCUSDT-1h-2026-01.zip", lines),
+    ]
+    files[3].write_bytes(files[3].read_bytes()[:-40])
+    report = told(url, *files)
+    assert [file["state"] for file in report["files"]] == ["loaded", "failed", "loaded", "failed"]
+    assert report["files"][1]["reason"].startswith("candles_1h does not take it: ")
+    assert [file["rows"] for file in report["files"]] == [3, 0, 2, 0]
+    assert len(table(url, "candles_1h")) == 3
+
+
+def test_the_server_ends_what_it_does_for_an_ingest_that_is_killed(tmp_path: Path, url: str) -> None:
+    init_db(url)
+    execute(
+        url,
+        "CREATE FUNCTION market_data.slowly() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_catalog.pg_sleep(1000); RETURN NEW; END $$",
+        "CREATE TRIGGER slow BEFORE INSERT ON market_data.candles_1h"
+        " FOR EACH ROW EXECUTE FUNCTION market_data.slowly()",
+    )
+    write(tmp_path / "BTCUSDT-1h-2026-01.csv", bars(2, "1h"))
+    words = [str(CANDLEMILL), "ingest", "binance-vision", "BTCUSDT-1h-2026-01.csv", "--source", url]
+    working = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    with psycopg.connect(url, autocommit=True) as watching:
+
+        def wait_for(count: int) -> None:
+            begun = time.monotonic()
+            while watching.execute(working.encode()).fetchone() != (count,):
+                assert time.monotonic() - begun < 300
+                time.sleep(0.05)
+
+        with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as child:
+            wait_for(1)
+            child.kill()
+        wait_for(0)
+
+
 def test_a_database_that_fails_is_named_without_its_password(
     candlemill: Callable[..., Ran], tmp_path: Path, server: Server, url: str
 ) -> None:
@@ -567,7 +953,7 @@ def test_a_database_that_fails_is_named_without_its_password(
     for source, said, code in (
         (server.url_of(url.rpartition("/")[2], reader, "geheim"), "permission denied", 3),
         ("postgresql://me:geheim@127.0.0.1:1/market", "loading into postgresql://me@127.0.0.1:1/market failed", 3),
-        ("postgresql://me:ge%heim@127.0.0.1/market", "cannot be read: give postgresql://", 2),
+        ("postgresql://me:ge%heim@127.0.0.1/market", "cannot be read, and is not shown: give postgresql://", 2),
     ):
         ran = candlemill("ingest", "binance-vision", "BTCUSDT-1h-2026-01.csv", "--source", source)
         assert (ran.code, ran.out) == (code, "")

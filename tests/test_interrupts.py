@@ -24,6 +24,7 @@ SAYS = {
     signal.SIGINT: (130, "candlemill: interrupted, nothing was written\n"),
     signal.SIGTERM: (143, "candlemill: terminated, nothing was written\n"),
 }
+HUNG_UP = (129, "candlemill: hung up, nothing was written\n")
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,23 @@ def ended(program: str, *words: str) -> tuple[int, list[str], str]:
 def test_a_signal_ends_the_process_whatever_its_main_thread_does(busy: str, how: signal.Signals) -> None:
     code, _, err = ended(f"signal.raise_signal({how:d})\n{busy}")
     assert (code, err) == SAYS[how]
+
+
+def test_a_terminal_that_goes_ends_the_process_unless_it_was_started_without() -> None:
+    program = f"signal.raise_signal({signal.SIGHUP:d})\ntime.sleep(60)"
+    code, _, err = ended(program)
+    assert (code, err) == HUNG_UP
+    begin = "import os, signal, sys, threading, time\nfrom candlemill.pipeline.base import ending\n"
+    program = f"""{begin}
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+ending.listen()
+signal.raise_signal(signal.SIGHUP)
+with ending.postponed():
+    assert not ending.forget()
+print("it goes on")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "it goes on\n", "")
 
 
 def test_a_signal_that_is_postponed_ends_the_process_after_the_block() -> None:
@@ -221,7 +239,9 @@ sys.exit(3)
             assert child.stdout.readline() == "begun\n"
             time.sleep(number / 2000)
             child.send_signal(signal.SIGTERM)
-            out, err = child.communicate(timeout=60)
+            assert child.stderr is not None
+            # Not by communicate(), which does not see what came together with the first line.
+            out, err = child.stdout.read(), child.stderr.read()
         found.add((child.returncode, out, err))
     assert (143, "", SAYS[signal.SIGTERM][1]) in found
     assert found <= {(143, "", SAYS[signal.SIGTERM][1]), (3, "the code stands\n", "")}

@@ -23,6 +23,7 @@ from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, bucket_start
 from candlemill.pipeline.compute.pivot import Pivot, pivot_bars, pivot_metrics
 from candlemill.pipeline.live import window
+from candlemill.pipeline.live.clock import Reading
 from candlemill.pipeline.live.feed import Feed
 from candlemill.pipeline.live.passes import Passes
 from candlemill.pipeline.live.schedule import Schedule, parse_every
@@ -32,6 +33,7 @@ from candlemill.pipeline.settings import Settings, parse_indicators, parse_inter
 from candlemill.pipeline.source.reader import METRICS_ROWS, Newer, Source
 from candlemill.pipeline.source.schema import init_db
 from candlemill.pipeline.source.symbols import symbols_to_read
+from candlemill.pipeline.workfile.provenance import Provenance
 from tests.conftest import dump_of
 from tests.moving import LOOKBACK, NAMES, START, Coin, Market
 from tests.observing import Heard
@@ -256,6 +258,27 @@ def test_a_pause_does_not_shorten_the_overlap(market: Market, tmp_path: Path) ->
     assert 500 in highs()
 
 
+@pytest.mark.parametrize("back", [timedelta(seconds=20), timedelta(minutes=35), timedelta(hours=5)])
+def test_a_look_from_an_earlier_moment_holds_what_would_be_read_anew(
+    back: timedelta, market: Market, tmp_path: Path
+) -> None:
+    base, feed = settings_of(market, tmp_path), Feed(overlap=3)
+    # Set back, and forward again.
+    for as_of in (market.now, market.now - back, market.now - back + timedelta(seconds=30), market.now):
+        settings = replace(base, as_of=as_of)
+        source = Source.connect(market.url)
+        for interval in settings.intervals:
+            loaded, new = feed.look(source, settings, None, interval)
+            bars = _bars(loaded.candles, settings, interval)
+            anew = source.candles(interval, settings.exchange, None, as_of, LOOKBACK)
+            assert same(bars, _bars(anew, settings, interval)), (as_of, interval.name)
+            metrics = source.metrics(interval, as_of)
+            if metrics is not None and loaded.metrics is not None:
+                found, fresh = (_metrics(t, settings, interval, bars.panel.symbols) for t in (loaded.metrics, metrics))
+                assert same(found, fresh), (as_of, interval.name)
+            assert new or as_of != market.now - back
+
+
 def test_what_is_held_does_not_grow(market: Market, tmp_path: Path) -> None:
     settings = replace(settings_of(market, tmp_path), indicators=parse_indicators("macd,volume_ratio"))
     held, descriptors = [], []
@@ -470,6 +493,22 @@ def test_a_work_file_that_rows_were_left_out_of_is_not_taken(
     assert "were left out" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(None, "", "{", "[]", "null", "\0", "[" * 100_000, '{"as_of": 1}', '{"as_of": "2026-01-01T00:00:00+00:00"}'),
+        '{"as_of": "2026-01-01", "source": "", "exchange": "", "lookback": 1, "closed_only": true,'
+        ' "every_symbol": true, "left_out": 0}',
+        '{"as_of": "2026-01-01T00:00:00+00:00", "source": "", "exchange": "", "lookback": [], "closed_only": true,'
+        ' "every_symbol": true, "left_out": 0}',
+    ],
+    ids=lambda text: str(text)[:30],
+)
+def test_a_work_file_may_say_anything_of_its_bars(text: str | None) -> None:
+    with pytest.raises(ValueError, match="does not say what its bars are"):
+        Provenance.from_text(text)
+
+
 def test_where_no_work_file_is_nothing_is_said(
     market: Market, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -554,31 +593,36 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-03-02T{text}+00:00")
 
 
+def read(now: datetime, set_ahead: float = 0) -> Reading:
+    """Both clocks at a time, where nobody has set one, or the time of day is some seconds ahead."""
+    return Reading(now + timedelta(seconds=set_ahead), (now - START) / timedelta(seconds=1))
+
+
 def names(intervals: Sequence[Interval]) -> list[str]:
     return [interval.name for interval in intervals]
 
 
 def test_intervals_are_due_on_grids_that_begin_with_their_bars() -> None:
     schedule = Schedule(parse_intervals("1m,5m,1h"), {}, 2)
-    assert names(schedule.due(at("10:00:30"))) == ["1m", "5m", "1h"]
-    schedule.looked(schedule.intervals, at("10:00:30"))
-    assert schedule.due(at("10:00:30")) == []
+    assert names(schedule.due(read(at("10:00:30")))) == ["1m", "5m", "1h"]
+    schedule.looked(schedule.intervals, read(at("10:00:30")))
+    assert schedule.due(read(at("10:00:30"))) == []
     assert schedule.next(at("10:00:30")) == at("10:00:32")
-    assert names(schedule.due(at("10:00:32"))) == ["1m", "5m"]
-    schedule.looked(schedule.due(at("10:00:32")), at("10:00:32"))
+    assert names(schedule.due(read(at("10:00:32")))) == ["1m", "5m"]
+    schedule.looked(schedule.due(read(at("10:00:32"))), read(at("10:00:32")))
     # The 1h bar is looked at once a minute, at a moment of the others.
-    assert names(schedule.due(at("10:01:02"))) == ["1m", "5m", "1h"]
-    assert names(schedule.due(at("10:01:01.9"))) == ["1m", "5m"]
+    assert names(schedule.due(read(at("10:01:02")))) == ["1m", "5m", "1h"]
+    assert names(schedule.due(read(at("10:01:01.9")))) == ["1m", "5m"]
 
 
 def test_a_new_bar_is_looked_at_after_the_delay_whatever_the_cadence() -> None:
     schedule = Schedule(parse_intervals("5m"), {"5m": 200}, 3)
     [interval] = schedule.intervals
-    schedule.looked(schedule.intervals, at("10:03:23"))
+    schedule.looked(schedule.intervals, read(at("10:03:23")))
     assert schedule.next_due(interval, at("10:03:23")) == at("10:05:03")
-    assert schedule.due(at("10:05:02")) == []
-    assert schedule.due(at("10:05:03")) == [interval]
-    schedule.looked(schedule.intervals, at("10:05:03.01"))
+    assert schedule.due(read(at("10:05:02"))) == []
+    assert schedule.due(read(at("10:05:03"))) == [interval]
+    schedule.looked(schedule.intervals, read(at("10:05:03.01")))
     assert schedule.next_due(interval, at("10:05:04")) == at("10:08:23")
 
 
@@ -586,11 +630,31 @@ def test_a_new_bar_is_looked_at_after_the_delay_whatever_the_cadence() -> None:
 def test_what_is_due_next_becomes_due_and_not_before(milliseconds: int, name: str, delay: int) -> None:
     now = START + timedelta(milliseconds=milliseconds)
     schedule = Schedule([INTERVALS[name]], {}, delay)
-    schedule.looked(schedule.intervals, now)
+    schedule.looked(schedule.intervals, read(now))
     following = schedule.next(now)
     assert now < following <= now + timedelta(seconds=60)
-    assert schedule.due(following - timedelta(microseconds=1)) == []
-    assert schedule.due(following) == [INTERVALS[name]]
+    assert schedule.due(read(following - timedelta(microseconds=1))) == []
+    assert schedule.due(read(following)) == [INTERVALS[name]]
+
+
+@given(
+    st.sampled_from(list(INTERVALS)),
+    st.integers(0, 86_400_000),
+    st.floats(0, 100),
+    st.floats(-1e7, 1e7),
+)
+def test_no_clock_that_is_set_delays_a_look(name: str, milliseconds: int, share: float, step: float) -> None:
+    looked = START + timedelta(milliseconds=milliseconds)
+    schedule = Schedule([INTERVALS[name]], {}, 2)
+    schedule.looked(schedule.intervals, read(looked))
+    span = schedule.next(looked) - looked
+    now = looked + span * share / 50
+    at = read(now, step)
+    # By the clock that nobody sets, by that which somebody has set, and where that shows a time before the look.
+    due = now - looked >= span or not looked <= at.now < looked + span
+    assert bool(schedule.due(at)) == due
+    assert (schedule.left(at) <= 0) == due
+    assert schedule.left(at) <= max(0, (looked + span - now).total_seconds()) + 1e-6
 
 
 def test_cadences_are_read_and_wrong_ones_refused() -> None:

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tests.mutations.__main__ import SAMPLE, SEED
+from tests.mutations import plan
+from tests.mutations.__main__ import SAMPLE, SEED, main
 from tests.mutations.mutants import mutants
 from tests.mutations.plan import ROOT, TESTS, all_mutants, equivalent, module_of, sample, seen_by
 
@@ -81,6 +82,27 @@ def test_the_sample_is_fixed_and_spread_evenly_over_the_modules() -> None:
     for mutant in chosen:
         if mutant.file.endswith(".py"):
             ast.parse(mutant.apply((ROOT / mutant.file).read_bytes()))
+
+
+def test_what_is_asked_for_of_some_files_is_their_part_of_the_sample(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def listed(*patterns: str) -> list[str]:
+        monkeypatch.setattr("sys.argv", ["mutations", "--list", *patterns])
+        assert main() == 0
+        return capsys.readouterr().out.splitlines()
+
+    whole = listed()
+    assert len(whole) == SAMPLE
+    assert listed("sql/*", "pipeline/source/*.py") == [m for m in whole if m.startswith(("sql/", "pipeline/source/"))]
+
+
+def test_without_node_files_that_only_timescaledb_shows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "MODULES_OF_NODE", "nowhere")
+    assert seen_by("pipeline/source/aggregates.py") == ("test_ranges.py",)
+    assert seen_by("sql/source/held.sql") == ()
+    monkeypatch.setattr(plan, "MODULES_OF_NODE", "tests")
+    assert "timescale/test_ingest.py" in seen_by("sql/source/held.sql")
 
 
 def test_the_plan_names_files_and_tests_that_there_are() -> None:

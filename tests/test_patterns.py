@@ -14,6 +14,7 @@ from candlemill.indicators.registry import INDICATORS
 from tests import markets
 
 CANDLES = tuple(patterns.CANDLES)
+INPUTS = ("open", "high", "low", "close")
 #: Bars that a function needs beyond its lookback: a pattern that is confirmed later counts for up to three more bars.
 CONFIRMED_LATER = {"CDLHIKKAKE": 3, "CDLHIKKAKEMOD": 3}
 
@@ -54,9 +55,13 @@ def test_neighbours_of_very_different_price_do_not_disturb_each_other() -> None:
     assert (candles.candlesticks(scaled, CANDLES) == candles.candlesticks(bars, CANDLES)).all()
 
 
-def test_price_patterns_count_the_newest_shape_of_each_kind_however_old() -> None:
+@pytest.mark.parametrize("decimals", [9, 0])
+def test_price_patterns_count_the_newest_shape_of_each_kind_however_old(decimals: int) -> None:
+    """Also where many prices are equal, because they are whole numbers."""
     declared = INDICATORS["candle_patterns"]
-    bars = markets.walks(seed=5, series=50)
+    walks = markets.walks(seed=5, series=50)
+    fields = {name: np.round(v, decimals) if name in INPUTS else v for name, v in walks.fields.items()}
+    bars = Panel(walks.intervals, 0, walks.symbols, walks.lengths, walks.time, fields)
     names, count, *_ = evaluate.finish(declared, bars, evaluate.compute(declared, bars))
     for column in range(bars.series):
         if names.null[column]:

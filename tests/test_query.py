@@ -99,7 +99,7 @@ def test_a_parquet_file_is_readable_for_all_and_writable_for_its_owner(asked: As
 
 
 def test_a_parquet_file_is_whole_or_as_it_was(asked: Asked, tmp_path: Path) -> None:
-    (tmp_path / "rows.parquet").write_text("earlier")
+    (tmp_path / "rows.parquet").write_text("PAR1 earlier")
     late = "SELECT CAST(CASE WHEN range < 90000 THEN '1' ELSE 'x' END AS INTEGER) FROM range(100000)"
     for query, says in (
         (late, "Could not convert string 'x'"),
@@ -110,7 +110,7 @@ def test_a_parquet_file_is_whole_or_as_it_was(asked: Asked, tmp_path: Path) -> N
         assert says in ran.last
         assert len(ran.err.splitlines()) == 1
     assert "cannot be written" in asked("SELECT 1", "--parquet", "/proc/x/y.parquet").last
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("rows.parquet", "earlier")]
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("rows.parquet", "PAR1 earlier")]
 
 
 def test_a_table_for_people(asked: Asked) -> None:

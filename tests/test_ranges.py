@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from candlemill.pipeline.base.ranges import Range, common, minus, pieces, union
-from candlemill.pipeline.source.aggregates import windows
+from candlemill.pipeline.source.aggregates import Aggregate, windows
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -93,3 +97,34 @@ def test_nothing_else_is_refreshed_unless_the_watermark_rises_over_it(
     raised = set(range(max(low, (oldest - START) // MINUTE, 0), max(over, default=-1) + 1))
     # What is not refreshed and above the watermark shows what the parent gives, as long as the watermark stays below.
     assert found == (over | raised) - minutes(kept)
+
+
+class Recorder:
+    """A connection that keeps what it is asked to execute."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def execute(self, query: bytes) -> None:
+        self.said.append(query.decode())
+
+
+@pytest.mark.parametrize("days", [30, 31, 75])
+def test_a_refresh_is_done_in_pieces_of_a_month_and_says_which_of_how_many(
+    days: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = dict.fromkeys((field.name for field in fields(Aggregate)), "x")
+    known: dict[str, Any] = {"name": "candles_5m", "zoned": True, "seconds": 300.0}
+    aggregate, connection = Aggregate(**text | known), Recorder()
+    with caplog.at_level("INFO"):
+        aggregate.refresh(connection, [Range(START, START + timedelta(days=days))])  # type: ignore[arg-type]
+    count = -(-days // 30)
+    edges = [START + timedelta(days=min(30 * number, days)) for number in range(count + 1)]
+    assert [re.findall(r"'(20[^']+)'", said) for said in connection.said] == [
+        [since.isoformat(), until.isoformat()] for since, until in itertools.pairwise(edges)
+    ]
+    of = [f" ({number} of {count})" for number in range(1, count + 1)] if count > 1 else [""]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"refreshing candles_5m from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}{which}"
+        for (since, until), which in zip(itertools.pairwise(edges), of, strict=True)
+    ]

@@ -125,3 +125,15 @@ def test_a_symbol_with_gaps_keeps_as_many_rows_as_one_without(tmp_path: Path) ->
         *(("GAPPED", bar) for bar in (1, 3, 5)),
         ("IDLE", 0),
     ]
+
+
+def test_nothing_is_read_of_what_cannot_fall_out(tmp_path: Path) -> None:
+    """Of an interval whose rows all stay no list of symbols is read, neither ahead nor in the write."""
+    with Sink(tmp_path / "result.db", lock_timeout=5) as sink:
+        for bar in range(4):
+            write(sink, {("AUSDT", "5m"): (bar, -1.0), ("AUSDT", "1h"): (0, -1.0)})
+        newest = {"5m": start("5m", 4), "1h": start("1h", 1)}
+        sink.prepare([DECLARED], newest, KEPT.__getitem__)
+        assert sink._prepared is not None
+        times = {start("5m", bar).isoformat(): '["AUSDT"]' for bar in (1, 2, 3)}
+        assert sink._prepared.result() == {DECLARED.table: {"5m": times}}

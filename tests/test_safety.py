@@ -251,7 +251,7 @@ def test_temporary_files_have_random_names_and_are_for_their_owner_only(url: str
             assert child.wait(60) == 0
         assert list(shared.iterdir()) == []
     assert len(names) == 2
-    assert all(re.fullmatch(r"\.candlemill-\w{8}", name) for name in names)
+    assert all(re.fullmatch(r"\.candlemill-[0-9a-f]{32}-\w{8}", name) for name in names)
 
 
 # -- the sqlite extension, and the network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from candlemill.pipeline.record import Record
 from candlemill.pipeline.source import session as sessions
 from candlemill.pipeline.source.bulk import ByConnectorX, ByCopy, ReadError, bulk, parsed
 from candlemill.pipeline.source.reader import Source
-from candlemill.pipeline.source.session import session
+from candlemill.pipeline.source.session import connected, pools_sessions, session
 from tests import goldens
 from tests.conftest import rows_of
 from tests.faults.proxy import proxy
@@ -78,7 +79,7 @@ READING = ("transaction_read_only", "statement_timeout", "lock_timeout", "jit", 
 
 
 def test_a_session_that_reads_and_one_that_writes_have_their_settings(market: str) -> None:
-    expected = ["pg_catalog", "UTC", "UTF8", "ISO, MDY", "on", "1"]
+    expected = ["pg_catalog, pg_temp", "UTC", "UTF8", "ISO, MDY", "on", "1"]
     with session(market) as connection:
         assert connection.direct
         assert set_in(connection, *SAFE) == expected
@@ -88,8 +89,9 @@ def test_a_session_that_reads_and_one_that_writes_have_their_settings(market: st
     assert set_where_rows_come_from(market, *SAFE, *READING) == [*expected, "on", "1min", "10s", "off", "0"]
     with session(market, writes=True) as connection:
         assert set_in(connection, *SAFE) == expected
-        assert set_in(connection, *READING) == ["off", "0", "0", "off", "0"]
-        assert connection.patience is None
+        assert set_in(connection, *READING) == ["off", "30min", "1min", "off", "0"]
+        assert set_in(connection, "client_connection_check_interval") == ["2s"]
+        assert connection.patience == 1810
 
 
 WISHES = {"statement_timeout": "7s", "lock_timeout": "3s", "max_parallel_workers_per_gather": "2", "jit": "on"}
@@ -99,12 +101,15 @@ HARM = {
     "datestyle": "German",
     "default_transaction_read_only": "off",
     "extra_float_digits": "0",
+    "client_encoding": "LATIN1",
+    "intervalstyle": "iso_8601",
 }
 
 
 def test_what_a_user_asks_for_wins_over_the_limits_and_over_nothing_else(own: str) -> None:
     asked = (*WISHES, "search_path", "timezone", "transaction_read_only", "extra_float_digits")
-    expected = [*WISHES.values(), "pg_catalog", "UTC", "on", "1"]
+    asked += ("client_encoding", "intervalstyle")
+    expected = [*WISHES.values(), "pg_catalog, pg_temp", "UTC", "on", "1", "UTF8", "postgres"]
 
     def check(url: str) -> None:
         with session(url) as connection:
@@ -119,6 +124,50 @@ def test_what_a_user_asks_for_wins_over_the_limits_and_over_nothing_else(own: st
         execute(own, *(f"ALTER {place} SET {name} = '{value}'" for name, value in (WISHES | HARM).items()))
         check(own)
         execute(own, f"ALTER {place} RESET ALL")
+
+
+PARAMETERS = ("connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
+
+
+def parameters(url: str, *names: str) -> list[str | None]:
+    """What a connection was made with."""
+    with connected(url) as connection:
+        found = {option.keyword.decode(): option.val for option in connection.pgconn.info}
+    return [value.decode() if (value := found[name]) else None for name in names]
+
+
+def test_a_connection_notices_that_its_server_is_gone(market: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a minute: it is asked after 30 s, and has three times 10 s to answer. A user may want it otherwise."""
+    assert parameters(market, *PARAMETERS) == ["4", "30", "10", "3"]
+    assert parameters(market, "application_name", "fallback_application_name") == [None, "candlemill"]
+    assert parameters(f"{market}?keepalives_idle=70&connect_timeout=9", *PARAMETERS) == ["9", "70", "10", "3"]
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "8")
+    assert parameters(market, *PARAMETERS) == ["8", "30", "10", "3"]
+
+
+def test_the_servers_own_sessions_are_nobody_elses(market: str) -> None:
+    with session(market) as connection:
+        assert pools_sessions(connection, market)
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "others"),
+    [
+        ("", {}, False),
+        ("-c jit=on", {"jit": "on"}, False),
+        ("-cjit=on --lock-timeout=3s -c  Work_Mem=1MB", {"jit": "on", "lock_timeout": "3s", "work_mem": "1MB"}, False),
+        (r"-c a=x\ y\\z -c b=", {"a": r"x y\z", "b": ""}, False),
+        ("-c a=1 -c a=2", {"a": "2"}, False),
+        ("-c a=b=c", {"a": "b=c"}, False),
+        ("-B 5 -c jit=on", {"jit": "on"}, True),
+        ("-c jit", {}, True),
+        ("-c jit=on -c", {"jit": "on"}, True),
+        ("-d=5", {}, True),
+    ],
+)
+def test_options_are_taken_apart_as_the_server_does(options: str, settings: dict[str, str], others: bool) -> None:
+    """Behind a pooler they are set by statements; what is no setting cannot be."""
+    assert sessions._asked(options) == (settings, others)
 
 
 def test_who_wants_no_limit_is_waited_for_all_the_same(own: str) -> None:
@@ -294,6 +343,8 @@ def test_rows_that_do_not_come_are_waited_for_in_time(way: type[Bulk], market: s
         with pytest.raises(SourceError, match=r"reading market_data\.candles_5m failed: no answer within 2 s"):
             source.candles(INTERVALS["5m"], "binance_futures_um", None, AS_OF, 400)
         assert time.monotonic() - begun < 30
+        # What is left to itself keeps no process from ending.
+        assert all(thread.daemon for thread in threading.enumerate() if thread.name == "connectorx")
 
 
 @pytest.mark.usefixtures("hurry")

@@ -22,7 +22,7 @@ import pytest
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import parse_retention
-from tests import goldens
+from tests import goldens, test_retention
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 from tests.goldens import KEY
 
@@ -260,6 +260,15 @@ def test_runs_that_look_from_the_past_do_not_use_up_the_rowids(tmp_path: Path) -
     [found] = rows_of(tmp_path / "replayed.db", f'SELECT count(*) AS n, max(rowid) AS last FROM "{declared.table}"')
     assert found["n"] == 1 + steps
     assert found["last"] <= 1 + 4 * steps
+
+
+def test_the_folders_of_a_new_file_are_made_when_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "of" / "a" / "desk" / "result.db"
+    with Sink(path, lock_timeout=5) as sink:
+        sink.check([INDICATORS["williams_r"]])
+        assert list(tmp_path.iterdir()) == []
+        test_retention.write(sink, {("AUSDT", "5m"): (0, -1.0)})
+    assert test_retention.stored(path) == {("AUSDT", "5m", 0): -1.0}
 
 
 def test_the_default_retention() -> None:

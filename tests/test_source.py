@@ -130,7 +130,7 @@ def test_every_session_of_a_run_is_read_only_in_utc_and_has_a_time_limit(watched
     """The first one makes its settings along with its only statement: test_session.py."""
     for run in watched.values():
         assert len(run.sessions) == run.record["pg_queries"]
-        assert set(run.sessions[1:]) == {"candlemill read_only=on timezone=UTC timeout=1min path=pg_catalog"}
+        assert set(run.sessions[1:]) == {"candlemill read_only=on timezone=UTC timeout=1min path=pg_catalog, pg_temp"}
 
 
 def test_the_server_refuses_to_let_a_session_write(golden_url: Callable[[Path], str]) -> None:
@@ -253,6 +253,27 @@ def test_older_bars_are_sent_for_series_with_gaps_only(gappy: str) -> None:
     assert [time.hour for symbol, time, *_ in closed if symbol == "whole"] == [23, *range(9)]
 
 
+def test_of_a_view_the_bar_that_forms_is_read_and_not_counted(server: Server) -> None:
+    """It would be aggregated to be counted; who lacks it alone is complete, and nobody is asked for more."""
+    url = server.database("view")
+    execute(
+        url,
+        "CREATE SCHEMA market_data",
+        """
+        CREATE VIEW market_data.candles_1h AS
+        SELECT 'binance_futures_um' AS exchange, symbol, t AS bucket_ts, 1.0 AS open, 1.0 AS high, 1.0 AS low,
+            1.0 AS close, 1.0 AS volume
+        FROM generate_series('2026-01-20 00:00+00'::timestamptz, '2026-01-22 09:00+00', '1 hour') AS t,
+            unnest(ARRAY['whole', 'closed', 'gap']) AS symbol
+        WHERE NOT (symbol = 'closed' AND t = '2026-01-22 09:00+00')
+            AND NOT (symbol = 'gap' AND t = '2026-01-22 08:00+00')
+        """,
+    )
+    as_of = datetime(2026, 1, 22, 9, 30, tzinfo=UTC)
+    hours = Counter(symbol for symbol, *_ in bars_of(connected(url)[0], "1h", 10, as_of))
+    assert hours == {"whole": 11, "closed": 10, "gap": 19}
+
+
 @pytest.mark.parametrize(
     "text",
     ["0.000000000012345678", "64123.456789012345", "123456789012345678901234.123456789", "1e-30", "0.1", "2.675",
@@ -272,6 +293,22 @@ def test_a_numeric_arrives_as_the_double_that_the_server_would_make_of_it(text: 
     with psycopg.connect(url) as connection:
         [(expected,)] = connection.execute("SELECT volume::float8 FROM market_data.candles_1h").fetchall()
     assert row[2 + BAR_FIELDS.index("volume")] == expected == float(text)
+
+
+def test_another_number_arrives_as_the_double_that_it_is_for_the_server(server: Server) -> None:
+    """The text of a REAL is another number when it is read as a double."""
+    url = server.database("real")
+    init_db(url)
+    execute(
+        url,
+        "ALTER TABLE market_data.candles_1h ALTER volume TYPE real, ALTER quote_volume TYPE text",
+        "INSERT INTO market_data.candles_1h"
+        " (exchange, symbol, bucket_ts, open, high, low, close, volume, quote_volume, trade_count)"
+        " VALUES ('binance_futures_um', 'A', '2026-01-22 09:00+00', 1, 1, 1, 1, 0.1, ' 2.5 ', 7)",
+    )
+    [row] = bars_of(connected(url)[0], "1h", 10)
+    found = dict(zip(BAR_FIELDS, row[2:], strict=True))
+    assert (found["volume"], found["quote_volume"], found["trade_count"]) == (0.10000000149011612, 2.5, 7.0)
 
 
 @pytest.fixture(scope="module")
@@ -314,8 +351,7 @@ def test_a_missing_table_is_built_from_1m_candles_as_the_database_would(
         if interval == "1M"
         else f"date_bin('{INTERVALS[interval].bucket}', bucket_ts, timestamptz '2000-01-03 00:00+00')"
     )
-    length = INTERVALS[interval].length
-    until = AS_OF - length if closed else AS_OF
+    until = INTERVALS[interval].back(AS_OF, 1) if closed else AS_OF
     with psycopg.connect(minutes, options="-c timezone=UTC") as connection:
         expected = connection.execute(
             f"""
@@ -329,10 +365,10 @@ def test_a_missing_table_is_built_from_1m_candles_as_the_database_would(
             HAVING {bucket} > %(after)s AND {bucket} <= %(until)s
             ORDER BY symbol, start
             """.encode(),
-            {"exchange": EXCHANGE, "as_of": AS_OF, "after": AS_OF - 6 * length, "until": until},
+            {"exchange": EXCHANGE, "as_of": AS_OF, "after": INTERVALS[interval].back(AS_OF, 6), "until": until},
         ).fetchall()
     # Of a series that has three bars in the newer half of the window nothing older is asked for.
-    near = until - 3 * length
+    near = INTERVALS[interval].back(until, 3)
     counts = Counter(symbol for symbol, start, *_ in expected if start > near)
     assert expected or (closed and interval == "1M")
     assert found == [row for row in expected if row[1] > near or counts[row[0]] < 3]

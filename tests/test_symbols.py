@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Ran, Server
 
+NAN = float("nan")
 AS_OF = "2026-01-22T12:00:00+00:00"
 #: symbol: turnover, swing of the newest bar, price a day ago (100 now).
 CANDLES = {
@@ -25,6 +26,8 @@ CANDLES = {
     "RANGE": (100, 50, 100),
     "MOVE": (100, 1, 50),
     "NULLS": (None, 1, 100),
+    # For PostgreSQL it is greater than every number.
+    "NANS": (NAN, NAN, 100),
 }
 #: symbol: open interest in money, taker ratio, account ratio.
 METRICS = {
@@ -33,6 +36,7 @@ METRICS = {
     "ACCOUNT": (1e6, 1, 0.4),
     "BOTH": (None, 0.1, 4.1),
     "TURNOVER": (1e6, 1, 1),
+    "NANS": (NAN, NAN, NAN),
 }
 RULES = {
     "TURNOVER": ["turnover"],
@@ -100,7 +104,7 @@ def test_auto_is_the_top_of_each_rule_and_all_beyond_the_thresholds(symbols: Any
 def test_unknown_values_rank_last(symbols: Any) -> None:
     four, _ = symbols(HIGH_PRIORITY_TOP_N="4")
     assert {symbol for symbol, rules in four.items() if "turnover" in rules} == {"DULL", "TURNOVER", "RANGE", "MOVE"}
-    assert {symbol for symbol, rules in four.items() if "open_interest" in rules} == set(METRICS) - {"BOTH"}
+    assert {symbol for symbol, rules in four.items() if "open_interest" in rules} == set(METRICS) - {"BOTH", "NANS"}
 
 
 def test_all_is_every_symbol_with_a_candle_in_a_window(symbols: Any) -> None:
@@ -155,6 +159,7 @@ def test_a_run_reads_what_symbols_shows(candlemill: Callable[..., Ran], url: str
     for asked, excluded, count in (
         ("@watch", "", 2),
         ("g", "MOVE", 2),
+        # A bar without a high is none.
         ("all", "", 5),
         ("all", "NULLS,TURNOVER", 3),
         # Those that metrics alone chose have no candles.

@@ -126,6 +126,40 @@ def test_a_client_certificate_is_shown_where_the_rows_come_from(market: str, hom
         assert bars(f"{url}&sslmode=require") == bars(market)
 
 
+def test_where_certificates_may_be_revoked_rows_come_by_copy(market: str, home: Path) -> None:
+    (home / ".postgresql").mkdir()
+    with tls_proxy(market, "right") as url:
+        asked = f"{url}&sslmode=verify-ca{ROOT}"
+        assert isinstance(way(asked), ByConnectorX)
+        # An empty list revokes nothing, and libpq reads it as none.
+        (home / ".postgresql" / "root.crl").touch()
+        assert isinstance(way(asked), ByCopy)
+        assert bars(asked) == bars(market)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("PGREQUIREAUTH", "none", ByCopy),
+        ("PGCHANNELBINDING", "disable", ByCopy),
+        ("PGSSLMINPROTOCOLVERSION", "TLSv1.3", ByCopy),
+        ("PGSSLCERTMODE", "disable", ByCopy),
+        ("PGSSLROOTCERT", str(CERTIFICATES / "root.pem"), ByConnectorX),
+        ("PGCONNECT_TIMEOUT", "7", ByConnectorX),
+        ("PGAPPNAME", "desk", ByConnectorX),
+        ("PGTARGETSESSIONATTRS", "any", ByConnectorX),
+        ("PGTZ", "Asia/Kathmandu", ByConnectorX),
+    ],
+)
+def test_what_the_environment_asks_for_decides_the_way_of_the_rows(
+    variable: str, value: str, expected: type[Bulk], market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with tls_proxy(market, "right") as url:
+        assert isinstance(way(f"{url}&sslmode=require"), expected)
+        assert bars(f"{url}&sslmode=require") == bars(market)
+
+
 def test_a_server_without_tls_is_reached_without_where_that_is_allowed(market: str) -> None:
     with proxy(market) as url:
         assert isinstance(way(f"{url}?sslmode=prefer"), ByConnectorX)

@@ -170,12 +170,15 @@ def test_passes_between_two_work_files_are_in_the_history(market: Market, tmp_pa
     ("by", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
 )
 def test_a_signal_ends_it_cleanly(by: signal.Signals, code: int, word: str, market: Market, tmp_path: Path) -> None:
-    with watching(market.url, tmp_path) as watch:
+    own = ("--pid-file", "watch.pid", "--metrics-file", "watch.prom")
+    with watching(market.url, tmp_path, *own) as watch:
         watch.until_passed()
+        assert (tmp_path / "watch.pid").read_text() == f"{watch.child.pid}\n"
+        watch.until("metrics", (tmp_path / "watch.prom").exists)
         assert watch.ended(by) == code
     assert watch.log.splitlines()[-1] == f"candlemill: {word}, the passes before stay written"
     assert "Traceback" not in watch.log
-    assert left_in(tmp_path) == ["log", "result.db", "work.duckdb", "work.health.json"]
+    assert left_in(tmp_path) == ["log", "result.db", "watch.prom", "work.duckdb", "work.health.json"]
 
 
 def test_it_outlives_a_server_that_goes_away(tmp_path: Path) -> None:
@@ -218,6 +221,7 @@ def test_a_locked_result_database_costs_only_the_passes_it_is_locked_for(market:
         watch.until("another value", lambda: newest(tmp_path) != first)
         assert watch.log.count("stayed locked") == 1
         assert "stayed locked" in watch.health["errors"][-1]["message"]
+        assert watch.health["wal_mb"] < 256
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are Linux's")
@@ -301,7 +305,7 @@ def test_health_comes_back_as_it_was_written(tmp_path: Path) -> None:
         health.fail(f"trouble {number}", NOW)
     health.write(tmp_path / "file", NOW)
     assert Health.read(tmp_path / "file") == health
-    assert [error["message"] for error in health.errors] == [f"trouble {number}" for number in range(2, 12)]
+    assert [error.message for error in health.errors] == [f"trouble {number}" for number in range(2, 12)]
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 

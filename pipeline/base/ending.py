@@ -1,4 +1,4 @@
-"""The end of the process when somebody asks for it: Ctrl-C (SIGINT) and SIGTERM.
+"""The end of the process when somebody asks for it: Ctrl-C (SIGINT), SIGTERM, and a terminal that goes (SIGHUP).
 
 A signal writes its number into a pipe and does nothing else. One thread waits at the pipe. It releases what must not
 stay behind (a draft's folder, a server, a child), says the last line and ends the process, wherever the other threads
@@ -19,13 +19,21 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from . import streams
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Resource = TypeVar("Resource")
 
 #: By signal, what a program's end by it looks like to a shell, and the word for it.
-_ENDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+_ENDS = {
+    signal.SIGINT: (130, "interrupted"),
+    signal.SIGHUP: (129, "hung up"),
+    signal.SIGTERM: (143, "terminated"),
+}
+#: What is left of a command that has written nothing, or not yet.
+_NOTHING = "nothing was written"
 
 #: Held by whoever postpones the end, and by the end itself.
 _lock = threading.Lock()
@@ -36,21 +44,31 @@ _releases: list[Callable[[], object]] = []
 class _State:
     """The one state of the process, as signals belong to the process."""
 
-    left = "nothing was written"
+    left = _NOTHING
     reading = -1
     listener: threading.Thread | None = None
 
 
 def listen() -> None:
-    """Let the signals end the process from here on. For the main thread."""
+    """Let the signals end the process from here on. For the main thread.
+
+    Raises RuntimeError where no thread can be started.
+    """
     _State.reading, writing = os.pipe()
     for side in (_State.reading, writing):
         os.set_blocking(side, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    _State.listener = threading.Thread(target=_wait, name="ending", daemon=True)
-    _State.listener.start()
+    # Kept before it starts, since it ends where there is none; one that cannot start is none.
+    _State.listener = listener = threading.Thread(target=_wait, name="ending", daemon=True)
+    try:
+        listener.start()
+    except RuntimeError:
+        _State.listener = None
+        raise
     for number in _ENDS:
-        signal.signal(number, lambda *_: None)
+        # What `nohup` starts goes on without its terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def finish() -> None:
@@ -71,6 +89,11 @@ def finish() -> None:
 def leaves(what: str) -> None:
     """Say what the end leaves from here on."""
     _State.left = what
+
+
+def wrote() -> bool:
+    """Whether the command has written something, or says what it leaves instead."""
+    return _State.left != _NOTHING
 
 
 @contextmanager
@@ -111,6 +134,8 @@ def owned(acquire: Callable[[], Resource], release: Callable[[Resource], object]
 def _wait() -> None:
     while _State.listener:
         select.select([_State.reading], [], [])
+        # Whoever has the lock may be waiting for a reader of the log.
+        streams.hurry()
         with _lock:
             _end_if_asked()
 

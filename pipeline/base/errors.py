@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
+from .shown import scrubbed
+
 
 class Exit(IntEnum):
     """Exit codes of the command line."""
@@ -18,14 +20,23 @@ class Exit(IntEnum):
 
 
 def one_line(text: object) -> str:
-    """The text of an error without its line breaks, which is how it is told."""
-    return " ".join(str(text).split())
+    """The text of an error without passwords and line breaks, which is how it is told."""
+    return " ".join(scrubbed(str(text)).split())
+
+
+def shortened(text: object, most: int = 300) -> str:
+    """The text of an error that may quote anything, in one line of some length."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[: most - 2]} …"
 
 
 class CandlemillError(Exception):
-    """An error whose one-line message is meant for the user."""
+    """An error whose one-line message is meant for the user, and has no password."""
 
     exit_code: ClassVar[Exit] = Exit.USAGE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(scrubbed(message))
 
 
 class UsageError(CandlemillError):

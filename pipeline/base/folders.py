@@ -1,7 +1,8 @@
-"""Temporary folders."""
+"""Paths as somebody gives them, the folders that they need, and temporary folders."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
@@ -9,9 +10,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import ending
+from .errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+
+def given(path: Path) -> Path:
+    """A path as it was given, with ``~`` expanded. Raises UsageError for one that leads nowhere on this machine."""
+    try:
+        path = path.expanduser()
+        str(path.absolute()).encode()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the path {str(path)!r} is no text in UTF-8, as names of files have to be: rename it"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"the path {path} cannot be used: {reason}; give another one") from error
+    return path
+
+
+def make(folder: Path) -> None:
+    """Make a folder and those above it. One outside the working directory is told: its name may be a mistake.
+
+    Raises OSError where it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.resolve().is_relative_to(Path.cwd()):
+        log.warning("made the folder %s, which was not there", folder.resolve())
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MINYEAR, UTC, datetime, timedelta
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Interval:
 
     Attributes:
         name: as in table names and in the results, such as ``5m``.
-        length: duration of a bar; of 1M the longest month, because windows must reach far enough.
+        length: duration of a bar; of 1M, whose bars are calendar months, the longest one.
         bucket: the same as an SQL interval, for bucketing.
     """
 
@@ -24,6 +25,18 @@ class Interval:
     def candles(self) -> str:
         """Name of the candle table."""
         return f"candles_{self.name}"
+
+    @property
+    def monthly(self) -> bool:
+        """Whether a bar is a calendar month, which has no length of its own."""
+        return self.name == "1M"
+
+    def back(self, moment: datetime, bars: int) -> datetime:
+        """The moment so many bars earlier, at the earliest the first one that there is; later where it is negative.
+
+        A month earlier it is the same day and time, or the last day of a month that has no such day.
+        """
+        return _months_before(moment, bars) if self.monthly else before(moment, self.length, bars)
 
 
 _UNITS = {"m": ("minutes", "minutes"), "h": ("hours", "hours"), "d": ("days", "days"), "w": ("weeks", "weeks")}
@@ -46,6 +59,8 @@ _EPOCH_MONDAY = datetime(2000, 1, 3, tzinfo=UTC)
 
 def bucket_start(moment: datetime, interval: Interval) -> datetime:
     """Start of the bar that holds a moment; weeks start on Monday, all in UTC. Before 2000 the moment itself."""
+    if interval.monthly:
+        return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     if moment < _EPOCH_MONDAY:
         return moment
     return moment - (moment - _EPOCH_MONDAY) % interval.length
@@ -57,3 +72,10 @@ def before(moment: datetime, length: timedelta, times: int) -> datetime:
         return moment - times * length
     except OverflowError:
         return datetime.min.replace(tzinfo=UTC)
+
+
+def _months_before(moment: datetime, months: int) -> datetime:
+    year, month = divmod(moment.year * 12 + moment.month - 1 - months, 12)
+    if year < MINYEAR:
+        return datetime.min.replace(tzinfo=UTC)
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]))

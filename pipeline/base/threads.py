@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 
 #: Of threads that work beside the computation: they get a tenth of what it gets of a contested processor.
 _NICENESS = 10
+#: Threads beyond which no machine computes a run sooner.
+MOST_THREADS = 64
 
 
 class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
@@ -121,3 +123,9 @@ def step_back() -> None:
         # Who is told to step back further does: going forward again is a privilege.
         if os.getpriority(os.PRIO_PROCESS, thread) < _NICENESS:
             os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
+
+
+def useful_threads(asked: int | None = None) -> int:
+    """Threads that help: no more than are asked for, and none that would wait for a processor."""
+    there = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(asked or MOST_THREADS, MOST_THREADS, there)

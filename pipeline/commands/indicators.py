@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
-import typer
-
 from . import options
+from .console import cells, say_json
 
 
 def indicators(as_json: options.AsJson = False) -> None:
@@ -41,7 +39,7 @@ def indicators(as_json: options.AsJson = False) -> None:
             }
             for declared in INDICATORS.values()
         ]
-        typer.echo(json.dumps(catalogue, ensure_ascii=False, indent=2))
+        say_json(catalogue, indent=2)
         return
     from rich.console import Console
     from rich.table import Table
@@ -50,5 +48,5 @@ def indicators(as_json: options.AsJson = False) -> None:
     for declared in INDICATORS.values():
         stored = declared.stored
         bars, labels = str(stored.bars_needed("")), ", ".join(stored.labels.values())
-        table.add_row(declared.id, stored.table, declared.family, stored.mode, bars, labels)
+        table.add_row(*cells(declared.id, stored.table, declared.family, stored.mode, bars, labels))
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +11,10 @@ from ..base import ending
 from ..base.errors import Exit, NoCandlesError, UsageError
 from ..options import Options
 from . import options
+from .console import cells, say, say_json
 
 if TYPE_CHECKING:
-    from ..ingest.report import FileReport, Hidden, Report, SeriesReport
+    from ..ingest.report import Conflict, FileReport, Hidden, Report, SeriesReport
 
 app = typer.Typer(help="Load downloaded archives into the source database.")
 
@@ -50,7 +50,7 @@ def binance_vision(
     with count_bar(len(files), asked.quiet) as progress:
         report = ingest(asked.source, files, exchange, progress)
     if as_json:
-        typer.echo(json.dumps(report.as_json(), ensure_ascii=False))
+        say_json(report.as_json())
     else:
         _show(report)
     if report.of_state("failed"):
@@ -72,14 +72,15 @@ def _show(report: Report) -> None:
         for series in report.series:
             span = [f"{moment:%Y-%m-%d %H:%M}" for moment in (series.first, series.last)]
             counts = [*(series.total(name) for name in COUNTS), series.missing]
-            table.add_row(series.symbol, series.what, str(len(series.files)), *span, *map(str, counts))
+            table.add_row(*cells(series.symbol, series.what, str(len(series.files)), *span, *map(str, counts)))
         Console(width=None if sys.stdout.isatty() else 200).print(table)
     for line in _remarks(report):
-        typer.echo(line)
+        say(line)
 
 
 def _remarks(report: Report) -> list[str]:
     found = [line for series in report.series for line in _gap_lines(series)]
+    found += _conflict_lines(report)
     found += [_hidden_line(one) for one in report.hidden]
     for file in report.files:
         found += _reject_lines(file)
@@ -98,6 +99,24 @@ def _gap_lines(series: SeriesReport) -> list[str]:
     ]
     more = len(series.gaps) - len(told)
     return told + [f"missing {series.symbol} {series.what}: {more} more gaps"] * bool(more)
+
+
+def _conflict_lines(report: Report) -> list[str]:
+    from ..ingest.report import EXAMPLES
+
+    told = [
+        f"conflict {one.symbol} {one.what}: {one.rows} from {one.first:%Y-%m-%d %H:%M} to {one.last:%Y-%m-%d %H:%M} "
+        f"in {one.file} are not taken: {one.taken} says otherwise, and {_why(one)}"
+        for one in report.conflicts[:EXAMPLES]
+    ]
+    more = len(report.conflicts) - len(told)
+    return told + [f"conflict: {more} more pairs of files; --json has all of them"] * bool(more)
+
+
+def _why(conflict: Conflict) -> str:
+    if conflict.what == "metrics":
+        return "has them closer to their time, or more or greater values"
+    return "has more trades, or as many and more volume"
 
 
 def _hidden_line(hidden: Hidden) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from memray import FileDestination, FileReader, Tracker
 
-from ..base import ending
+from ..base import ending, folders
 from ..base.errors import UsageError
+from ..base.outputs import output
+from ..base.shown import STARS, looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,16 +26,32 @@ log = logging.getLogger(__name__)
 _LARGEST = "20"
 
 
+@contextmanager
+def without_passwords(words: list[str]) -> Iterator[None]:
+    """The command line without passwords: memray keeps it in the capture, and shows it on its page."""
+    before = words[:]
+    words[:] = [STARS if looks_secret(word) else word for word in words]
+    try:
+        yield
+    finally:
+        words[:] = before
+
+
 class Capture:
     """A context manager that captures every allocation of its block into a file; ``report`` says what was found."""
 
     def __init__(self, file: Path) -> None:
-        """Prepare the capture. Raises UsageError where the file cannot be written."""
-        self.file = file
+        """Prepare the capture. Raises UsageError where it or a report cannot be written, or something else is there."""
         self._marks: list[tuple[str, datetime]] = []
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._tracker = Tracker(destination=FileDestination(file, overwrite=True))
+            self.file = output(file, "capture of memray", "--memray")
+            self._page, self._text, self._picture = (
+                output(self.file.with_name(f"{self.file.name}{end}"), kind, "--memray")
+                for end, kind in ((".html", ".html"), (".txt", "list of memray"), (".png", ".png"))
+            )
+            folders.make(self.file.parent)
+            with without_passwords(sys.argv):
+                self._tracker = Tracker(destination=FileDestination(self.file, overwrite=True))
         except OSError as error:
             raise UsageError(f"--memray {file} cannot be written: {error.strerror}") from error
 
@@ -54,15 +73,14 @@ class Capture:
 
     def report(self) -> Iterator[tuple[str, Path]]:
         """Write the reports beside the capture: each, what it is and its file. One that fails is told in the log."""
-        page, text, picture = (self.file.with_name(f"{self.file.name}.{form}") for form in ("html", "txt", "png"))
-        if self._memray("flamegraph", "--no-web", "--force", "--output", str(page)) is not None:
-            yield "what holds memory at the peak", page
+        if self._memray("flamegraph", "--no-web", "--force", "--output", str(self._page)) is not None:
+            yield "what holds memory at the peak", self._page
         listing = self._memray("stats", "--num-largest", _LARGEST)
         if listing is not None:
-            text.write_text(listing, encoding="utf-8")
-            yield "who allocates most", text
-        if self._draw(picture):
-            yield "memory over the run", picture
+            self._text.write_text(listing, encoding="utf-8")
+            yield "who allocates most", self._text
+        if self._draw(self._picture):
+            yield "memory over the run", self._picture
 
     def _memray(self, *words: str) -> str | None:
         """What one of memray's own reporters prints; None where it fails. In a process of its own, with its memory."""

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..base import logs
+from ..base import folders, logs
 from ..base.errors import UsageError
 from ..options import LOG, OPTIONS, Options, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: Rows, bars or runs that somebody can look at.
+MOST_SHOWN = 1_000_000
 
 ArchivePaths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, .zip or .csv, or folders of them.")]
 Once = Annotated[bool, typer.Option("--once", help="One pass; accepted so that old command lines keep working.")]
@@ -48,13 +51,16 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
     def decorated(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
-        def called(**given: Any) -> None:
-            function(Options(**{setting.name: given.pop(setting.name) for setting in taken}), **given)
+        def called(context: typer.Context, **values: Any) -> None:
+            values = {name: _usable(value) for name, value in values.items()}
+            asked = {setting.name: _given(setting, values.pop(setting.name), context) for setting in taken}
+            function(Options(**asked), **values)
 
         _, *own = inspect.signature(function, eval_str=True).parameters.values()
         # typer makes the options of a command from its signature.
         called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
+                inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
                 *(parameter(setting) for setting in taken if setting.section != LOG),
                 *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own),
                 *(parameter(setting) for setting in taken if setting.section == LOG),
@@ -65,13 +71,42 @@ def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return decorated
 
 
+def _usable(value: Any) -> Any:
+    """The value of a parameter; of paths those that lead somewhere."""
+    match value:
+        case Path():
+            return folders.given(value)
+        case list():
+            return [_usable(one) for one in value]
+    return value
+
+
 def _option(setting: Setting) -> Any:
     variables = [variable for variable in setting.variables if "<" not in variable]
-    return typer.Option(setting.option, envvar=variables or None, min=setting.least, help=setting.help)
+    return typer.Option(
+        *(setting.option, *setting.aliases),
+        envvar=variables or None,
+        min=setting.least,
+        max=setting.most,
+        help=setting.help,
+    )
+
+
+def _given(setting: Setting, value: Any, context: typer.Context) -> Any:
+    """The value of an option, or what one of a variable stands for."""
+    source = context.get_parameter_source(setting.name)
+    from_variable = source is not None and source.name == "ENVIRONMENT"
+    return setting.of_variable(value) if setting.of_variable and from_variable else value
 
 
 def set_up_log(asked: Options) -> None:
-    """Send the log to standard error. Raises UsageError for an unknown level."""
-    if asked.log_level not in logs.LEVELS:
+    """Send the log to standard error, and to a file. Raises UsageError for an unknown level, or no such file."""
+    level = asked.log_level.lower()
+    if level not in logs.LEVELS:
         raise UsageError(f"--log-level {asked.log_level!r} is not one of {', '.join(logs.LEVELS)}")
-    logs.set_up(asked.log_level, asked.log_json, asked.quiet)
+    try:
+        logs.set_up(level, asked.log_json, asked.quiet, asked.log_file)
+    except OSError as error:
+        raise UsageError(
+            f"--log-file {asked.log_file} cannot be written: {error.strerror}; give a file in a folder that is there"
+        ) from error

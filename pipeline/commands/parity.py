@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..base import folders
 from ..base.errors import Exit, UsageError
 from . import options
+from .console import cells, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 #: Findings that are shown, and symbols that are named in each; ``--json`` has more.
 SHOWN, NAMED = 30, 3
+_MOST_SEED, _MOST_ATOL = 999_999_999, 1e18
 FIGURES = (
     ("rows A", "rows_a"),
     ("rows B", "rows_b"),
@@ -43,9 +45,11 @@ def parity(
     intervals: Annotated[str | None, typer.Option("--intervals", help="Such as 5m,1h. Default: all.")] = None,
     symbols: Annotated[str | None, typer.Option("--symbols", help="SYMBOL,SYMBOL. Default: all.")] = None,
     sample: Annotated[str, typer.Option("--sample", help="Part of the rows whose values are compared.")] = "100%",
-    seed: Annotated[int, typer.Option("--seed", help="Another seed is another sample.")] = 0,
-    rtol: Annotated[float, typer.Option("--rtol", help="Numbers may differ by this part of the larger one.")] = 1e-9,
-    atol: Annotated[float, typer.Option("--atol", help="Or by this much.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=_MOST_SEED, help="Another seed is another sample.")] = 0,
+    rtol: Annotated[
+        float, typer.Option("--rtol", min=0, max=1, help="Numbers may differ by this part of the larger one.")
+    ] = 1e-9,
+    atol: Annotated[float, typer.Option("--atol", min=0, max=_MOST_ATOL, help="Or by this much.")] = 0.0,
     allow: Annotated[
         list[str] | None,
         typer.Option("--allow", help="TABLE, TABLE:COLUMN, TABLE@INTERVAL or TABLE:COLUMN@INTERVAL; also repeated."),
@@ -72,9 +76,10 @@ def parity(
         atol=atol,
         allow=[Allowance.parse(rule) for rule in items(",".join(allow or []))],
     )
+    a, b = folders.given(a), folders.given(b)
     report = compare((a, b), question)
     if as_json:
-        typer.echo(json.dumps(_as_json((a, b), question, report), ensure_ascii=False))
+        say_json(_as_json((a, b), question, report))
     else:
         _show(question, report)
     if report.differences:
@@ -82,7 +87,7 @@ def parity(
 
 
 def _share(text: str) -> float:
-    percent = re.fullmatch(r"(\d+(?:\.\d+)?)%", text)
+    percent = re.fullmatch(r"(\d{1,3}(?:\.\d{1,15})?)%", text)
     if not percent:
         raise UsageError(f"--sample {text!r} is not a percentage such as 5%")
     return float(percent[1]) / 100
@@ -114,9 +119,9 @@ def _show(question: Question, report: Report) -> None:
     if len(report.findings) > SHOWN:
         console.print(f"… and {len(report.findings) - SHOWN} more: --json has them all")
     for line in _notes(report):
-        console.print(line)
+        console.print(*cells(line))
     for rule in question.allow:
-        console.print(f"allowed by {rule.text}: {report.allowed(rule)}")
+        console.print(*cells(f"allowed by {rule.text}: {report.allowed(rule)}"))
     verdict = f"{report.differences} differences" if report.differences else "no difference"
     console.print(f"{verdict}, {sum(counted.values_compared for counted in report.rows)} values compared")
 
@@ -138,7 +143,7 @@ def _counts(report: Report) -> Table:
         groups.setdefault((rows.table, interval), []).append(rows)
     for place, group in groups.items():
         figures = [sum(getattr(rows, name) for rows in group) for _, name in FIGURES]
-        shown.add_row(*place, *map(str, [*figures, departures[place]]))
+        shown.add_row(*cells(*place, *map(str, [*figures, departures[place]])))
     return shown
 
 
@@ -152,7 +157,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
     for title in ("symbols", "example", "allowed by"):
         shown.add_column(title)
     for found in sorted(findings, key=lambda found: (found.allowed_by is not None, -found.departures))[:SHOWN]:
-        shown.add_row(
+        row = (
             found.kind,
             found.table,
             found.interval or "",
@@ -163,6 +168,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
             _example(found),
             found.allowed_by or "",
         )
+        shown.add_row(*cells(*row))
     return shown
 
 

@@ -10,7 +10,8 @@ import typer
 
 from ..base.errors import UsageError
 from ..options import Options
-from . import options
+from . import files, options
+from .console import say
 
 _FOLDER = Path("data/plots")
 
@@ -23,13 +24,14 @@ def plot(
     indicators: Annotated[
         str, typer.Option("--indicators", help="Ids or table names to draw, as a comma list.")
     ] = "bollinger,macd",
-    bars: Annotated[int, typer.Option("--bars", min=1, help="Bars to draw, the newest.")] = 120,
+    bars: Annotated[int, typer.Option("--bars", min=1, max=options.MOST_SHOWN, help="Bars to draw, the newest.")] = 120,
     run: Annotated[bool, typer.Option("--run", help="Draw a run's time and memory instead, the newest run's.")] = False,
     run_id: Annotated[str | None, typer.Option("--run-id", help="That run; the first characters will do.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="A .png, .svg or .html file. Default: a .png in data/plots.")
     ] = None,
     theme: options.ThemeOption = None,
+    demo: files.Demo = False,
 ) -> None:
     """Draw a symbol's candles with indicators, or a run's timing and memory, to PNG, SVG or HTML.
 
@@ -37,11 +39,12 @@ def plot(
     """
     if (symbol is not None) == (run or run_id is not None):
         raise UsageError("give a symbol to draw, or --run for a run: one of the two")
+    file = files.work_file(asked, demo)
     if symbol is None:
-        _draw_run(asked.duckdb, run_id, output or _FOLDER / "run.png", theme)
+        _draw_run(file, run_id, output or _FOLDER / "run.png", theme)
     else:
         name = re.sub(r"[^\w.-]", "_", f"{symbol}-{interval}.png")
-        _draw_market(asked.duckdb, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
+        _draw_market(file, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
 
 
 def _draw_market(
@@ -62,10 +65,10 @@ def _draw_market(
     title = f"{symbol} {interval}"
     draw(output, theme, title, lambda palette: Chart(series, arrangement, palette).figure(), keys)
     for key in keys:
-        typer.echo(key, err=True)
+        say(key, err=True)
     for name in arrangement.empty:
-        typer.echo(f"{name} has no value at the drawn bars", err=True)
-    typer.echo(f"drawn in {output}", err=True)
+        say(f"{name} has no value at the drawn bars", err=True)
+    say(f"drawn in {output}", err=True)
 
 
 def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None) -> None:
@@ -81,4 +84,4 @@ def _draw_run(duckdb: Path, run_id: str | None, output: Path, theme: str | None)
     # Up to the run that was asked for: it is seen against those before it.
     upto = records[: found[-1] + 1]
     draw(output, theme, f"Run {upto[-1]['run_id']}", lambda palette: stages(upto, palette))
-    typer.echo(f"drawn in {output}", err=True)
+    say(f"drawn in {output}", err=True)

@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from ..base import ending
+from ..base.shown import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def stage_bar(stages: Sequence[str], quiet: bool) -> Iterator[Callable[[str], None]]:
     """A function to tell which stage begins; it moves a bar on standard error where that is a terminal."""
     with _bar("read", len(stages), quiet) as move:
-        yield lambda stage: move(stage, stages.index(stage))
+        yield lambda stage: move(visible(stage), stages.index(stage))
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def count_bar(total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
     """A function to tell which of some things, each as long as the other, begins; it moves such a bar, too."""
     done = count()
     with _bar("", total, quiet) as move:
-        yield lambda thing: move(thing[-40:], next(done))
+        yield lambda thing: move(visible(thing)[-40:], next(done))
 
 
 @contextmanager

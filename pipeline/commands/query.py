@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..base.errors import Exit, UsageError
+from ..base import folders, streams
+from ..base.errors import UsageError
 from ..options import Options
-from . import options
+from . import files, options
+from .console import say
 
 TABLE_ROWS = 50
 
@@ -24,11 +26,15 @@ def query(
     as_json: options.AsJson = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows into this Parquet file.")] = None,
     rows: Annotated[
-        int, typer.Option("--rows", min=1, help="Rows of the printed table at most; the other forms have all.")
+        int,
+        typer.Option(
+            "--rows", min=1, max=options.MOST_SHOWN, help="Rows of the printed table at most; the other forms have all."
+        ),
     ] = TABLE_ROWS,
     allow_files: Annotated[
         bool, typer.Option("--allow-files", help="Let the query read and write other files, as you may yourself.")
     ] = False,
+    demo: files.Demo = False,
 ) -> None:
     """Run SQL over the work file, which it cannot change, and print the rows. Times are in UTC.
 
@@ -37,37 +43,34 @@ def query(
     if as_csv + as_json + (parquet is not None) > 1:
         raise UsageError("--csv, --json and --parquet are three forms of one result: give one of them")
     text = _read(sql)
-    from ..workfile.query import answer
+    from ..workfile.query import Answer, answer
     from . import tabular
 
-    try:
-        with answer(asked.duckdb, text, allow_files) as found:
-            if parquet:
-                written = tabular.write_parquet(found, parquet)
-                typer.echo(f"{written} rows in {parquet}", err=True)
-            elif as_csv:
-                tabular.write_csv(found, sys.stdout)
-            elif as_json:
-                tabular.write_json(found, sys.stdout)
-            else:
-                hidden = tabular.print_table(found, sys.stdout, rows)
-                if hidden:
-                    typer.echo(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads has had enough, as `head` has; nothing is left to say, not even at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(Exit.DONE) from None
+    with answer(files.work_file(asked, demo), text, allow_files) as found:
+        if parquet:
+            written = tabular.write_parquet(found, parquet)
+            say(f"{written} rows in {parquet}", err=True)
+            return
+        # Until whoever reads has had enough, as `head` has.
+        wanted = Answer(found.schema, takewhile(lambda _: streams.lost() is None, found))
+        if as_csv:
+            tabular.write_csv(wanted, sys.stdout)
+        elif as_json:
+            tabular.write_json(wanted, sys.stdout)
+        else:
+            hidden = tabular.print_table(wanted, sys.stdout, rows)
+            if hidden:
+                say(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
 
 
 def _read(sql: str) -> str:
     """The text of the query itself, of a file, or of standard input."""
-    if sql == "-":
-        return sys.stdin.read()
-    if not sql.startswith("@"):
+    if sql != "-" and not sql.startswith("@"):
         return sql
     try:
-        return Path(sql[1:]).read_text(encoding="utf-8")
+        return (
+            sys.stdin.buffer.read().decode() if sql == "-" else folders.given(Path(sql[1:])).read_text(encoding="utf-8")
+        )
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"the query {sql} cannot be read: {reason}") from error

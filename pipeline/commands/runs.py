@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..options import Options
-from . import options
+from . import files, options
+from .console import cells, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +22,14 @@ _SECONDS = ("total", "t_read", "t_compute", "t_write")
 @options.takes("runs")
 def runs(
     asked: Options,
-    last: Annotated[int | None, typer.Option("--last", min=1, help="Only so many, the newest. Default: all.")] = None,
+    last: Annotated[
+        int | None,
+        typer.Option("--last", min=1, max=options.MOST_SHOWN, help="Only so many, the newest. Default: all."),
+    ] = None,
     as_json: options.AsJson = False,
     plot: options.PlotFile = None,
     theme: options.ThemeOption = None,
+    demo: files.Demo = False,
 ) -> None:
     """List the runs so far, the newest last: durations in seconds, counters, peak memory.
 
@@ -33,16 +37,16 @@ def runs(
     """
     from ..workfile.reader import published, run_records
 
-    with published(asked.duckdb) as connection:
+    with published(files.work_file(asked, demo)) as connection:
         records = run_records(connection, last)
     if plot:
         from ..plotting.canvas import draw
         from ..plotting.trend import trend
 
         draw(plot, theme, "Runs of candlemill", lambda palette: trend(records, palette))
-        typer.echo(f"drawn in {plot}", err=True)
+        say(f"drawn in {plot}", err=True)
     if as_json:
-        typer.echo(json.dumps(records, ensure_ascii=False))
+        say_json(records)
     else:
         _print(records)
 
@@ -55,7 +59,7 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
     for heading in (*_SECONDS, *_COUNTERS, "pg_mb", "skipped", "errors"):
         table.add_column(heading, justify="right")
     for record in records:
-        table.add_row(
+        row = (
             record["started_at"][:19],
             record["run_id"][:8],
             ",".join(record["intervals"]),
@@ -65,4 +69,5 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
             str(sum(record["skipped"].values())),
             str(len(record["errors"])),
         )
+        table.add_row(*cells(*row))
     Console(width=None if sys.stdout.isatty() else 220).print(table)

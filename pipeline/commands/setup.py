@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from ..base.errors import Exit, UsageError
 from ..options import Options
 from . import options
+from .console import say, say_json
 
 
 @options.takes("init-db")
@@ -37,11 +37,11 @@ def init_db(
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
     done = schema.init_db(asked.source, schema.parse_retention(retain), notify)
-    typer.echo(f"created {', '.join(done.created)}" if done.created else "the schema is there already")
+    say(f"created {', '.join(done.created)}" if done.created else "the schema is there already")
     if done.created and done.left:
-        typer.echo(f"left as they were {', '.join(done.left)}")
+        say(f"left as they were {', '.join(done.left)}")
     for remark in done.remarks:
-        typer.echo(remark)
+        say(remark)
 
 
 @options.takes("doctor")
@@ -54,11 +54,11 @@ def doctor(asked: Options, as_json: options.AsJson = False) -> None:
     """
     from ..doctor import examine
 
-    checks = examine(asked.source, asked.sqlite, asked.duckdb)
+    checks = examine(asked.source, asked.sqlite, asked.duckdb, asked.wal_limit)
     if as_json:
-        typer.echo(json.dumps([vars(check) for check in checks], ensure_ascii=False, indent=2))
+        say_json([vars(check) for check in checks], indent=2)
     else:
         for check in checks:
-            typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.seen}")
+            say(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.seen}")
     if not all(check.ok for check in checks):
         raise typer.Exit(Exit.USAGE)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-
-import typer
 
 from ..base.errors import UsageError
 from ..options import Options, settings_of
 from . import options
+from .console import cells, say_json
 
 
 @options.takes("symbols")
@@ -30,13 +28,12 @@ def symbols(asked: Options, as_json: options.AsJson = False) -> None:
     settings = settings_of(asked, os.environ)
     chosen = choose(settings, Source.connect(settings.source))
     if as_json:
-        typer.echo(json.dumps([{"symbol": symbol, "rules": found} for symbol, found in chosen.items()]))
+        say_json([{"symbol": symbol, "rules": found} for symbol, found in chosen.items()])
         return
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("symbol", "rules", box=None, header_style="bold")
     for symbol, found in chosen.items():
-        table.add_row(Text(symbol), ", ".join(found))
+        table.add_row(*cells(symbol, ", ".join(found)))
     Console().print(table)

@@ -6,37 +6,45 @@ import csv
 import json
 import math
 import os
-import tempfile
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain
-from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..base import ending
+from ..base import ending, folders
 from ..base.errors import UsageError
+from ..base.outputs import output
+from ..base.shown import as_json, visible
+from .console import cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
+    from rich.text import Text
 
     from ..workfile.query import Answer
 
 #: Significant digits of a number in a table for people. The other forms have all of them.
 _DIGITS = 12
 _ANY_WIDTH = 1_000_000
+#: Values of some hundredths of a second.
+_PART_BYTES = 2**20
 
 
 def write_csv(answer: Answer, stream: TextIO) -> None:
     """A line of names, then a line for each row; NULL is empty, lists, structs and maps are JSON."""
+    # A terminal obeys some characters; in a file they are those of the data.
+    text = _visible if stream.isatty() else _text
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(answer.schema.names)
+    writer.writerow([text(name) for name in answer.schema.names])
     for row in _rows(answer):
-        writer.writerow(["" if value is None else _text(value) for value in row])
+        writer.writerow(["" if value is None else text(value) for value in row])
 
 
 def write_json(answer: Answer, stream: TextIO) -> None:
@@ -45,30 +53,31 @@ def write_json(answer: Answer, stream: TextIO) -> None:
     names = answer.schema.names
     for number, row in enumerate(_rows(answer)):
         fields = {name: _plain(value) for name, value in zip(names, row, strict=True)}
-        stream.write(f"{',' if number else ''}\n{json.dumps(fields, ensure_ascii=False)}")
+        stream.write(f"{',' if number else ''}\n{as_json(fields)}")
     stream.write("\n]\n")
 
 
 def write_parquet(answer: Answer, path: Path) -> int:
     """A Parquet file with the types of the query; it is there whole or not at all. Returns the rows written.
 
-    Raises UsageError where the file cannot be written or Parquet cannot hold a column.
+    Raises UsageError where the file cannot be written, something else stands there, or Parquet cannot hold a column.
     """
     rows = 0
 
     def begin() -> tuple[int, Path]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        return handle, Path(name)
+        folders.make(file.parent)
+        draft = file.with_name(f".{file.name}-{token_hex(4)}")
+        # Not by tempfile: the file is to stay, with the rights that the user's mask gives.
+        return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), draft
 
     try:
+        file = output(path, "Parquet file", "--parquet")
         with ending.owned(begin, lambda made: made[1].unlink(missing_ok=True)) as (handle, draft):
             with os.fdopen(handle, "wb") as stream, pq.ParquetWriter(stream, answer.schema) as writer:
                 for batch in answer:
                     writer.write_batch(batch)
                     rows += batch.num_rows
-            draft.chmod(0o644)
-            draft.replace(path)
+            draft.replace(file)
     except OSError as error:
         raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
     except pa.ArrowNotImplementedError as error:
@@ -83,7 +92,6 @@ def print_table(answer: Answer, stream: TextIO, limit: int) -> int:
     """
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else _ANY_WIDTH)
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -91,7 +99,7 @@ def print_table(answer: Answer, stream: TextIO, limit: int) -> int:
     hidden = 0
     for field in answer.schema:
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
-        table.add_column(Text(field.name), justify="right" if number else "left", no_wrap=True)
+        table.add_column(*cells(field.name), justify="right" if number else "left", no_wrap=True)
     for row in _rows(answer):
         if len(kept) < limit:
             kept.append([_cell(value) for value in row])
@@ -107,7 +115,6 @@ def print_table(answer: Answer, stream: TextIO, limit: int) -> int:
 
 def _print_blocks(names: list[str], rows: list[list[Any]], console: Console) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     for number, row in enumerate(rows, 1):
         console.rule(f"row {number}", align="left", style="dim")
@@ -115,7 +122,7 @@ def _print_blocks(names: list[str], rows: list[list[Any]], console: Console) -> 
         block.add_column(no_wrap=True, style="bold")
         block.add_column(overflow="fold")
         for name, cell in zip(names, row, strict=True):
-            block.add_row(Text(name), cell)
+            block.add_row(*cells(name), cell)
         console.print(block)
 
 
@@ -124,11 +131,18 @@ def _cell(value: object) -> Any:
 
     if value is None:
         return Text("NULL", style="dim")
-    return Text(f"{value:.{_DIGITS}g}" if isinstance(value, float) else _text(value))
+    return Text(f"{value:.{_DIGITS}g}" if isinstance(value, float) else _visible(value))
 
 
 def _rows(answer: Answer) -> Iterator[tuple[Any, ...]]:
-    return chain.from_iterable(zip(*_columns(batch), strict=True) for batch in answer)
+    return chain.from_iterable(zip(*_columns(part), strict=True) for batch in answer for part in _parts(batch))
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in parts of some size: PyArrow makes Python's values of each in one step, in which no signal is heard."""
+    rows = max(1, batch.num_rows * _PART_BYTES // max(1, batch.nbytes))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
 
 
 def _columns(batch: pa.RecordBatch) -> list[list[Any]]:
@@ -146,6 +160,10 @@ def _text(value: Any) -> str:
     if isinstance(plain, bool):
         return "true" if plain else "false"
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else str(plain)
+
+
+def _visible(value: Any) -> str:
+    return visible(_text(value))
 
 
 def _plain(value: Any) -> Any:

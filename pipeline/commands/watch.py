@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ import typer
 from ..base.errors import UsageError
 from ..options import Options, settings_of
 from . import options
+from .console import cells, say, say_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,8 @@ def watch(
         raise UsageError("--json goes with --status: a watch prints nothing; its log is JSON with --log-json")
     if not asked.source:
         raise UsageError("no source: give --source URL or set DATABASE_URL")
+    from ..live.metrics import check_metrics_file
+    from ..live.pidfile import pid_file
     from ..live.schedule import parse_every
     from ..live.watch import Plan
     from ..live.watch import watch as watch_market
@@ -58,8 +61,12 @@ def watch(
         listen=asked.listen,
         runs=asked.runs,
         seconds=asked.seconds,
+        metrics_file=asked.metrics_file,
     )
-    watch_market(settings, plan)
+    if asked.metrics_file:
+        check_metrics_file(asked.metrics_file)
+    with pid_file(asked.pid_file) if asked.pid_file else nullcontext():
+        watch_market(settings, plan)
 
 
 def _show_status(duckdb: Path, as_json: bool) -> None:
@@ -69,11 +76,11 @@ def _show_status(duckdb: Path, as_json: bool) -> None:
     try:
         health = Health.read(file)
     except UsageError as error:
-        typer.echo(f"candlemill: {error}", err=True)
+        say(f"candlemill: {error}", err=True)
         raise typer.Exit(_STALE) from error
     reasons = health.stale(now)
     if as_json:
-        typer.echo(json.dumps({"fresh": not reasons, "stale": reasons, **health.as_json()}, ensure_ascii=False))
+        say_json({"fresh": not reasons, "stale": reasons, **health.as_json()})
     else:
         _print(health, reasons, now)
     if reasons:
@@ -83,28 +90,31 @@ def _show_status(duckdb: Path, as_json: bool) -> None:
 def _print(health: Health, reasons: list[str], now: datetime) -> None:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("interval", "newest bar", box=None, header_style="bold")
     for heading in ("lag, s", "stale after, s", "looked at", "due next"):
         table.add_column(heading, justify="right")
     for watched in health.intervals:
         lag = f"{(now - watched.newest_bar).total_seconds():.0f}" if watched.newest_bar else ""
-        table.add_row(
+        row = (
             watched.interval,
             *(_clock(watched.newest_bar), lag, f"{watched.stale_after:.0f}"),
             *(_clock(watched.looked_at), _clock(watched.next_due)),
         )
+        table.add_row(*cells(*row))
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     run = health.last_run
-    last = f"last {run['run_id'][:8]} in {run['total']:.2f} s with {run['rows']} rows" if run else "none yet"
+    last = f"last {run.run_id[:8]} in {run.total:.2f} s with {run.rows} rows" if run else "none yet"
     published = f"work file of {_clock(health.published_at)}" if health.published_at else "no work file yet"
-    console.print(Text(f"{health.passes} passes since {_clock(health.started_at)}, {last}; {published}"))
+    console.print(*cells(f"{health.passes} passes since {_clock(health.started_at)}, {last}; {published}"))
+    for watched in health.intervals:
+        for why, count in watched.left_out.items():
+            console.print(*cells(f"{watched.interval}: {why}: left out, {count}"))
     for error in health.errors:
-        console.print(Text(f"{error['at'][:19]} {error['message']}"))
+        console.print(*cells(f"{_clock(error.at)} {error.message}"))
     for reason in reasons:
-        console.print(Text(f"stale: {reason}"))
+        console.print(*cells(f"stale: {reason}"))
     if not reasons:
         console.print("fresh")
 

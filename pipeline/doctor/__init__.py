@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..settings import DEFAULT_WAL_LIMIT
 from .files import disks, result_database, work_file
 from .machine import environment, extension, versions
 from .source import source
@@ -17,14 +18,21 @@ if TYPE_CHECKING:
     from .check import Check
 
 
-def examine(url: str | None, sqlite: Path, duckdb: Path) -> list[Check]:
-    """All checks, none of which writes anything or tells a secret."""
+def examine(url: str | None, sqlite: Path, duckdb: Path, wal_limit: int = DEFAULT_WAL_LIMIT) -> list[Check]:
+    """All checks, none of which writes anything or tells a secret; SQLite rolls back what a killed writer has left.
+
+    Args:
+        url: the source; None: there is none.
+        sqlite: the result database.
+        duckdb: the work file.
+        wal_limit: MB of the result database's write-ahead log from which on it is too large.
+    """
     return [
         versions(),
         extension(),
         environment(),
         *source(url),
-        *result_database(sqlite),
+        *result_database(sqlite, wal_limit),
         work_file(duckdb),
         *disks(sqlite, duckdb),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -12,9 +11,8 @@ from ...indicators.registry import INDICATORS
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
 from ..base.statements import Sql, literal, statement
-from ..results.extension import load_sqlite
-from ..results.retention import ATTACHED, native
-from ..results.sink import Sink
+from ..results.retention import native
+from ..results.sink import Sink, wal_advice, wal_mb
 from .check import Check, attempt
 
 if TYPE_CHECKING:
@@ -27,8 +25,8 @@ ENOUGH_MB = 500
 _TIMES = 2
 
 
-def result_database(path: Path) -> Iterator[Check]:
-    """Whether results can be written, and whether what is there is sound."""
+def result_database(path: Path, wal_limit: int) -> Iterator[Check]:
+    """Whether results can be written, whether what is there is sound, and whether its log is below some MB."""
 
     def writable() -> str:
         with Sink(path, lock_timeout=0) as sink:
@@ -38,11 +36,13 @@ def result_database(path: Path) -> Iterator[Check]:
     first = attempt("result database", writable)
     yield first
     if first.ok and path.exists() and path.stat().st_size:
+        size = wal_mb(path)
+        yield Check("write-ahead log", size < wal_limit, wal_advice(path, size) if size >= wal_limit else f"{size} MB")
         yield attempt("result database is sound", lambda: _sound(path))
 
 
 def _sound(path: Path) -> str:
-    with _attached(path) as connection:
+    with Sink(path, lock_timeout=0) as sink, sink.reading() as connection:
         mode = str(native(connection, Sql("PRAGMA journal_mode"))[0][0])
         faults = [str(fault) for (fault,) in native(connection, statement("doctor/quick_check"))]
         tables = {name for (name,) in native(connection, statement("doctor/table_names"))}
@@ -51,14 +51,6 @@ def _sound(path: Path) -> str:
     ours = len(tables & {declared.table for declared in INDICATORS.values()})
     later = "" if mode == "wal" else " (a run switches it to wal, so that readers never wait)"
     return f"{_mb(path)} MB, journal mode {mode}{later}, {ours} tables of ours, {len(tables) - ours} of others"
-
-
-@contextmanager
-def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_duckdb() as connection:
-        load_sqlite(connection)
-        connection.execute(f"ATTACH {literal(str(path))} AS {ATTACHED} (TYPE sqlite, READ_ONLY)")
-        yield connection
 
 
 def work_file(path: Path) -> Check:

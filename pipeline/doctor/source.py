@@ -12,6 +12,7 @@ from ...indicators.contract import BAR_FIELDS
 from ..base.errors import CandlemillError, one_line
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from ..base.statements import Sql, identifier, literal, render, statement
+from ..source.clauses import calling
 from ..source.reader import METRIC_COLUMNS, METRICS_5M, SCHEMA, MetricsForm, Source
 from ..source.session import session
 from ..source.urls import redacted
@@ -58,9 +59,10 @@ def source(url: str | None) -> Iterator[Check]:
                 form = found.metrics_form(INTERVALS[name])
                 if form is not None:
                     yield _metrics(connection, found, form, INTERVALS[name], types)
-            yield from aggregate_checks(connection, _SECONDS)
+            if all(relation.called is None for relation in found.relations.values()):
+                yield from aggregate_checks(connection, _SECONDS)
     except psycopg.Error as error:
-        yield Check("source", False, f"it stopped to answer: {found.redact(one_line(error))}; check the server's log")
+        yield Check("source", False, f"it stopped to answer: {one_line(error)}; check the server's log")
 
 
 def _server(connection: psycopg.Connection, url: str) -> Iterator[Check]:
@@ -117,7 +119,7 @@ def _metrics(
     if form.build:
         return Check(name, True, f"the last row of each bucket of {relation.name}")
     fine = found.relations.get(METRICS_5M)
-    if fine is not None and fine.readable and relation.name != METRICS_5M:
+    if fine is not None and fine.usable and relation.name != METRICS_5M:
         fault = _summed(connection, form, interval)
         if fault:
             return Check(name, False, fault)
@@ -125,6 +127,8 @@ def _metrics(
 
 
 def _unreadable(connection: psycopg.Connection, relation: Relation) -> str:
+    if relation.called is not None:
+        return calling(f"{SCHEMA}.{relation.name}", relation.called)
     if relation.readable:
         return ""
     role, name = (

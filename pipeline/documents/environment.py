@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..options import OPTIONS, SYMBOL_RULES, Setting
+from ..options import INTERVAL_RULES, OPTIONS, SYMBOL_RULES, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,9 @@ _HEAD = """# Settings of candlemill with an example each, made by `make docs`; d
 
 def render() -> str:
     """The whole file; every line in it is a comment."""
-    return "\n".join([_HEAD, *(line for setting in (*OPTIONS, *SYMBOL_RULES) for line in _lines(setting)), ""])
+    return "\n".join(
+        [_HEAD, *(line for setting in (*OPTIONS, *INTERVAL_RULES, *SYMBOL_RULES) for line in _lines(setting)), ""]
+    )
 
 
 def _lines(setting: Setting) -> Iterator[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from ..options import LIBPQ, OPTIONS, PASS, SYMBOL_RULES, Setting
+from ..options import INTERVAL_RULES, LIBPQ, OPTIONS, PASS, SYMBOL_RULES, Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _HEAD = """# Settings
 
@@ -21,8 +25,14 @@ _RULES = """## Which symbols
 What `--symbols` asks for goes through rules of the environment, in `run`, `demo`, `watch` and `symbols`.
 `candlemill symbols` shows what comes of them.
 
-| variable | default | meaning |
-| --- | --- | --- |
+{}
+"""
+
+_INTERVALS = """## How many rows of an interval
+
+Variables as the service that candlemill replaces has them.
+
+{}
 """
 
 _LIBPQ = """## The connection
@@ -42,15 +52,29 @@ def render() -> str:
         head = ["| option | variable | default | meaning | commands |", "| --- | --- | --- | --- | --- |"]
         parts.append("\n".join([f"## {section}", "", *head, *rows, ""]))
         if section == PASS:
-            rules = "\n".join(_cells(_code(*rule.variables), _default(rule), rule.meaning) for rule in SYMBOL_RULES)
-            parts.append(f"{_RULES}{rules}\n")
+            parts += [_INTERVALS.format(_variables(INTERVAL_RULES)), _RULES.format(_variables(SYMBOL_RULES))]
     parts.append(_LIBPQ.format(_code(*LIBPQ)))
     return "\n".join(parts)
 
 
+def _variables(rules: Sequence[Setting]) -> str:
+    rows = [_cells(_code(*rule.variables), _default(rule), _meaning(rule)) for rule in rules]
+    return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
+
+
 def _option_row(setting: Setting) -> str:
     commands = ", ".join(setting.commands)
-    return _cells(_code(setting.option), _code(*setting.variables), _default(setting), setting.meaning, commands)
+    return _cells(
+        _code(setting.option, *setting.aliases),
+        _code(*setting.variables),
+        _default(setting),
+        _meaning(setting),
+        commands,
+    )
+
+
+def _meaning(setting: Setting) -> str:
+    return f"{setting.meaning} {setting.bounds}".rstrip()
 
 
 def _default(setting: Setting) -> str:

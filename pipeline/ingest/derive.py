@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from ..base.statements import identifier, literal, render, statement
+from ..source.aggregates import row_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,11 +62,14 @@ def _build(
     query = render(
         statement("ingest/build_bars"), relation=identifier(interval.candles), bucket=literal(interval.bucket)
     )
-    parameters = {
-        "exchange": exchange,
-        "symbol": series.symbol,
-        "first": series.first,
-        "last": series.last,
-        "source": BUILT,
-    }
-    return connection.execute(query.encode(), parameters).rowcount
+    built = 0
+    for stretch in series.stretches:
+        parameters = {
+            "exchange": exchange,
+            "symbol": series.symbol,
+            "first": stretch.start,
+            "last": stretch.until - row_step(series.table),
+            "source": BUILT,
+        }
+        built += connection.execute(query.encode(), parameters).rowcount
+    return built

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..base.ranges import Range, union
+from ..source.aggregates import row_step
+from .stretches import Stretches
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -18,7 +22,8 @@ EXAMPLES = 5
 class FileReport:
     """One .csv file, alone or in a zip. ``reason`` says why it was skipped or failed; the database then has none of it.
 
-    ``rows`` are the good lines: each was inserted, updated a row with other values, or changed nothing.
+    ``rows`` are the good lines: each was inserted, updated a row with other values, or changed nothing. ``overruled``
+    are those that changed nothing because other files of the call say otherwise, and count.
     """
 
     file: str
@@ -30,14 +35,31 @@ class FileReport:
     rows: int = 0
     inserted: int = 0
     updated: int = 0
+    overruled: int = 0
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list)
     first: datetime | None = None
     last: datetime | None = None
+    stretches: Stretches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from nothing."""
+        self.rows = self.inserted = self.updated = self.overruled = self.rejected = 0
+        self.rejects = []
+        self.first = self.last = None
+        self.stretches = Stretches(row_step(self.table or ""))
+
+    def fail(self, reason: str) -> None:
+        """Say that the database has none of it, and why."""
+        self.begin()
+        self.state, self.reason = "failed", reason
 
     @property
     def unchanged(self) -> int:
-        """Good lines that the database had already, or that a later line of the file repeats."""
+        """Good lines that the database had already, that a later line of the file repeats, or that are overruled."""
         return self.rows - self.inserted - self.updated
 
     def reject(self, line: Reject) -> None:
@@ -51,10 +73,12 @@ class FileReport:
         self.rows += 1
         self.first = min(self.first or moment, moment)
         self.last = max(self.last or moment, moment)
+        self.stretches.add(moment)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """Everything but the stretches, for JSON."""
         shown = dict(vars(self)) | {"unchanged": self.unchanged, "rejects": [vars(line) for line in self.rejects]}
+        del shown["stretches"]
         return shown | {"first": _iso(self.first), "last": _iso(self.last)}
 
 
@@ -92,6 +116,33 @@ class Hidden:
         return dict(vars(self)) | {"first": _iso(self.first), "last": _iso(self.last)}
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """Rows of a file that another file of the same call contradicts, and that do not count.
+
+    Attributes:
+        symbol: of the rows.
+        what: their interval, or ``metrics``.
+        file: the file that they are from.
+        taken: the file whose rows count.
+        first: the oldest of them.
+        last: the newest.
+        rows: how many.
+    """
+
+    symbol: str
+    what: str
+    file: str
+    taken: str
+    first: datetime
+    last: datetime
+    rows: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return dict(vars(self)) | {"first": _iso(self.first), "last": _iso(self.last)}
+
+
 @dataclass
 class SeriesReport:
     """The loaded files of one symbol and table. Gaps are what the table lacks between their first and last bars."""
@@ -111,6 +162,11 @@ class SeriesReport:
     def last(self) -> datetime:
         """The newest bar of the files."""
         return max(file.last for file in self.files if file.last)
+
+    @property
+    def stretches(self) -> list[Range]:
+        """The ranges of time in which the files have rows."""
+        return union(one for file in self.files for one in file.stretches.ranges)
 
     @property
     def missing(self) -> int:
@@ -150,6 +206,7 @@ class Report:
         created: relations that were missing.
         files: each file.
         series: the loaded files by symbol and table.
+        conflicts: what files of the call contradict each other about.
         derived: rows written to coarser tables.
         hidden: loaded rows that aggregates do not show.
     """
@@ -158,6 +215,7 @@ class Report:
     created: list[str] = field(default_factory=list)
     files: list[FileReport] = field(default_factory=list)
     series: list[SeriesReport] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
     derived: dict[str, int] = field(default_factory=dict)
     hidden: list[Hidden] = field(default_factory=list)
 
@@ -179,6 +237,7 @@ class Report:
         return {
             "exchange": self.exchange,
             "created": self.created,
+            "conflicts": [one.as_json() for one in self.conflicts],
             "derived": self.derived,
             "hidden": [one.as_json() for one in self.hidden],
             "series": [one.as_json() for one in self.series],

@@ -4,6 +4,7 @@ A look reads, in one statement each for candles and metrics, everything from ``o
 last at the look before: so the forming bar is always fresh, and a correction within the overlap is seen. The bound goes
 by the clock, not by what there is: a symbol that lags is read from its own newest row on, along its index, and nobody
 else's rows with it. A symbol that is new is read whole. What was corrected further back is seen when all is read anew.
+Where a look is from an earlier moment than the one before, all is: the window then begins before what is held.
 """
 
 from __future__ import annotations
@@ -74,14 +75,6 @@ class Feed:
         """Hold the bars of a pass that looked from a moment, as far as it had an interval, in the place of a look."""
         self._candles = {interval: Held(rows, as_of, thin=True) for interval, rows in candles.items()}
 
-    def newest(self, interval: str) -> datetime | None:
-        """Start of an interval's newest bar."""
-        import pyarrow.compute as pc
-
-        held = self._candles.get(interval)
-        moment: datetime | None = pc.max(held.rows["bucket_ts"]).as_py() if held else None
-        return moment
-
     def look(
         self,
         source: Source,
@@ -111,7 +104,7 @@ class Feed:
     def _look_at_candles(
         self, source: Source, settings: Settings, symbols: Sequence[str] | None, interval: Interval
     ) -> Held:
-        held = self._candles.get(interval.name)
+        held = _not_later(self._candles.get(interval.name), settings.as_of)
         lookback = settings.lookback + self._again
         asked = (interval, settings.exchange, symbols, settings.as_of)
         if held is not None:
@@ -126,8 +119,8 @@ class Feed:
         return held
 
     def _look_at_metrics(self, source: Source, settings: Settings, interval: Interval) -> Held | None:
-        held = self._metrics.get(interval.name)
         as_of = settings.as_of
+        held = _not_later(self._metrics.get(interval.name), as_of)
         if held is not None:
             bounds = _Bounds(
                 before(as_of, METRICS_WINDOW, 1), before(as_of, interval.length, METRICS_ROWS), METRICS_ROWS
@@ -152,7 +145,7 @@ class Feed:
         read: Callable[[Newer], pa.Table],
     ) -> Held | None:
         """The rows brought up to date; None where that is not possible, and all must be read."""
-        since = max(bounds.after, before(min(held.as_of, as_of), interval.length, self._again))
+        since = max(bounds.after, interval.back(held.as_of, self._again))
         newer = window.newer_than(held.rows, symbols, since, bounds.after, self._again * interval.length)
         fresh = read(newer)
         if found := window.strangers(held.rows, fresh, newer):
@@ -165,10 +158,13 @@ class Feed:
         return Held(rows, as_of, window.changed(held.rows, rows, newer), held.thin)
 
     def _bounds(self, settings: Settings, interval: Interval, lookback: int) -> _Bounds:
-        until = before(settings.as_of, interval.length, 1) if settings.closed_only else settings.as_of
-        return _Bounds(
-            before(settings.as_of, interval.length, 2 * lookback), before(until, interval.length, lookback), lookback
-        )
+        until = interval.back(settings.as_of, 1) if settings.closed_only else settings.as_of
+        return _Bounds(interval.back(settings.as_of, 2 * lookback), interval.back(until, lookback), lookback)
+
+
+def _not_later(held: Held | None, as_of: datetime) -> Held | None:
+    """What is held, if it was not looked at from a later moment."""
+    return held if held is not None and held.as_of <= as_of else None
 
 
 def _metrics_reader(source: Source, interval: Interval, as_of: datetime) -> Callable[[Newer], pa.Table]:

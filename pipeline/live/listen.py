@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ..base.errors import SourceError
+from ..base.errors import CandlemillError, SourceError, shortened
 from ..source.session import pools_sessions, session
 from ..source.urls import redacted
+from .troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ class Listener:
 
     def __init__(self, url: str, exchange: str, wake: Callable[[], None]) -> None:
         self._url, self._exchange, self._wake = url, exchange, wake
+        self._troubles = Troubles()
         self._lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
@@ -44,7 +46,7 @@ class Listener:
         while not self._stop.is_set():
             try:
                 self._listen()
-            except SourceError as error:
+            except CandlemillError as error:
                 log.warning("%s", error)
                 return
             except psycopg.Error:
@@ -74,7 +76,10 @@ class Listener:
     def _is_ours(self, payload: str) -> bool:
         """Whether a notice is of our exchange; one that says nothing of an exchange is."""
         try:
-            told = json.loads(payload)
-        except ValueError:
+            told = json.loads(payload or "{}")
+        except (ValueError, RecursionError) as error:
+            # Whatever it means, it was sent because of a bar.
+            why = f"a notice on {CHANNEL} is not JSON ({shortened(error)}): it wakes the watch like any other"
+            self._troubles.tell("notice", why, logging.WARNING)
             return True
         return not isinstance(told, dict) or told.get("exchange", self._exchange) == self._exchange

@@ -60,6 +60,8 @@ class Passes:
         self._sql = SqlIndicators(self._connection)
         self._unpublished: deque[Record] = deque(maxlen=_RECORDS)
         self._chosen: tuple[datetime, Sequence[str] | None] | None = None
+        #: Where the pass before looked from.
+        self._before: datetime | None = None
         #: Intervals with bars that are read and not written: a write failed, or none was tried yet.
         self._owed = {interval.name for interval in settings.intervals}
 
@@ -99,7 +101,7 @@ class Passes:
         self._owed = set(record.intervals)
         source, symbols = self._begun(asked, record)
         looks = self._looks(asked, source, symbols, record)
-        with WorkFile(asked.duckdb, asked.workers, asked.exchange) as work:
+        with WorkFile(asked.duckdb, asked.workers, asked.exchange, asked.marker) as work:
             results = compute(asked, _changed(looks, set(record.intervals), asked, record), work, record)
             report_unseen(symbols, results.symbols, asked, record)
             insert(asked, results, self._sink, work, record)
@@ -113,7 +115,9 @@ class Passes:
     def _begun(self, asked: Settings, record: Record) -> tuple[Source, Sequence[str] | None]:
         """The source, reached, and the symbols of a pass."""
         source = Source.connect(asked.source, record)
-        if self._chosen is None or not timedelta(0) <= asked.as_of - self._chosen[0] < _CHOICE:
+        back = self._before is not None and asked.as_of < self._before
+        self._before = asked.as_of
+        if self._chosen is None or back or asked.as_of - self._chosen[0] >= _CHOICE:
             # Of `all` the symbols of every interval are meant, not only of those that are due.
             symbols = symbols_to_read(replace(self._settings, as_of=asked.as_of), source)
             self._chosen = asked.as_of, symbols

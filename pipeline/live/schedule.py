@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..base.intervals import Interval
+    from .clock import Reading
 
 #: Seconds between two looks at the forming bar, of intervals up to five minutes and of longer ones.
 SHORT_EVERY, LONG_EVERY = 10.0, 60.0
@@ -35,7 +36,7 @@ def parse_every(text: str | None) -> dict[str, float]:
     for item in items(text):
         match = re.fullmatch(r"(\w+)=(\d{1,6}(?:\.\d{1,3})?)", item)
         if not match or not float(match[2]):
-            raise UsageError(f"--every {item!r} is not INTERVAL=SECONDS with more than 0 seconds")
+            raise UsageError(f"--every {item!r} is not INTERVAL=SECONDS with more than 0 seconds, at most 999999")
         every[parse_interval(match[1]).name] = float(match[2])
     return every
 
@@ -53,36 +54,39 @@ class Schedule:
     intervals: Sequence[Interval]
     every: Mapping[str, float]
     delay: float
-    _looked: dict[str, datetime] = field(default_factory=dict)
+    _looked: dict[str, Reading] = field(default_factory=dict)
 
-    def due(self, now: datetime) -> list[Interval]:
+    def due(self, at: Reading) -> list[Interval]:
         """The intervals that were not looked at since a moment at which they were due."""
-        return [
-            interval
-            for interval in self.intervals
-            if interval.name not in self._looked or self._looked[interval.name] < self._grid(interval, now)[0]
-        ]
+        return [interval for interval in self.intervals if self._left(interval, at) <= 0]
 
-    def looked(self, intervals: Sequence[Interval], at: datetime) -> None:
+    def left(self, at: Reading) -> float:
+        """Seconds until an interval is due; 0 or less where one is."""
+        return min(self._left(interval, at) for interval in self.intervals)
+
+    def looked(self, intervals: Sequence[Interval], at: Reading) -> None:
         """Note a look."""
         self._looked.update({interval.name: at for interval in intervals})
 
     def looked_at(self, interval: Interval) -> datetime | None:
         """When an interval was looked at last."""
-        return self._looked.get(interval.name)
+        looked = self._looked.get(interval.name)
+        return looked.now if looked else None
 
     def next_due(self, interval: Interval, now: datetime) -> datetime:
-        """When an interval is due next, if that is not now."""
-        return self._grid(interval, now)[1]
-
-    def next(self, now: datetime) -> datetime:
-        """When any interval is due next, if none is now."""
-        return min(self.next_due(interval, now) for interval in self.intervals)
-
-    def _grid(self, interval: Interval, now: datetime) -> tuple[datetime, datetime]:
-        """The last moment not after now at which an interval was due, and the one after it."""
+        """The next moment after now at which an interval is due."""
         delay = timedelta(seconds=self.delay)
         step = timedelta(seconds=self.every.get(interval.name, default_every(interval)))
         start = bucket_start(now - delay, interval)
         last = start + delay + (now - delay - start) // step * step
-        return last, min(last + step, start + interval.length + delay)
+        return min(last + step, interval.back(start, -1) + delay)
+
+    def next(self, now: datetime) -> datetime:
+        """The next moment after now at which any interval is due."""
+        return min(self.next_due(interval, now) for interval in self.intervals)
+
+    def _left(self, interval: Interval, at: Reading) -> float:
+        looked = self._looked.get(interval.name)
+        if looked is None:
+            return 0.0
+        return at.left(looked, (self.next_due(interval, looked.now) - looked.now).total_seconds())

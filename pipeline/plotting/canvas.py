@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
+from ..base import folders
 from ..base.errors import SinkError, UsageError
+from ..base.outputs import output
+from ..base.shown import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,27 +63,42 @@ def draw(
 
     A page has the picture in both themes and follows its reader's, unless one is asked for, and the notes below it.
 
-    Raises UsageError for another suffix or theme, SinkError where the file cannot be written.
+    Raises UsageError for another suffix or theme, or where something else stands there, SinkError where the file cannot
+    be written.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path} ends in none of {', '.join(FORMATS)}: the suffix says what to write")
     if theme not in (None, *PALETTES):
         raise UsageError(f"--theme {theme!r} is not one of {', '.join(PALETTES)}")
+    try:
+        file = output(path, path.suffix.lower())
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror}") from error
     if path.suffix.lower() == ".html":
         content = _page(title, {name: _rendered("svg", PALETTES[name], make) for name in PALETTES}, theme, notes)
     else:
         content = _rendered(path.suffix.lower()[1:], PALETTES[theme or "light"], make)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        folders.make(file.parent)
+        file.write_bytes(content)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def printable(text: str) -> str:
-    """The text with what the font cannot draw written as codes."""
-    drawn = get_font(findfont("DejaVu Sans")).get_charmap()
-    return "".join(c if ord(c) in drawn else c.encode("ascii", "backslashreplace").decode() for c in text)
+    """The text with what the font cannot draw, or a viewer would obey, written as codes; lines stay lines."""
+    lines = ("".join(c if ord(c) in _drawn() else _code(c) for c in visible(line)) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
+@cache
+def _drawn() -> frozenset[int]:
+    """The characters that the font can draw."""
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def _code(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode()
 
 
 def from_zero(values: Sequence[float]) -> tuple[float, float]:
@@ -90,6 +110,8 @@ def _rendered(form: str, palette: Palette, make: Callable[[Palette], Figure]) ->
     sink = io.BytesIO()
     with mpl.rc_context(_settings(palette)):
         figure = make(palette)
+        for text in figure.findobj(Text):
+            text.set_text(printable(text.get_text()))
         # Without the date, the same data give the same file.
         figure.savefig(sink, format=form, dpi=_DPI, metadata={"Date": None} if form == "svg" else None)
     return sink.getvalue()
@@ -130,7 +152,8 @@ def _settings(palette: Palette) -> dict[RcKeyType, Any]:
 
 def _page(title: str, pictures: dict[str, bytes], theme: str | None, notes: Sequence[str]) -> bytes:
     """A page with the picture inside it, as wide as the window allows."""
-    below = "".join(f"<p>{escape(note)}</p>\n" for note in notes)
+    title = visible(title)
+    below = "".join(f"<p>{escape(visible(note))}</p>\n" for note in notes)
     urls = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in pictures.items()}
     light, dark = (PALETTES[theme or name] for name in ("light", "dark"))
     alternative = f'<source media="(prefers-color-scheme: dark)" srcset="{urls["dark"]}">' if theme is None else ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...indicators.kinds import TIME
 from ..base.errors import NoCandlesError
@@ -80,9 +81,9 @@ def read_series(connection: duckdb.DuckDBPyConnection, symbol: str, interval: In
     as_of = (
         connection.execute("SELECT max_by(as_of, started_at) AS as_of FROM runs").to_arrow_table()["as_of"][0].as_py()
     )
-    times = _times(candles)
-    begin = times[-1] - bars * interval.length.total_seconds() * 1e6
-    return Series(symbol, interval, as_of, candles, metrics, int((times > begin).sum()))
+    begin = interval.back(candles["bucket_ts"][-1].as_py(), bars)
+    drawn = pc.sum(pc.greater(candles["bucket_ts"], pa.scalar(begin))).as_py()
+    return Series(symbol, interval, as_of, candles, metrics, drawn)
 
 
 def _missing(connection: duckdb.DuckDBPyConnection, symbol: str, interval: Interval) -> Exception:

@@ -2,5 +2,5 @@
 
 Others use ``Sink`` (sink), the names of the key columns (rows) and ``load_sqlite`` (extension).
 
-May import: base, record.
+May import: base, record, settings.
 """

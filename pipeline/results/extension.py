@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from ..base.errors import SinkError
+from ..base.shortage import pass_on
 from ..base.statements import literal
 
 PACKAGE = "duckdb-extension-sqlite-scanner"
@@ -36,6 +37,7 @@ def load_sqlite(connection: duckdb.DuckDBPyConnection) -> None:
     try:
         connection.execute(f"LOAD {literal(str(path))}")
     except duckdb.Error as error:
+        pass_on(error)
         raise SinkError(
             f"the sqlite extension {path} cannot be loaded: run `pip install --force-reinstall "
             f"{PACKAGE}=={duckdb.__version__}`"

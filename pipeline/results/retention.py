@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..base.intervals import INTERVALS
 from ..base.statements import Sql, join, literal, render, statement
+from .times import in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ATTACHED = Sql("results")
 
 
-#: By interval and time, a JSON list of the symbols that have a row.
+#: By interval and time, as it is spelled there, a JSON list of the symbols that have a row.
 ByTime: TypeAlias = "Mapping[str, Mapping[str, str]]"
 
 
@@ -31,9 +32,9 @@ class Held:
     """What a table has before a batch is written.
 
     Attributes:
-        present: rows not older than those to write: (rowid, symbol, interval, time).
+        present: rows not older than those to write: (rowid, symbol, interval, time as a run spells it).
         by_time: of the intervals in which something can fall out of the retention, a JSON list of the symbols that have
-            a row, by interval and time.
+            a row, by interval and time as it is spelled there.
     """
 
     present: Sequence[tuple[int, str, str, str]]
@@ -60,31 +61,34 @@ class Held:
         """What falls out of the retention of the batch's pairs once the batch is written.
 
         Returns:
-            Times (interval, time) of which every row falls out, and keys (symbol, interval, time) of other rows.
+            Times (interval, time) of which every row falls out, and keys (symbol, interval, time) of other rows, both
+            spelled as they are in the table.
         """
         added: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for symbol, interval, time in batch.keys.rows.keys() - {tuple(parts) for _, *parts in self.present}:
             added[interval][time].append(symbol)
         whole, some = [], []
-        for interval, lists in self.by_time.items():
+        for interval, texts in self.by_time.items():
+            lists, spelled = _by_moment(texts)
             new, kept = added[interval], keep(interval)
             times = sorted({*lists, *new}, reverse=True)
             counts: Counter[str] = Counter()
             # No symbol falls out within as many times. Nearly all of them have the same list of symbols, so whole lists
             # are counted before they are taken apart.
             for symbols, count in Counter(lists[time] for time in times[:kept] if time in lists).items():
-                for symbol in json.loads(symbols):
+                for symbol in set(json.loads(symbols)):
                     counts[symbol] += count
             for time in times[:kept]:
                 counts.update(new.get(time, ()))
             for time in times[kept:]:
-                there = [*json.loads(lists.get(time, "[]")), *new.get(time, ())]
+                there = {*json.loads(lists.get(time, "[]")), *new.get(time, ())}
                 counts.update(there)
                 out = [s for s in there if counts[s] > kept and (s, interval) in batch.keys.newest]
-                if len(out) == len(there):
-                    whole.append((interval, time))
-                else:
-                    some += [(symbol, interval, time) for symbol in out]
+                for text in spelled.get(time, (time,)):
+                    if len(out) == len(there):
+                        whole.append((interval, text))
+                    else:
+                        some += [(symbol, interval, text) for symbol in out]
         return whole, some
 
 
@@ -92,23 +96,48 @@ def look(
     connection: duckdb.DuckDBPyConnection, table: Sql, batch: Batch, keep: Callable[[str], int], known: ByTime
 ) -> Held:
     """What a table, which has an index, holds now; ``known`` was read before in the same transaction."""
-    present = native(connection, render(statement("results/present"), table=table), batch.keys.oldest)
+    oldest = batch.keys.oldest
+    found = native(connection, render(statement("results/present"), table=table), batch.keys.since)
+    present = [
+        (place, symbol, interval, time)
+        for place, symbol, interval, text in found
+        if (time := in_utc(text)) is not None and time >= oldest[interval]
+    ]
+    # Texts of other forms may not be in the order of their times: where there are some, all are read.
+    odd = {interval for _, _, interval, text in found if text != in_utc(text)}
     newest = dict(batch.keys.latest)
     for _, _, interval, time in present:
         newest[interval] = max(time, newest[interval])
-    crowded = crowded_intervals(connection, table, newest, keep)
+    crowded = {*crowded_intervals(connection, table, newest, keep, batch.keys.day_before), *odd}
     missing = [interval for interval in crowded if interval not in known]
     return Held(present, {name: known[name] for name in crowded if name in known} | by_time(connection, table, missing))
 
 
 def crowded_intervals(
-    connection: duckdb.DuckDBPyConnection, table: Sql, newest: Mapping[str, str], keep: Callable[[str], int]
+    connection: duckdb.DuckDBPyConnection,
+    table: Sql,
+    newest: Mapping[str, str],
+    keep: Callable[[str], int],
+    seen: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Those of some intervals, given with their newest time, in which something may fall out of the retention."""
-    asked = [[name, _before(time, keep(name) * INTERVALS[name].length)] for name, time in newest.items()]
-    return [
-        name for (name,) in native(connection, render(statement("results/crowded"), table=table), json.dumps(asked))
-    ]
+    """Those of some intervals in which something may fall out of the retention.
+
+    Args:
+        connection: in a transaction.
+        table: its name.
+        newest: the newest time of each interval.
+        keep: rows to keep for an interval's name.
+        seen: by interval a text from which on all rows were looked at for other spellings; None: they will be later.
+    """
+    asked = []
+    for name, time in newest.items():
+        # As bars lie on a grid, no more of them fit behind a time than make up the length.
+        beyond = INTERVALS[name].back(datetime.fromisoformat(time), keep(name))
+        # An offset moves a text by less than a day.
+        looked = min((beyond + timedelta(days=1)).isoformat(), seen[name]) if seen else ""
+        asked.append([name, beyond.isoformat(), looked])
+    found = native(connection, render(statement("results/crowded"), table=table), json.dumps(asked))
+    return [name for (name,) in found]
 
 
 def by_time(connection: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -123,12 +152,20 @@ def by_time(connection: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequen
     return found
 
 
-def _before(time: str, length: timedelta) -> str:
-    """The time that much earlier: as bars lie on a grid, no more of them fit behind it than make up the length."""
-    try:
-        return (datetime.fromisoformat(time) - length).isoformat()
-    except OverflowError:
-        return ""
+def _by_moment(texts: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
+    """The symbols by time as a run spells it, and how times are spelled there; where all are spelled so, nothing."""
+    if all(in_utc(text) == text for text in texts):
+        return texts, {}
+    spelled: dict[str, list[str]] = defaultdict(list)
+    for text in texts:
+        if (time := in_utc(text)) is not None:
+            spelled[time].append(text)
+    lists = {
+        time: json.dumps([symbol for text in known for symbol in json.loads(texts[text])])
+        for time, known in spelled.items()
+    }
+    # What the batch adds is spelled as a run does it.
+    return lists, {time: sorted({time, *known}) for time, known in spelled.items()}
 
 
 def native(connection: duckdb.DuckDBPyConnection, query: Sql, *parameters: str) -> list[tuple[Any, ...]]:

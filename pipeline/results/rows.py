@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,19 @@ class Keys:
         return times
 
     @cached_property
-    def oldest(self) -> str:
-        """The oldest time of each interval, as a JSON list of lists."""
-        return json.dumps([[interval, min(times)] for interval, times in self._times.items()])
+    def oldest(self) -> dict[str, str]:
+        """The oldest time of each interval."""
+        return {interval: min(times) for interval, times in self._times.items()}
+
+    @cached_property
+    def day_before(self) -> dict[str, str]:
+        """The date of the day before the oldest time of each interval."""
+        return {interval: _day_before(time) for interval, time in self.oldest.items()}
+
+    @cached_property
+    def since(self) -> str:
+        """Each interval with its oldest time and the date of the day before, as a JSON list of lists."""
+        return json.dumps([[interval, time, self.day_before[interval]] for interval, time in self.oldest.items()])
 
     @cached_property
     def latest(self) -> dict[str, str]:
@@ -83,6 +94,13 @@ class Batch:
         """The batch without some rows, given by their place in key order."""
         wanted = np.array([place not in places for place in range(self.table.num_rows)])
         return Batch(self.keys, self.table.filter(pa.array(wanted)), self.valued[wanted])
+
+
+def _day_before(time: str) -> str:
+    try:
+        return str(datetime.fromisoformat(time).date() - timedelta(days=1))
+    except OverflowError:
+        return ""
 
 
 def batches(results: Mapping[Indicator, pa.Table]) -> dict[Indicator, Batch]:

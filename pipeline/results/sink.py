@@ -9,24 +9,30 @@ refuses the upgrade at once. So the whole transaction is tried again, on a new c
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from ..base import folders
 from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
+from ..base.marker import DESK, Marker
 from ..base.patience import patiently
-from ..base.statements import Sql, identifier, join, literal
+from ..base.shortage import shortage
+from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import in_thread
 from ..record import SILENT, Observer
+from ..settings import DEFAULT_WAL_LIMIT
 from .extension import load_sqlite
+from .ownership import check_logs, lacks_marker, opening
 from .retention import ATTACHED, by_time, crowded_intervals, native
-from .rows import KEY, batches
-from .table import ResultTable, existing_tables, replace_rows
+from .rows import batches
+from .table import ResultTable, differs, ends_of, existing_tables, fits, replace_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,15 +47,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How to open a database that is to use write-ahead logging from now on: DuckDB sets the mode while it opens the file,
-#: the one moment at which no transaction is open. The switch is one write of a few bytes in the first sector and needs
-#: no rollback journal. With one, a run that is killed here would leave it for the next writer to roll back, and until
-#: then SQLite would refuse everybody who opens the file read-only.
-_SWITCH_TO_WAL = Sql("JOURNAL_MODE 'OFF; PRAGMA journal_mode = WAL'")
+#: Option of ``ATTACH``: how long SQLite itself waits for a lock, milliseconds. Whoever opens or closes the database
+#: has it alone for a moment; those who keep it are waited for by trying again.
+_BRIEFLY = Sql("BUSY_TIMEOUT 100")
+_MB = 1 << 20
+
+#: How a database switches to write-ahead logging. It is one write of a few bytes in the first sector and needs no
+#: rollback journal. With one, a run that is killed here would leave it for the next writer to roll back, and until then
+#: SQLite would refuse everybody who opens the file read-only.
+_SWITCH_TO_WAL = Sql("OFF; PRAGMA journal_mode = WAL")
 
 
 class LockedError(SinkError):
     """Another process holds the lock of the result database."""
+
+
+class _UnreadSchemaError(SinkError):
+    """The database has a view, a trigger or an index in words that DuckDB's SQLite does not know."""
 
 
 class Sink:
@@ -63,13 +77,35 @@ class Sink:
     in a transaction that others have overtaken; then, as whenever the database is locked, everything is done anew.
     """
 
-    def __init__(self, path: Path, lock_timeout: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock_timeout: float,
+        marker: Marker = DESK,
+        adopt: bool = False,
+        wal_limit: int = DEFAULT_WAL_LIMIT,
+    ) -> None:
+        """The result database at a path.
+
+        Args:
+            path: where it is.
+            lock_timeout: seconds in which it is tried again while another process holds it.
+            marker: what results are to be written.
+            adopt: whether the database of another application is taken, too.
+            wal_limit: MB of its write-ahead log from which on it is emptied where readers let it, and told of else.
+        """
         self.path = path
         self.lock_timeout = lock_timeout
+        self.wal_limit = wal_limit
+        self._marker, self._adopt = marker, adopt
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._prepared: Future[dict[str, ByTime]] | None = None
         #: Rows written and pruned by what is not committed yet.
         self._inserted = 0, 0
+        #: Whether parts of the schema that SQLite cannot read are passed over.
+        self._lenient = False
+        #: Size of the write-ahead log at which it was told of last.
+        self._told_mb = 0
 
     def __enter__(self) -> Sink:
         return self
@@ -78,9 +114,17 @@ class Sink:
         self._close()
 
     def check(self, indicators: Sequence[Indicator]) -> None:
-        """Look, without writing, whether the results of these indicators can be written. Raises SinkError."""
+        """Look, without writing, whether the results of these indicators can be written.
+
+        Raises:
+            SinkError: they cannot.
+            UsageError: the database holds results of another kind.
+        """
         if self.path.is_dir():
             raise SinkError(f"the result database {self.path} is a directory: give a file with --sqlite")
+        if self.path.exists() and not self.path.is_file():
+            raise SinkError(f"the result database {self.path} is no regular file: give a file with --sqlite")
+        check_logs(self.path.resolve())
         if self.path.exists() and self.path.stat().st_size:
             self._retried(lambda connection: self._inspect(connection, indicators))
         _probe_folder(self.path)
@@ -113,7 +157,7 @@ class Sink:
         self._begin(connection)
         found: dict[str, ByTime] = {}
         for name, table in existing_tables(connection, [indicator.table for indicator in indicators]).items():
-            if table and table.indexed:
+            if table.indexed and not table.refusal():
                 crowded = crowded_intervals(connection, identifier(name), newest, keep)
                 found[name] = by_time(connection, identifier(name), crowded)
         return found
@@ -145,7 +189,7 @@ class Sink:
             before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            folders.make(self.path.parent)
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
         ready = batches(results)
@@ -153,13 +197,30 @@ class Sink:
 
     def commit(self, observer: Observer = SILENT) -> None:
         """Commit what ``insert`` brought in, and tell the observer. Raises SinkError, and then nothing is written."""
+        self._attempted(lambda connection: connection.execute("COMMIT"))
+        observer.committed(*self._inserted)
+        try:
+            self._tidy(self._connected())
+        except duckdb.Error as error:
+            self._close()
+            log.warning("the results are written, but %s was not closed well: %s", self.path, one_line(error))
 
-        def end(connection: duckdb.DuckDBPyConnection) -> None:
-            connection.execute("COMMIT")
-            observer.committed(*self._inserted)
-            self._detach(connection)
+    def _tidy(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Empty the write-ahead log where it has grown large, as far as readers let it, and close the database.
 
-        self._attempted(end)
+        SQLite writes the log's pages into the database after every commit, but begins it anew only when no reader is in
+        a transaction. The pragma does both at once, and waits for readers no longer than SQLite does for a lock.
+        """
+        if wal_mb(self.path) >= self.wal_limit and not self._lenient:
+            native(connection, Sql("PRAGMA wal_checkpoint(TRUNCATE)"))
+        self._detach(connection)
+        size = wal_mb(self.path)
+        if size < self.wal_limit:
+            self._told_mb = 0
+        elif size >= 2 * self._told_mb:
+            # Told again when it has doubled.
+            self._told_mb = size
+            log.warning("%s", wal_advice(self.path, size))
 
     def _insert(
         self,
@@ -168,20 +229,34 @@ class Sink:
         keep: Callable[[str], int],
         before_commit: Callable[[], None],
     ) -> None:
-        written = pruned = 0
+        names = [indicator.table for indicator in results]
         known = self._taken()
         if known is None:
-            self._begin(connection)
-        existing = existing_tables(connection, [indicator.table for indicator in results])
-        _refuse_foreign(self.path, existing)
+            self._begin(connection, names)
+        existing = existing_tables(connection, names)
+        self._refuse(existing)
+        if used_up := ends_of(connection, list(existing)):
+            raise SinkError(
+                f"the table {used_up[0]} in {self.path} has no row numbers left after its last one: "
+                "move the file away, or give another one with --sqlite"
+            )
+        triggers = any(table.acts == "all" for table in existing.values())
+        done = {}
         for indicator, batch in results.items():
             name = indicator.table
-            added, removed = replace_rows(
-                connection, indicator, batch, existing.get(name), keep, (known or {}).get(name, {})
+            table = existing.get(name)
+            careful = triggers or (table is not None and not fits(indicator, table))
+            done[indicator] = replace_rows(
+                connection, indicator, batch, table, keep, (known or {}).get(name, {}), careful
             )
-            written, pruned = written + added, pruned + removed
+        for indicator, written in done.items():
+            if written.checked is not None and differs(connection, indicator, written.checked):
+                raise SinkError(
+                    f"the table {indicator.table} in {self.path} does not keep what is written into it: remove its "
+                    "triggers and constraints with ON CONFLICT, look at its types, or give another file with --sqlite"
+                )
         before_commit()
-        self._inserted = written, pruned
+        self._inserted = sum(written.rows for written in done.values()), sum(w.pruned for w in done.values())
 
     def _taken(self) -> dict[str, ByTime] | None:
         """What was read in the transaction that ``prepare`` opened; None: no transaction is open."""
@@ -190,21 +265,68 @@ class Sink:
         return found
 
     def _inspect(self, connection: duckdb.DuckDBPyConnection, indicators: Sequence[Indicator]) -> None:
-        with self._attached(connection, Sql("READ_ONLY")):
-            _refuse_foreign(self.path, existing_tables(connection, [indicator.table for indicator in indicators]))
+        # A journal may be what a writer left that was killed: SQLite rolls it back, but not where it may read only.
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        with self._attached(connection, *([] if journal.exists() else [Sql("READ_ONLY")])):
+            self._open(connection)
+            self._refuse(existing_tables(connection, [indicator.table for indicator in indicators]))
+            self._lacks_marker(connection)
+            connection.execute("COMMIT")
 
-    def _begin(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Open the transaction, on a database that is in write-ahead logging, so that readers never wait."""
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction that reads the database, for ``native``. Raises SinkError where it cannot be read."""
+        try:
+            self._retried(self._open_to_read)
+            yield self._connected()
+        except duckdb.Error as error:
+            raise self._explained(error) from error
+        finally:
+            self._close()
+
+    def _open_to_read(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._attach(connection, Sql("READ_ONLY"))
+        self._open(connection)
+        native(connection, Sql("SELECT count(*) AS n FROM sqlite_master"))
+
+    def _refuse(self, tables: Mapping[str, ResultTable]) -> None:
+        _refuse_foreign(self.path, tables)
+        for name, table in tables.items():
+            if self._lenient and (table.unread or table.acts == "all"):
+                raise SinkError(
+                    f"{self.path} is written by a newer SQLite, and the table {name} has triggers or indexes that this "
+                    "one may not know: remove them, or give another file with --sqlite"
+                )
+
+    def _begin(self, connection: duckdb.DuckDBPyConnection, names: Sequence[str] | None = None) -> None:
+        """Open the transaction, on a database of ours in write-ahead logging, so that readers never wait.
+
+        Args:
+            connection: to open it on.
+            names: tables; where one of them is there, the transaction takes the lock at once. None: it reads first, and
+                is refused the lock when others write meanwhile.
+        """
+        mode, unmarked = "", True
         if self.path.exists():
             self._attach(connection)
-            connection.execute("BEGIN")
+            table = self._first_of(connection, names) if names else None
+            self._open(connection)
+            if table is not None:
+                # For the first statement of a transaction SQLite waits, and gets the newest state.
+                native(connection, render(statement("results/take_lock"), table=identifier(table)))
             # Looked at in the transaction, and not before it: for whoever closes the file last, SQLite locks everybody
             # out while it tidies up.
-            if self._journal_mode(connection) == "wal":
+            mode, unmarked = self._journal_mode(connection), self._lacks_marker(connection)
+            if mode == "wal" and not unmarked:
                 return
             connection.execute("ROLLBACK")
             self._detach(connection)
-        with self._attached(connection, _SWITCH_TO_WAL):
+        if not self.path.exists():
+            # SQLite would let nobody but its owner write, whatever the user's mask says; and it tells what is wrong.
+            with suppress(OSError):
+                self.path.touch()
+        journal = Sql("WAL") if mode == "wal" else _SWITCH_TO_WAL
+        with self._attached(connection, opening(journal, self._marker if unmarked else None)):
             mode = self._journal_mode(connection)
         if mode != "wal":
             raise SinkError(
@@ -212,22 +334,41 @@ class Sink:
                 "put it on a local disk, where SQLite can use WAL"
             )
         self._attach(connection)
+        self._open(connection)
+        if self._lacks_marker(connection):
+            raise LockedError(f"the result database {self.path} was made by another process meanwhile: run again")
+
+    def _first_of(self, connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> str | None:
+        """One of some tables that is in the database."""
+        self._open(connection)
+        found = native(connection, statement("results/first_table"), json.dumps(list(names), ensure_ascii=False))
+        connection.execute("COMMIT")
+        return str(found[0][0]) if found else None
+
+    def _open(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Begin a transaction."""
         connection.execute("BEGIN")
+        if self._lenient:
+            # SQLite sets it while it compiles the statement, and EXPLAIN has rows, as sqlite_query wants.
+            native(connection, Sql("EXPLAIN PRAGMA writable_schema = ON"))
+
+    def _lacks_marker(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        return lacks_marker(connection, self.path, self._marker, self._adopt)
 
     @staticmethod
     def _journal_mode(connection: duckdb.DuckDBPyConnection) -> str:
         return str(native(connection, Sql("PRAGMA journal_mode"))[0][0])
 
     @contextmanager
-    def _attached(self, connection: duckdb.DuckDBPyConnection, option: Sql | None = None) -> Iterator[None]:
+    def _attached(self, connection: duckdb.DuckDBPyConnection, *options: Sql) -> Iterator[None]:
         """The database under its alias while the block lasts; after an error the whole connection is thrown away."""
-        self._attach(connection, option)
+        self._attach(connection, *options)
         yield
         self._detach(connection)
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection, option: Sql | None = None) -> None:
-        options = join([Sql("TYPE sqlite"), *([option] if option else [])])
-        connection.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({options})")
+    def _attach(self, connection: duckdb.DuckDBPyConnection, *options: Sql) -> None:
+        how = join([Sql("TYPE sqlite"), _BRIEFLY, *options])
+        connection.execute(f"ATTACH {literal(str(self.path))} AS {ATTACHED} ({how})")
 
     def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"DETACH {ATTACHED}")
@@ -247,19 +388,27 @@ class Sink:
             self._connection.close()
         self._connection = self._prepared = None
 
-    def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    def _retried(self, work: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
         def say() -> None:
             log.warning("the result database %s is locked by another process, trying again", self.path)
 
+        # What was read ahead may be overtaken, which looks like a lock and is none.
+        overtaken = self._prepared is not None
         try:
-            patiently(lambda: self._attempted(work), LockedError, self.lock_timeout, 0.5, say)
+            patiently(lambda: self._attempted(work), LockedError, 0 if overtaken else self.lock_timeout, 0.5, say)
+        except _UnreadSchemaError:
+            self._lenient = True
+            self._retried(work)
         except LockedError as error:
+            if overtaken:
+                self._retried(work)
+                return
             raise SinkError(
                 f"the result database {self.path} stayed locked for {self.lock_timeout:g} s: "
                 "end the process that holds it, or give a longer --lock-timeout"
             ) from error
 
-    def _attempted(self, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    def _attempted(self, work: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
         """Work with the connection, which is thrown away where that fails. DuckDB's errors become SinkErrors."""
         try:
             work(self._connected())
@@ -271,16 +420,28 @@ class Sink:
 
     def _explained(self, error: duckdb.Error) -> SinkError:
         """What an error of the extension means; its class tells nothing, only its text does."""
+        if found := shortage(error):
+            return found
         text = one_line(error)
         for sign in ("database is locked", "database table is locked", "database schema is locked"):
             if sign in text:
                 return LockedError(f"the result database {self.path} is locked by another process: run again")
+        if "malformed database schema" in text and not self._lenient:
+            return _UnreadSchemaError(f"the schema of {self.path} cannot be read: {text}")
         for sign, meaning in (
             (
                 "file is not a database",
                 "is not an SQLite database: give another file with --sqlite, or move this one away",
             ),
-            ("malformed", "is damaged: restore it, or move it away and run again"),
+            (
+                "malformed database schema",
+                "has a view, a trigger or an index that DuckDB's SQLite cannot read: remove it, or give another file",
+            ),
+            ("disk image is malformed", "is damaged: restore it, or move it away and run again"),
+            (
+                "Invalid unicode",
+                "has a key (交易对, 周期, 数据时间) that is no text in UTF-8: delete that row, or give another file",
+            ),
             ("disk is full", "cannot be written, the disk is full: free some space and run again"),
             ("readonly database", "is read-only: make it and its folder writable"),
             ("unable to open database", "cannot be opened: check that its folder exists and is writable"),
@@ -291,11 +452,25 @@ class Sink:
         return SinkError(f"the result database {self.path} cannot be written: {text}")
 
 
-def _refuse_foreign(path: Path, tables: Mapping[str, ResultTable | None]) -> None:
+def wal_mb(path: Path) -> int:
+    """Size of a database's write-ahead log in MB, rounded down."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size // _MB
+    except FileNotFoundError:
+        return 0
+
+
+def wal_advice(path: Path, size: int) -> str:
+    """What to do about a write-ahead log of some MB."""
+    return (
+        f"the write-ahead log {path}-wal has {size} MB and cannot shrink while a reader keeps a transaction open: "
+        "let readers end their transactions, or end those that do not"
+    )
+
+
+def _refuse_foreign(path: Path, tables: Mapping[str, ResultTable]) -> None:
     for name, table in tables.items():
-        missing = [key for key in KEY if table is not None and key not in table.columns]
-        if table is None or missing:
-            why = f"it lacks {', '.join(missing)}" if missing else "it is a view"
+        if why := table.refusal():
             raise SinkError(
                 f"the table {name} in {path} belongs to something else ({why}): give another file with --sqlite"
             )

@@ -209,19 +209,33 @@ class Aggregate:
     def refresh(self, connection: Connection, windows: Sequence[Range]) -> None:
         """Make the rows of some windows of whole buckets anew, the oldest first, each piece a transaction.
 
+        Pieces in which the parent has no rows are left out: of these there is nothing to be made or hidden.
+
         Args:
             connection: in autocommit.
             windows: in order. Raises psycopg.Error.
         """
-        parts = [part for window in windows for part in self._pieces(window)]
+        parts = [part for window in windows for part in self._pieces(connection, window)]
         for number, part in enumerate(parts, 1):
             count = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
             log.info("refreshing %s from %s to %s%s", self.name, *(f"{time:%Y-%m-%d %H:%M}" for time in part), count)
             connection.execute(refreshing(self, part).encode())
 
-    def _pieces(self, window: Range) -> Sequence[Range]:
+    def _pieces(self, connection: Connection, window: Range) -> list[Range]:
         # Where buckets differ in length there is no telling where one ends.
-        return list(pieces(window, max(1, _PIECE // self.length) * self.length)) if self.seconds else [window]
+        length = max(1, _PIECE // self.length) * self.length if self.seconds else window.until - window.start
+        found = list(pieces(window, length))
+        return found if len(found) == 1 else [one for one in found if self._has_origin(connection, one)]
+
+    def _has_origin(self, connection: Connection, window: Range) -> bool:
+        """Whether the parent has rows within a window."""
+        query = render(
+            statement("source/any_row"),
+            time=identifier(self.parent_time),
+            relation=self.parent,
+            **self._within(window),
+        )
+        return connection.execute(query.encode()).fetchone() == (True,)
 
     @property
     def _step(self) -> timedelta:

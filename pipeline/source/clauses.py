@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Relation:
     """A table or view of the source; ``exact`` are its NUMERIC columns.
 
-    An ``aggregate`` is a view of TimescaleDB; one that is ``materialized_only`` has no bar that is forming.
+    An ``aggregate`` is a view of TimescaleDB; one that is ``materialized_only`` has no bar that is forming. ``called``
+    is a function of somebody else that reading it would call, ``called_by_writing`` one that writing would.
     """
 
     name: str
@@ -26,6 +27,21 @@ class Relation:
     exact: frozenset[str]
     aggregate: bool = False
     materialized_only: bool = False
+    called: str | None = None
+    called_by_writing: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the role may read it, and reading it calls nobody else's function."""
+        return self.readable and self.called is None
+
+
+def calling(relation: str, function: str) -> str:
+    """What is wrong with a relation whose use would call a function of somebody else."""
+    return (
+        f"{relation} calls {function}, which belongs to another role and would run with your rights: a superuser who "
+        f"has read it can take it over, by ALTER FUNCTION {function} OWNER TO CURRENT_USER"
+    )
 
 
 def values_of(relation: Relation, fields: Mapping[str, str | None], table: str | None = None) -> Sql:

@@ -36,7 +36,10 @@ def packed_schema() -> pa.Schema:
 
 
 def unpacked(table: pa.Table, fields: Sequence[str]) -> pa.Table:
-    """The rows in a packed table: symbol, bucket_ts (UTC) and the fields as doubles, those of a symbol together."""
+    """The rows in a packed table: symbol, bucket_ts (UTC) and the fields as doubles, those of a symbol together.
+
+    NaN counts as NULL: sums and extremes over it are those of the other values.
+    """
     import numpy as np
     import pyarrow as pa
 
@@ -72,6 +75,6 @@ def _parsed(lines: pa.StringArray, schema: pa.Schema) -> pa.Table | None:
         read_options=csv.ReadOptions(column_names=schema.names, use_threads=False, block_size=end - begin + 1),
         parse_options=csv.ParseOptions(quote_char=False),
         convert_options=csv.ConvertOptions(
-            column_types=schema, null_values=[""], include_columns=schema.names, check_utf8=False
+            column_types=schema, null_values=["", "NaN"], include_columns=schema.names, check_utf8=False
         ),
     )

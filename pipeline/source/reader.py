@@ -9,28 +9,25 @@ in chunks leaves out the others before it begins.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from threading import Lock
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from ...indicators.contract import BAR_FIELDS
 from ...indicators.registry import INDICATORS
-from ..base.errors import SourceError, UsageError
+from ..base.errors import SourceError, one_line
 from ..base.intervals import INTERVALS, Interval, before
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..record import SILENT, Observer
 from .bulk import Bulk, ReadError, bulk
-from .clauses import Relation, chosen, late_rows, left_out, moment, plain_moment, values_of
+from .clauses import Relation, calling, chosen, late_rows, left_out, moment, plain_moment, values_of
 from .packed import packed, packed_schema, unpacked
 from .session import session
-from .urls import redacted, redacted_line, without_secrets
+from .urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -101,13 +98,11 @@ class Source:
         self,
         bulk: Bulk,
         role: str,
-        secrets: tuple[str, ...],
         relations: Mapping[str, Relation],
         observer: Observer = SILENT,
     ) -> None:
         self._bulk = bulk
         self._role = role
-        self._secrets = secrets
         self.relations = relations
         self._observer = observer
         #: Statements run side by side, and the observer hears of one after the other.
@@ -118,33 +113,22 @@ class Source:
         """Check that the server answers and lets us in, and read its catalogue.
 
         Raises:
-            UsageError: the URL is not one of PostgreSQL.
+            UsageError: the URL cannot be read.
             SourceError: the server cannot be reached, refuses us, or has no candles.
         """
-        if urlsplit(url).scheme not in ("postgresql", "postgres"):
-            raise UsageError("the source is not a PostgreSQL URL: give postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
         place = redacted(url)
-        try:
-            given = conninfo_to_dict(url)
-        except psycopg.Error as error:
-            raise UsageError(
-                f"the source URL {place} cannot be read: percent-encode special characters in user and password"
-            ) from error
-        secrets = tuple(str(s) for s in (given.get("password"), os.environ.get("PGPASSWORD")) if s)
         try:
             with session(url, along=statement("source/catalogue")) as connection:
                 observer.sent()
                 rows = connection.sent_along
                 role = connection.info.user
-                secrets = (*secrets, *([connection.info.password] if connection.info.password else []))
                 way = bulk(connection, url)
         except psycopg.OperationalError as error:
-            message = redacted_line(str(error), secrets)
             raise SourceError(
-                f"cannot connect to the source {place}: {message}; check the URL, and that the server runs"
+                f"cannot connect to the source {place}: {one_line(error)}; check the URL, and that the server runs"
             ) from error
         except psycopg.Error as error:
-            raise SourceError(f"the source {place} did not answer: {redacted_line(str(error), secrets)}") from error
+            raise SourceError(f"the source {place} did not answer: {one_line(error)}") from error
         relations = {
             name: Relation(name, stored, readable, frozenset(columns), frozenset(exact), *kind)
             for name, stored, readable, columns, exact, *kind in rows
@@ -154,7 +138,7 @@ class Source:
                 f"the source {place} has no candle tables in the schema {SCHEMA}: "
                 "check the database name, or create them with `candlemill init-db`"
             )
-        return cls(way, role, secrets, relations, observer)
+        return cls(way, role, relations, observer)
 
     def candles(
         self,
@@ -169,12 +153,12 @@ class Source:
 
         One statement. An interval without a table is built from 1m bars, which come in parts. Raises SourceError.
         """
-        after = before(as_of, interval.length, 2 * lookback)
-        until = before(as_of, interval.length, 1) if closed_only else as_of
+        after = interval.back(as_of, 2 * lookback)
+        until = interval.back(as_of, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
         if build:
             log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
-            near = before(until, interval.length, lookback)
+            near = interval.back(until, lookback)
             return self._built(relation, interval, exchange, symbols, (after, near, until), as_of, lookback)
         # A view may aggregate the bar that forms when it is asked for it: that bar is not asked for to be counted, and
         # the one before all others is counted in its place.
@@ -185,8 +169,8 @@ class Source:
             relation=identifier(relation.name),
             exchange=literal(exchange),
             after=moment(after),
-            near=moment(before(until, interval.length, lookback + forming)),
-            counted=moment(before(until, interval.length, forming)),
+            near=moment(interval.back(until, lookback + forming)),
+            counted=moment(interval.back(until, forming)),
             until=moment(until),
             chosen=chosen(symbols),
             lookback=literal(lookback),
@@ -237,7 +221,7 @@ class Source:
         Where they are built from 1m bars, earlier ones than asked for may be among them, with a part of their minutes.
         One statement, but for those. Raises SourceError.
         """
-        until = before(as_of, interval.length, 1) if closed_only else as_of
+        until = interval.back(as_of, 1) if closed_only else as_of
         relation, build = self._candle_relation(interval)
         if build:
             from .buckets import build_bars
@@ -347,7 +331,7 @@ class Source:
     def _metrics_symbols(self, form: MetricsForm, after: datetime, until: datetime) -> Sql:
         """The symbols that have metrics in a window, by a table with an index if there is one."""
         relation, time, fine = form.relation, form.time, self.relations.get(METRICS_5M)
-        if not relation.stored and fine is not None and fine.readable and "create_time" in fine.columns:
+        if not relation.stored and fine is not None and fine.usable and "create_time" in fine.columns:
             relation, time = fine, "create_time"
         return render(
             statement(f"source/metrics_symbols_{'stored' if relation.stored else 'view'}"),
@@ -361,8 +345,10 @@ class Source:
         """The symbols that the rules of ``auto`` choose, each with its rules. One statement. Raises SourceError."""
         now = moment(as_of)
         bars = "5m" if self._readable("candles_5m") else "1m"
+        if bars == "1m" and "candles_1m" in self.relations:
+            self._require_readable(self.relations["candles_1m"])
         fine = self.metrics_form(INTERVALS["5m"])
-        if fine is None or not fine.relation.readable:
+        if fine is None or not fine.relation.usable:
             metrics = statement("source/auto_metrics_none")
         else:
             since = before(as_of, _AUTO_METRICS, 1)
@@ -399,7 +385,7 @@ class Source:
                 statement("source/symbols"),
                 relation=identifier(self._candle_relation(interval)[0].name),
                 exchange=literal(exchange),
-                after=moment(before(as_of, interval.length, 2 * lookback)),
+                after=moment(interval.back(as_of, 2 * lookback)),
                 until=moment(as_of),
             )
             for interval in intervals
@@ -427,14 +413,12 @@ class Source:
                 return MetricsForm(relation, time, closed, build)
         return None
 
-    def redact(self, text: str) -> str:
-        """The text without this source's password."""
-        return without_secrets(text, self._secrets)
-
     def _readable(self, name: str) -> bool:
-        return name in self.relations and self.relations[name].readable
+        return name in self.relations and self.relations[name].usable
 
     def _require_readable(self, relation: Relation) -> None:
+        if relation.called is not None:
+            raise SourceError(calling(f"{SCHEMA}.{relation.name}", relation.called))
         if not relation.readable:
             role = identifier(self._role)
             raise SourceError(
@@ -481,7 +465,6 @@ class Source:
         try:
             return self._bulk.read(query, schema)
         except ReadError as error:
-            message = redacted_line(str(error), self._secrets)
             raise SourceError(
-                f"reading {SCHEMA}.{relation} failed: {message}; try again, or see `candlemill doctor`"
+                f"reading {SCHEMA}.{relation} failed: {one_line(error)}; try again, or see `candlemill doctor`"
             ) from None

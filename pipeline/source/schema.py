@@ -59,8 +59,8 @@ def parse_retention(text: str | None) -> timedelta | None:
     match = _RETENTION.fullmatch(text.strip())
     if match is None or timedelta(days=int(match[1])) < _LEAST_RETENTION:
         raise UsageError(
-            f"--retain {text!r} is no number of days from {_LEAST_RETENTION.days}d on, such as 180d: weekly candles "
-            "are refreshed from the 1m candles of two whole weeks"
+            f"--retain {text!r} is no number of days from {_LEAST_RETENTION.days}d to 99999d, such as 180d: "
+            "weekly candles are refreshed from the 1m candles of two whole weeks"
         )
     return timedelta(days=int(match[1]))
 

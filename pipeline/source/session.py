@@ -1,8 +1,9 @@
 """The one way to open a session with PostgreSQL: what is set in it, and for how long an answer is waited for.
 
-No code of others runs in a session: its search path is pg_catalog. Its times are in UTC, its texts UTF-8. One that
-reads cannot write, and gives up on a lock and on a statement in time. What is asked for in the options of the URL, for
-the role or the database wins over the limits, and over none of the rest.
+No code of others runs in a session: its search path is pg_catalog and, last, pg_temp, which would come first where it
+is not named. Its times are in UTC, its texts UTF-8. One that reads cannot write. Every session gives up on a lock and
+on a statement in time; what one that writes is doing ends with our process, however that ends. What is asked for in the
+options of the URL, for the role or the database wins over the limits, and over none of the rest.
 
 A pooler may stand between us and the server. PgBouncer refuses or ignores options, and when it pools transactions, the
 next one of the same client may be in another server's session: what is set in one leaks to other clients. So settings
@@ -13,6 +14,7 @@ ever set outside a transaction: every transaction begins with the settings, and 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -22,30 +24,37 @@ from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from psycopg import errors, pq
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from ..base.errors import UsageError
+from ..base.errors import UsageError, one_line
+from ..base.shown import keep_secret
 from ..base.statements import Sql, join, literal, render, statement
+from .urls import understood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Self
 
+log = logging.getLogger(__name__)
+
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 60
 #: How long a table that somebody has locked is waited for.
 LOCK_SECONDS = 10
+#: The same where a session writes: many rows take long, and so do others that write into the same table.
+WRITING_SECONDS = 1800
+WRITING_LOCK_SECONDS = 60
 #: How much longer than the server may take for a statement its answer is waited for.
 GRACE_SECONDS = 10
 #: How long an answer is waited for where the server is told to take any time.
 LONGEST_SECONDS = 3600
 
 _SAFE = {
-    "search_path": "pg_catalog",
+    "search_path": "pg_catalog, pg_temp",
     "TimeZone": "UTC",
     "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
     "standard_conforming_strings": "on",
     # Doubles keep all their digits as text.
     "extra_float_digits": "1",
@@ -141,25 +150,27 @@ class _Cursor(psycopg.Cursor[TupleRow]):
 
 @contextmanager
 def session(
-    url: str, *, writes: bool = False, seconds: int = STATEMENT_SECONDS, along: Sql | None = None
+    url: str, *, writes: bool = False, seconds: int | None = None, along: Sql | None = None
 ) -> Iterator[Session]:
     """A session, to the end of the block.
 
     Args:
         url: of the database, as libpq takes it.
-        writes: whether it may write; a statement may then take any time.
-        seconds: how long a statement may take in a session that reads.
+        writes: whether it may write; a statement may then take longer.
+        seconds: how long a statement may take, where not as long as usual.
         along: a statement to send along with the settings; its rows are ``sent_along``.
 
     Raises:
-        psycopg.Error: the URL cannot be read, the server cannot be reached or refuses us.
-        UsageError: the options that are asked for can neither reach the server nor be set by a statement.
+        psycopg.Error: the server cannot be reached or refuses us.
+        UsageError: the URL cannot be read, or the options that are asked for can neither reach the server nor be set by
+            a statement.
     """
-    limits = {} if writes else {"statement_timeout": f"{seconds}s", "lock_timeout": f"{LOCK_SECONDS}s"}
+    usual, lock = (WRITING_SECONDS, WRITING_LOCK_SECONDS) if writes else (STATEMENT_SECONDS, LOCK_SECONDS)
+    limits = {"statement_timeout": f"{seconds or usual}s", "lock_timeout": f"{lock}s"}
     with connected(url) as connection:
         _set(connection, _SAFE if writes else _SAFE | _READING, limits | _YIELDING, along)
         if writes:
-            connection.patience = None
+            _end_with_us(connection)
         yield connection
 
 
@@ -191,11 +202,19 @@ def _process(connection: Session) -> int:
 
 
 def connected(url: str) -> Session:
-    """A connection in which nothing is set yet. Raises psycopg.Error."""
-    asked = set(conninfo_to_dict(url))
+    """A connection in which nothing is set yet. Raises psycopg.Error, and UsageError for a URL that cannot be read."""
+    asked = set(understood(url))
     asked |= {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val}
     added = {name: value for name, value in _CONNECTION.items() if name not in asked}
-    return Session.connect(url, autocommit=True, cursor_factory=_Cursor, client_encoding="UTF8", **added)
+    try:
+        made = Session.connect(url, autocommit=True, cursor_factory=_Cursor, client_encoding="UTF8", **added)
+    except psycopg.OperationalError as error:
+        # libpq may have found one in a file.
+        if error.pgconn is not None:
+            keep_secret(error.pgconn.password.decode(errors="surrogateescape"))
+        raise
+    keep_secret(made.info.password)
+    return made
 
 
 def _set(connection: Session, safe: Mapping[str, str], yielding: Mapping[str, str], along: Sql | None) -> None:
@@ -236,6 +255,19 @@ def _set(connection: Session, safe: Mapping[str, str], yielding: Mapping[str, st
                 "options do not get through the pooler before the source: give only -c NAME=VALUE, in the URL and in "
                 "PGOPTIONS, which are set by statements"
             )
+
+
+def _end_with_us(connection: Session) -> None:
+    """Let the server notice that our process is gone while it works for us, where it can."""
+    query = render(statement("source/session_end"), local=Sql("FALSE" if connection.direct else "TRUE"))
+    try:
+        with connection.transaction():
+            found = connection.execute(query.encode()).fetchall()
+    except errors.InvalidParameterValue as error:
+        log.debug("a statement may outlive this process on this server: %s", one_line(error))
+        return
+    if found and not connection.direct:
+        connection.carried = join([connection.carried, query], ";\n")
 
 
 def _wanted(name: str, value: str, *, yields: bool = False, behind_pooler: bool = False) -> Sql:

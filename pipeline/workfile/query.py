@@ -7,7 +7,6 @@ that is merely off limits is not enough, because DuckDB lets a query reopen, and
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -17,7 +16,9 @@ import pyarrow as pa
 
 from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
+from ..base.shortage import pass_on
 from ..base.statements import literal
+from ..base.threads import useful_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,13 +63,14 @@ def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
             schema = _distinct(reader.schema)
             yield Answer(schema, _batches(reader, schema))
         except (duckdb.Error, pa.ArrowException) as error:
+            pass_on(error)
             raise UsageError(_explained(error)) from error
 
 
 def _open(path: Path, allow_files: bool) -> duckdb.DuckDBPyConnection:
     if not path.is_file():
         raise UsageError(f"there is no work file {path}: make it with `candlemill run`, or give another with --duckdb")
-    connection = open_duckdb(threads=os.cpu_count() or 1)
+    connection = open_duckdb(threads=useful_threads())
     try:
         connection.execute(f"ATTACH {literal(str(path))} AS work (READ_ONLY)")
     except duckdb.Error as error:

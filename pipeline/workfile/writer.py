@@ -11,23 +11,31 @@ import errno
 import fcntl
 import logging
 import os
+import re
 import shutil
+import stat
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 
 from ...indicators.registry import INDICATORS
+from ..base import folders
 from ..base.duck import open_duckdb
-from ..base.errors import SinkError, one_line
+from ..base.errors import CandlemillError, SinkError, one_line
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
+from ..base.marker import DESK, Marker
 from ..base.patience import patiently
+from ..base.shortage import shortage
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import step_back
 from ..compute.sql import SqlIndicators
+from .previous import Previous, check_regular, foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +59,10 @@ _CATALOG = pa.schema(
     ]
 )
 
+#: Name of a run's folder: 32 digits of its own, and what ``mkdtemp`` and the removal add. Nobody calls a folder so by
+#: chance, and as the name is there from the first moment, a folder is known as a run's whenever that was killed.
 _PREFIX = ".candlemill-"
+_FOLDER = re.compile(r"\.candlemill-[0-9a-f]{32}-\w{8}-?")
 #: Seconds to wait for another run that begins or publishes in the same folder.
 _PATIENCE = 30.0
 #: Runs that the history has at most: a day of passes, at one every ten seconds.
@@ -61,28 +72,37 @@ RUNS_KEPT = 10_000
 class WorkFile(SqlIndicators):
     """The work file of one run; a context manager that removes everything unpublished."""
 
-    def __init__(self, path: Path, workers: int, exchange: str) -> None:
+    def __init__(self, path: Path, workers: int, exchange: str, marker: Marker = DESK) -> None:
         """What is to become a work file.
 
         Args:
             path: where it is to stand in the end.
             workers: threads of the whole run.
             exchange: exchange of all bars.
+            marker: what results are to be written.
         """
         # The file itself: a link to it stays a link.
         self.path = path.resolve()
         # One of the workers is the computation in NumPy, which goes on at the same time.
         self._threads = max(1, workers - 1)
         self._exchange = exchange
+        self._marker = marker
+        self._symbols: set[str] = set()
+        self._intervals: list[str] = []
+        self._indicators: list[str] = []
 
     def __enter__(self) -> WorkFile:
-        """Begin it. Raises SinkError where that cannot be."""
+        """Begin it.
+
+        Raises:
+            SinkError: it cannot be written, or something else stands in its place.
+            UsageError: a work file of another kind stands there.
+        """
         path = self.path
-        if path.is_dir():
-            raise SinkError(f"the work file {path} is a directory: give a file with --duckdb")
+        check_regular(path)
         with ExitStack() as opened:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                folders.make(path.parent)
                 self._folder = opened.enter_context(_own_folder(path.parent))
             except OSError as error:
                 why = f"({error.strerror}): make its folder writable, or use --duckdb"
@@ -91,9 +111,9 @@ class WorkFile(SqlIndicators):
             try:
                 connection = open_duckdb(self._draft, self._threads, self._folder / "spill")
                 self._connection = opened.enter_context(closing(connection))
-                self._refuse_foreign()
+                self._seen_previous()
                 self._lay_out()
-            except duckdb.Error as error:
+            except (duckdb.Error, OSError) as error:
                 raise self._unwritable(error) from error
             self._opened = opened.pop_all()
         return self
@@ -124,10 +144,14 @@ class WorkFile(SqlIndicators):
         self._opened.close()
 
     def _unwritable(self, error: Exception) -> SinkError:
-        return SinkError(f"the work file {self.path} cannot be written ({one_line(error)}): free some space")
+        return shortage(error) or SinkError(
+            f"the work file {self.path} cannot be written ({one_line(error)}): free some space"
+        )
 
     def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
         """Keep the bars and metrics of an interval for analysts."""
+        self._symbols.update(bars.panel.symbols)
+        self._intervals.append(interval)
         constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
         self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, interval, n, rn)"), bars.ranked)
         if metrics is not None:
@@ -136,6 +160,7 @@ class WorkFile(SqlIndicators):
 
     def store(self, results: Mapping[Indicator, pa.Table]) -> None:
         """Keep the finished rows of all indicators, at full precision."""
+        self._indicators = [declared.id for declared, rows in results.items() if rows.num_rows]
         for declared, rows in results.items():
             self._keep(declared.id, Sql("*"), rows)
 
@@ -169,25 +194,43 @@ class WorkFile(SqlIndicators):
         """Add records of runs to those before them and what the bars are, and put the file in the public one's place.
 
         The results are committed by now. Where this fails, the newest record says so, and the public file stays as it
-        was. Returns whether it went well.
+        was. What the file loses that was there is told. Returns whether it went well.
         """
         try:
-            self._publish(records, provenance)
-        except (duckdb.Error, OSError) as error:
+            lost = self._publish(records, provenance)
+        except (CandlemillError, duckdb.Error, OSError, MemoryError) as error:
             log.error("the results are written, but the work file %s is not: %s", self.path, one_line(error))
             records[-1].fail("", "", "", f"the work file was not written: {one_line(error)}")
             return False
+        if lost:
+            log.warning(
+                "the work file %s holds less than before, as this run was narrower: it has lost %s; "
+                "give a narrower run a file of its own, such as --duckdb %s",
+                *(self.path, ", ".join(lost), self.path.with_name(f"narrow-{self.path.name}")),
+            )
         return True
 
-    def _publish(self, records: Sequence[Record], provenance: Provenance) -> None:
+    def _publish(self, records: Sequence[Record], provenance: Provenance) -> list[str]:
+        """Publish, and return what the file has lost with it."""
+        provenance = replace(
+            provenance,
+            symbols=tuple(sorted(self._symbols)),
+            intervals=tuple(self._intervals),
+            indicators=tuple(self._indicators),
+        )
         # One at a time: a run that publishes between our reading of the history and our rename would be forgotten.
         with _alone_in(self.path.parent):
-            self._keep_runs(RUNS_KEPT - len(records))
+            # Looked at again: it may be another file than at the beginning.
+            previous = self._seen_previous()
+            if previous:
+                previous.check_changes(self.path)
+                self._keep_runs(RUNS_KEPT - len(records))
             for record in records:
                 self._add_run(record.as_json())
             self._connection.execute(f"COMMENT ON TABLE candles IS {literal(provenance.as_text())}")
             self._connection.close()
             self._draft.replace(self.path)
+        return previous.lost(provenance) if previous else []
 
     def _add_run(self, plain: Mapping[str, Any]) -> None:
         names = join([identifier(name) for name in plain])
@@ -221,34 +264,25 @@ class WorkFile(SqlIndicators):
         self._connection.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
         self._connection.unregister("entries")
 
-    def _refuse_foreign(self) -> None:
-        """Raise SinkError if something else than a work file stands where this one shall."""
-        if not self._has_previous():
-            return
+    def _seen_previous(self) -> Previous | None:
+        """What stands where this one shall; None: nothing. Raises SinkError or UsageError unless it may be replaced."""
+        if not check_regular(self.path):
+            return None
         try:
             with self._previous():
-                ours = self._connection.execute(
-                    "SELECT 1 FROM duckdb_tables() WHERE database_name = 'previous' AND table_name = 'catalog'"
-                ).fetchall()
-        except duckdb.Error:
-            ours = []
-        if not ours:
-            raise SinkError(
-                f"{self.path} is not a work file of candlemill: give another file with --duckdb, or move it away"
-            )
+                found = Previous.read(self._connection)
+        except duckdb.Error as error:
+            raise foreign(self.path) from error
+        found.check(self.path, self._marker)
+        return found
 
     def _keep_runs(self, most: int) -> None:
         """Carry the newest runs over from the public file. What cannot be read any more is left behind, and said."""
-        if not self._has_previous():
-            return
         try:
             with self._previous():
                 self._connection.execute(statement("workfile/keep_runs"), {"most": most})
         except (duckdb.Error, OSError) as error:
             log.warning("the history of runs in %s cannot be read and starts anew: %s", self.path, one_line(error))
-
-    def _has_previous(self) -> bool:
-        return self.path.exists() and self.path.stat().st_size > 0
 
     @contextmanager
     def _previous(self) -> Iterator[None]:
@@ -279,11 +313,19 @@ def _own_folder(parent: Path) -> Iterator[Path]:
         with _alone_in(parent):
             for left in parent.glob(f"{_PREFIX}*"):
                 with suppress(OSError):
-                    os.close(_claimed(left))
-                    shutil.rmtree(left, ignore_errors=True)
-            folder = own.enter_context(temporary_folder(_PREFIX, parent))
+                    if _is_of_a_run(left):
+                        os.close(_claimed(left))
+                        shutil.rmtree(left, ignore_errors=True)
+            folder = own.enter_context(temporary_folder(f"{_PREFIX}{uuid4().hex}-", parent))
             own.callback(os.close, _claimed(folder))
         yield folder
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    """Whether a run of this user made a folder. Raises OSError where that cannot be seen."""
+    found = folder.lstat()
+    own = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700
+    return own and stat.S_ISDIR(found.st_mode) and _FOLDER.fullmatch(folder.name) is not None
 
 
 def _claimed(folder: Path) -> int:

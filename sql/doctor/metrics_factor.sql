@@ -1,5 +1,6 @@
 -- By which factor the metrics of a coarser interval differ from the last 5m row of their bucket (PostgreSQL).
 -- grain:   one row per metric
+-- NULL:    a factor of which no bucket has both values; NaN counts as NULL
 -- columns: name, factor (median over the newest buckets of one symbol; 1 is right), points (median of 5m rows per bucket)
 WITH coarse AS (
     SELECT *, {time} AS starts
@@ -11,7 +12,9 @@ WITH coarse AS (
 
 SELECT
     pair.name,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY (pair.coarse / nullif(pair.fine, 0))::double precision) AS factor,
+    percentile_cont(0.5) WITHIN GROUP (
+        ORDER BY nullif((pair.coarse / nullif(pair.fine, 0))::double precision, 'NaN')
+    ) AS factor,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY pair.points::double precision) AS points
 FROM coarse
 CROSS JOIN LATERAL (

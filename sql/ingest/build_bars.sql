@@ -1,7 +1,7 @@
 -- Bars of a coarser interval out of 1m bars, where the interval has a table of its own (PostgreSQL).
 -- grain:   one row per row written
 -- reads:   candles_1m of one series; every bucket that the loaded 1m bars touch is built from all of its 1m bars
--- NULL:    sums skip NULL and are NULL where all are
+-- NULL:    sums skip NULL and NaN, and are NULL where all are
 -- Rows that did not come from here, such as the interval's own archives, stay as they are.
 WITH built AS (
     SELECT
@@ -9,15 +9,15 @@ WITH built AS (
         symbol,
         date_bin({bucket}, bucket_ts, timestamptz '2000-01-03 00:00:00+00') AS bucket_ts,
         (array_agg(open ORDER BY bucket_ts))[1] AS open,
-        max(high) AS high,
-        min(low) AS low,
+        max(high) FILTER (WHERE high <> 'NaN'::float8) AS high,
+        min(low) FILTER (WHERE low <> 'NaN'::float8) AS low,
         (array_agg(close ORDER BY bucket_ts DESC))[1] AS close,
-        sum(volume) AS volume,
-        sum(quote_volume) AS quote_volume,
+        sum(volume) FILTER (WHERE volume <> 'NaN'::float8) AS volume,
+        sum(quote_volume) FILTER (WHERE quote_volume <> 'NaN'::float8) AS quote_volume,
         sum(trade_count)::bigint AS trade_count,
         bool_and(is_closed) AS is_closed,
-        sum(taker_buy_volume) AS taker_buy_volume,
-        sum(taker_buy_quote_volume) AS taker_buy_quote_volume
+        sum(taker_buy_volume) FILTER (WHERE taker_buy_volume <> 'NaN'::float8) AS taker_buy_volume,
+        sum(taker_buy_quote_volume) FILTER (WHERE taker_buy_quote_volume <> 'NaN'::float8) AS taker_buy_quote_volume
     FROM market_data.candles_1m
     WHERE exchange = %(exchange)s
         AND symbol = %(symbol)s

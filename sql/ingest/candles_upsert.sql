@@ -1,11 +1,12 @@
--- Take the klines of one file over into their table (PostgreSQL).
--- grain:   one row
--- reads:   incoming_candles; of lines with the same time the last one counts
--- columns: inserted, updated (rows of the table that had other values)
+-- Take the klines of some files over into their table (PostgreSQL).
+-- grain:   one row per file that changes something
+-- reads:   incoming_candles from a first time to a last one; of lines with the same time the last one counts
+-- columns: file, inserted, updated (rows of the table that had other values)
 -- A row that says the same already is not touched, not even locked: loading a file twice changes nothing.
 WITH incoming AS (
     SELECT DISTINCT ON (bucket_ts) *, bucket_ts + %(bucket)s::interval <= now() AS is_closed
     FROM incoming_candles
+    WHERE bucket_ts BETWEEN %(first)s AND %(last)s
     ORDER BY bucket_ts, line DESC
 ),
 
@@ -51,5 +52,9 @@ written AS (
         updated_at = now()
 )
 
-SELECT count(*) FILTER (WHERE NOT known) AS inserted, count(*) FILTER (WHERE known) AS updated
+SELECT
+    file,
+    count(*) FILTER (WHERE NOT known) AS inserted,
+    count(*) FILTER (WHERE known) AS updated
 FROM news
+GROUP BY file

@@ -14,10 +14,12 @@ WITH bars AS (
 SELECT
     at + %(bucket)s::interval AS first,
     following - %(bucket)s::interval AS last,
-    (
-        SELECT count(*)
-        FROM generate_series(at + %(bucket)s::interval, following - %(bucket)s::interval, %(bucket)s::interval)
-    ) AS missing
+    CASE
+        WHEN %(bucket)s::interval = '1 month'::interval
+            THEN (extract(YEAR FROM following) - extract(YEAR FROM at)) * 12
+                + extract(MONTH FROM following) - extract(MONTH FROM at)
+        ELSE floor(extract(EPOCH FROM following - at) / extract(EPOCH FROM %(bucket)s::interval))
+    END::bigint - 1 AS missing
 FROM bars
 WHERE following > at + %(bucket)s::interval
 ORDER BY at

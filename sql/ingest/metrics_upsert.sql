@@ -1,7 +1,8 @@
--- Take the futures metrics of one file over into their table, whose times are in UTC without saying so (PostgreSQL).
--- grain:   one row
--- reads:   incoming_metrics; of lines with the same time the last one counts
--- columns: inserted, updated (rows of the table that had other values)
+-- Take the futures metrics of some files over into their table, whose times are in UTC without saying so (PostgreSQL).
+-- grain:   one row per file that changes something
+-- reads:   incoming_metrics from a first time to a last one; of lines with the same time the one counts that was taken
+--          closest to it, then the last one
+-- columns: file, inserted, updated (rows of the table that had other values)
 -- A row that says the same already is not touched, not even locked: loading a file twice changes nothing.
 WITH incoming AS (
     SELECT DISTINCT ON (create_time)
@@ -9,7 +10,8 @@ WITH incoming AS (
         create_time AT TIME ZONE 'UTC' AS utc_time,
         create_time + %(bucket)s::interval <= now() AS is_closed
     FROM incoming_metrics
-    ORDER BY create_time, line DESC
+    WHERE create_time BETWEEN %(first)s AND %(last)s
+    ORDER BY create_time, late, line DESC
 ),
 
 news AS (
@@ -53,5 +55,9 @@ written AS (
         updated_at = now()
 )
 
-SELECT count(*) FILTER (WHERE NOT known) AS inserted, count(*) FILTER (WHERE known) AS updated
+SELECT
+    file,
+    count(*) FILTER (WHERE NOT known) AS inserted,
+    count(*) FILTER (WHERE known) AS updated
 FROM news
+GROUP BY file

@@ -6,8 +6,8 @@ WHERE rowid IN (
     SELECT t.rowid
     FROM json_each(?) AS k
     CROSS JOIN {table} AS t
-    WHERE t."交易对" = json_extract(k.value, '$[0]')
-        AND t."周期" = json_extract(k.value, '$[1]')
-        AND t."数据时间" = json_extract(k.value, '$[2]')
+    WHERE t."交易对" COLLATE BINARY = json_extract(k.value, '$[0]')
+        AND t."周期" COLLATE BINARY = json_extract(k.value, '$[1]')
+        AND t."数据时间" COLLATE BINARY = json_extract(k.value, '$[2]')
 )
 RETURNING 1 AS removed

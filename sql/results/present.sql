@@ -1,13 +1,55 @@
 -- Rows that are not older than those about to be written (SQLite, through sqlite_query; the parameter is a JSON list of
--- interval and oldest time to write).
--- grain:   one row per row of the table, in an interval that is asked for, from the time given on
+-- interval, oldest time to write, and the date of the day before).
+-- grain:   one row per row of the table with a key, in an interval that is asked for, whose text is not below the oldest
+--          time, or is spelled another way and not below the date
 -- columns: place (the rowid), symbol, interval, data_time
 -- In the usual run these are the rows of the forming bar, or none: they lie together at the end of each interval's index.
-SELECT
-    t.rowid AS place,
-    t."交易对" AS symbol,
-    t."周期" AS interval,
-    t."数据时间" AS data_time
-FROM json_each(?) AS k
+-- An offset moves a text by less than a day. The times of that day are gone through in steps, each one look into the index.
+WITH RECURSIVE asked (interval, oldest, day_before) AS (
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+    FROM json_each(?)
+),
+
+stepped (interval, oldest, data_time) AS (
+    SELECT
+        a.interval,
+        a.oldest,
+        (
+            SELECT t."数据时间"
+            FROM {table} AS t
+            WHERE t."周期" COLLATE BINARY = a.interval AND t."数据时间" COLLATE BINARY >= a.day_before
+            ORDER BY t."数据时间" COLLATE BINARY
+            LIMIT 1
+        )
+    FROM asked AS a
+    UNION
+    SELECT
+        s.interval,
+        s.oldest,
+        (
+            SELECT t."数据时间"
+            FROM {table} AS t
+            WHERE t."周期" COLLATE BINARY = s.interval AND t."数据时间" COLLATE BINARY > s.data_time
+            ORDER BY t."数据时间" COLLATE BINARY
+            LIMIT 1
+        )
+    FROM stepped AS s
+    WHERE s.data_time < s.oldest
+)
+
+SELECT t.rowid AS place, t."交易对" AS symbol, t."周期" AS interval, t."数据时间" AS data_time
+FROM asked AS a
 CROSS JOIN {table} AS t
-WHERE t."周期" = json_extract(k.value, '$[0]') AND t."数据时间" >= json_extract(k.value, '$[1]')
+WHERE t."周期" COLLATE BINARY = a.interval
+    AND t."数据时间" COLLATE BINARY >= a.oldest
+    AND typeof(t."数据时间") = 'text'
+    AND typeof(t."交易对") = 'text'
+UNION ALL
+SELECT t.rowid, t."交易对", t."周期", t."数据时间"
+FROM stepped AS s
+CROSS JOIN {table} AS t
+WHERE s.data_time < s.oldest
+    AND substr(s.data_time, -6) <> '+00:00'
+    AND t."周期" COLLATE BINARY = s.interval
+    AND t."数据时间" COLLATE BINARY = s.data_time
+    AND typeof(t."交易对") = 'text'

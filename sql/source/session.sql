@@ -7,7 +7,7 @@
 -- says where it is from. Settings that yield stay as whoever asked for this session has them: in the options of the URL,
 -- for the role, or for the database.
 SELECT
-    pg_catalog.set_config('search_path', 'pg_catalog', pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {told});
+    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {told});
 
 SELECT
     wanted.name,

@@ -154,13 +154,12 @@ def test_a_folder_where_nothing_can_be_written_is_refused(place: Place) -> None:
     assert contents(place) == before
 
 
-@pytest.mark.parametrize("mask", [0o077, 0o022])
+@pytest.mark.parametrize("mask", [0o077, 0o022, 0o002, 0])
 def test_files_are_made_with_the_mask_of_the_user(mask: int, place: Place) -> None:
     place.database.unlink()
     place.work.unlink()
     assert place.run(1, umask=mask).code == 0
-    # SQLite makes a file that others may read and only its owner may write.
-    assert place.database.stat().st_mode & 0o777 == 0o644 & ~mask
+    assert place.database.stat().st_mode & 0o777 == 0o666 & ~mask
     assert place.work.stat().st_mode & 0o777 == 0o666 & ~mask
 
 

@@ -226,6 +226,16 @@ def test_a_demo_that_a_terminal_interrupts_leaves_no_server(delay: float, tmp_pa
     assert not (tmp_path / "data" / "market_data.db").exists()
 
 
+def test_a_demo_whose_terminal_goes_leaves_no_server(tmp_path: Path) -> None:
+    words = [str(CANDLEMILL), "demo", "--intervals", "1h"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert next((line for line in child.stderr if "loading the sample market" in line), None)
+        code, lines, _ = told(child, signal.SIGHUP)
+    assert servers_left_in(tmp_path) == []
+    assert (code, lines[-1]) == (129, "candlemill: hung up, nothing was written"), lines
+
+
 def test_the_server_of_a_killed_demo_is_taken_over_and_stopped_by_the_next(tmp_path: Path) -> None:
     words = [str(CANDLEMILL), "demo", "--intervals", "1h", "--indicators", "base_data"]
     with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:

@@ -1,7 +1,10 @@
 """Runs the tests on mutants, each in a copy of the checkout, and lists those that no test notices.
 
     python -m tests.mutations                        # the fixed sample
+    python -m tests.mutations 'sql/*'                # the part of it that is in some files
     python -m tests.mutations --sample 0 'sql/*'     # all mutants of some files
+
+Where tests/timescale/node_modules is missing, mutants that only the tests against TimescaleDB see are left out.
 
 Exit code: 0 where each mutant is noticed or known to be equivalent, 1 where some are not, 2 where the tests fail
 without any mutation.
@@ -27,7 +30,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from tests.mutations.plan import ROOT, all_mutants, equivalent, module_of, sample, seen_by
+from tests.mutations.plan import MODULES_OF_NODE, ROOT, all_mutants, equivalent, module_of, sample, seen_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,7 +46,7 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "checkout"
         self._temporary = folder / "tmp"
-        self._temporary.mkdir()
+        self._temporary.mkdir(parents=True)
         # The embedded PostgreSQL may run as another user.
         folder.chmod(0o755)
         listed = subprocess.run(
@@ -56,8 +59,12 @@ class Copy:
             if name and (ROOT / name).exists():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.root / name, follow_symlinks=False)
+        if (ROOT / MODULES_OF_NODE).exists():
+            (self.root / MODULES_OF_NODE).symlink_to((ROOT / MODULES_OF_NODE).resolve())
         self._python = self._environment()
         self._written = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._interrupted = False
 
     def _environment(self) -> Path:
         """Python that imports from this copy, and everything else from the environment that runs."""
@@ -80,11 +87,14 @@ class Copy:
         os.utime(self.root / file, (self._written, self._written))
 
     def test(self, tests: Iterable[str], limit: float | None = None) -> tuple[bool, str]:
-        """Whether the tests pass within some seconds, and what was said of the first that does not."""
-        options = ("-x", "-q", "-p", "no:cacheprovider")
+        """Whether the tests pass within some seconds, and what was said of the first that does not.
+
+        Raises InterruptedError where somebody ends them, which says nothing about the tests.
+        """
+        options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutations.frugal")
         words = [str(self._python), "-m", "pytest", *options, *(f"tests/{test}" for test in tests)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             words,
             cwd=self.root,
             env=environment | {"TMPDIR": str(self._temporary)},
@@ -95,7 +105,7 @@ class Copy:
         )
         try:
             output, _ = process.communicate(timeout=limit)
-        except BaseException as error:
+        except subprocess.TimeoutExpired:
             # First the way that lets pytest stop the server it has started.
             process.send_signal(signal.SIGINT)
             try:
@@ -103,13 +113,21 @@ class Copy:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                return False, "the time limit"
-            raise
+            return False, "the time limit"
         if process.returncode == 0:
             return True, ""
+        if self._interrupted or process.returncode in (-signal.SIGKILL, -signal.SIGTERM):
+            raise InterruptedError(f"somebody ended {' '.join(words)}")
         said = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-        return False, said[0] if said else output
+        # Where not even their fixtures can be imported.
+        last = output.strip().rpartition("\n")[2]
+        return False, said[0] if said else f"exit code {process.returncode}: {last}"
+
+    def interrupt(self) -> None:
+        """End the tests that run, and run no more."""
+        self._interrupted = True
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -133,39 +151,52 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
     with TemporaryDirectory(prefix="mutations-") as folder, ThreadPoolExecutor(jobs) as pool:
         copies: SimpleQueue[Copy] = SimpleQueue()
         Path(folder).chmod(0o755)
-        for number in range(jobs):
-            (Path(folder) / str(number)).mkdir()
-            copies.put(Copy(Path(folder) / str(number)))
-        limit = _limit(copies, list(dict.fromkeys(test for mutant in open_ for test in seen_by(mutant.file))))
+        made = [Copy(Path(folder) / str(number)) for number in range(jobs)]
+        for copy in made:
+            copies.put(copy)
+        taken: dict[str, float] = {}
 
         def test(mutant: Mutant) -> Outcome:
             copy, began = copies.get(), monotonic()
             original = (ROOT / mutant.file).read_bytes()
             try:
                 copy.write(mutant.file, mutant.apply(original))
+                # One that takes many times as long as without it hangs.
+                limit = 60 + 5 * sum(taken[test] for test in seen_by(mutant.file))
                 passed, test = copy.test(seen_by(mutant.file), limit)
             finally:
                 copy.write(mutant.file, original)
                 copies.put(copy)
-            said = "SURVIVED" if passed else f"noticed by {test.strip().splitlines()[-1]}"
+            said = "SURVIVED" if passed else f"noticed by {test}"
             print(f"{monotonic() - began:6.1f} s  {mutant}\n          {said}", flush=True)
             return Outcome(mutant, test)
 
-        outcomes += pool.map(test, open_)
+        try:
+            taken |= _taken(copies, list(dict.fromkeys(name for m in open_ for name in seen_by(m.file))), pool)
+            outcomes += pool.map(test, open_)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in made:
+                copy.interrupt()
+            raise
     return outcomes
 
 
-def _limit(copies: SimpleQueue[Copy], tests: Sequence[str]) -> float:
-    """Seconds after which a mutant hangs: many times what all the tests take without one."""
-    copy, began = copies.get(), monotonic()
-    passed, test = copy.test(tests)
-    copies.put(copy)
-    if not passed:
-        print(f"without any mutation this fails: {test}")
+def _taken(copies: SimpleQueue[Copy], tests: Sequence[str], pool: ThreadPoolExecutor) -> dict[str, float]:
+    """Seconds that each of the tests takes without a mutant. Raises SystemExit where one fails."""
+
+    def seconds(test: str) -> float | None:
+        copy, began = copies.get(), monotonic()
+        passed, failed = copy.test([test])
+        copies.put(copy)
+        said = f"tests/{test} pass" if passed else f"this fails: {failed}"
+        print(f"{monotonic() - began:6.1f} s  without any mutation {said}", flush=True)
+        return monotonic() - began if passed else None
+
+    taken = {test: found for test, found in zip(tests, pool.map(seconds, tests), strict=True) if found is not None}
+    if len(taken) < len(tests):
         raise SystemExit(2)
-    taken = monotonic() - began
-    print(f"without any mutation {len(tests)} test files pass in {taken:.0f} s", flush=True)
-    return 60 + 5 * taken
+    return taken
 
 
 def report(outcomes: Sequence[Outcome]) -> None:
@@ -205,13 +236,21 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="list the mutants and do nothing else")
     asked = parser.parse_args()
-    found = [m for m in all_mutants() if not asked.files or any(fnmatch(m.file, pattern) for pattern in asked.files)]
-    chosen = sample(found, asked.sample or len(found), asked.seed)
+    found = all_mutants()
+    chosen = [
+        mutant
+        for mutant in sample(found, asked.sample or len(found), asked.seed)
+        if not asked.files or any(fnmatch(mutant.file, pattern) for pattern in asked.files)
+    ]
     if asked.list:
         print(*chosen, sep="\n")
         return 0
-    outcomes = run(chosen, asked.jobs)
+    unseen = [mutant for mutant in chosen if not seen_by(mutant.file)]
+    outcomes = run([mutant for mutant in chosen if mutant not in unseen], asked.jobs)
     report(outcomes)
+    if unseen:
+        files = ", ".join(dict.fromkeys(mutant.file for mutant in unseen))
+        print(f"left out, {len(unseen)} of {files}: run npm ci --prefix tests/timescale")
     return int(any(outcome.survived for outcome in outcomes))
 
 

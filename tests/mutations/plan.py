@@ -19,11 +19,30 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 
-_EXTENSION = "test_an_extension_that_does_not_do_names_the_command_that_mends_it"
+#: What the tests against TimescaleDB need; without it they are left out.
+MODULES_OF_NODE = "tests/timescale/node_modules"
+
 _INDICATORS = ("test_values.py", "test_formulas.py", "test_definitions.py", "test_registry.py", "test_categories.py")
 _KERNELS = ("test_values.py", "test_kernels.py", "test_formulas.py", "test_definitions.py", "test_registry.py")
 _MACHINERY = ("test_values.py", "test_contract.py", "test_compute.py", "test_pivot.py", "test_registry.py")
 _WINDOWS = ("test_lanes.py", "test_history.py")
+_EXTENSION = "test_safety.py::test_an_extension_that_does_not_do_names_the_command_that_mends_it"
+_RESULT_PATHS = tuple(
+    f"test_errors.py::test_a_result_{which}"
+    for which in ("path_that_is_a_folder", "path_where_nothing_can_be_made", "file_that_is_no_database")
+)
+_RESULT_PATHS += tuple(
+    f"faults/test_disk.py::test_a_{which}"
+    for which in ("read_only_result_database_is_refused", "folder_where_nothing_can_be_written_is_refused")
+)
+_RESULTS = ("test_retention.py", "test_sink.py")
+_BARS = ("test_chunks.py", "test_source.py", "test_live.py")
+_TIMESCALE = ("timescale/test_init_db.py", "timescale/test_doctor.py", "timescale/test_ingest.py")
+#: Statements about aggregates, which nothing else runs.
+_OF_AGGREGATES = (
+    "aggregates", "buckets", "doubtful", "has_aggregates", "held", "incomplete", "lagging", "oldest", "policy",
+    "refresh", "remove_policy",
+)  # fmt: skip
 #: Tests below ``tests/`` that can see a file, by pattern; cheap ones and those that see most first. The first pattern
 #: that fits counts.
 TESTS = {
@@ -37,22 +56,39 @@ TESTS = {
     **dict.fromkeys((f"indicators/{name}.py" for name in ("contract", "evaluate", "kinds", "registry")), _MACHINERY),
     "indicators/*.py": _INDICATORS,
     "sql/indicators/*.sql": _INDICATORS,
-    "pipeline/results/rows.py": ("test_values.py", "test_retention.py", "test_sink.py", "test_damage.py"),
-    "pipeline/results/extension.py": (f"test_safety.py::{_EXTENSION}", "test_retention.py"),
-    "pipeline/results/*.py": ("test_retention.py", "test_sink.py", "test_errors.py"),
-    "sql/results/*.sql": ("test_retention.py", "test_sink.py"),
-    "pipeline/source/packed.py": ("test_packed.py", "test_source.py"),
-    "pipeline/source/urls.py": ("test_urls.py", "test_source.py"),
-    "pipeline/source/*.py": ("test_source.py", "test_symbols.py", "test_schema.py", "test_errors.py", "test_live.py"),
-    "sql/source/*.sql": ("test_packed.py", "test_source.py", "test_symbols.py", "test_live.py"),
+    "pipeline/results/rows.py": (*_RESULTS, "test_values.py", "test_damage.py"),
+    "pipeline/results/extension.py": (_EXTENSION, "test_retention.py"),
+    "pipeline/results/sink.py": (*_RESULTS, *_RESULT_PATHS),
+    "pipeline/results/*.py": _RESULTS,
+    "sql/results/*.sql": _RESULTS,
+    "pipeline/source/aggregates.py": ("test_ranges.py", *_TIMESCALE),
+    "pipeline/source/buckets.py": ("test_chunks.py", "test_source.py"),
+    "pipeline/source/bulk.py": ("test_session.py", "test_tls.py"),
+    "pipeline/source/clauses.py": _BARS,
+    "pipeline/source/packed.py": ("test_packed.py", "test_chunks.py"),
+    "pipeline/source/reader.py": (*_BARS, "test_symbols.py", "test_errors.py"),
+    "pipeline/source/schema.py": ("test_schema.py", "timescale/test_init_db.py"),
+    "pipeline/source/session.py": ("test_session.py", "test_tls.py"),
+    "pipeline/source/symbols.py": ("test_symbols.py",),
+    "pipeline/source/urls.py": ("test_urls.py", "test_tls.py", "test_session.py"),
+    **dict.fromkeys((f"sql/source/{name}.sql" for name in _OF_AGGREGATES), _TIMESCALE),
+    "sql/source/auto_*.sql": ("test_symbols.py", "test_chunks.py", "test_source.py"),
+    "sql/source/metrics_symbols_*.sql": ("test_symbols.py", "test_chunks.py", "test_source.py"),
+    "sql/source/session*.sql": ("test_session.py",),
+    "sql/source/packed.sql": ("test_packed.py", *_BARS),
+    "sql/source/*.sql": (*_BARS, "test_symbols.py"),
 }
 
 
 def seen_by(file: str) -> tuple[str, ...]:
-    """The tests that can see a file, in the order in which they are run. Raises LookupError where nobody knows."""
+    """The tests that can see a file, in the order in which they are run; none where Node is missing for all of them.
+
+    Raises LookupError where nobody knows.
+    """
     for pattern, tests in TESTS.items():
         if fnmatch(file, pattern):
-            return tests
+            there = (ROOT / MODULES_OF_NODE).exists()
+            return tuple(test for test in tests if there or not test.startswith("timescale/"))
     raise LookupError(f"which tests see {file}? Add it to tests/mutations/plan.py")
 
 

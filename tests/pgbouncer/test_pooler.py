@@ -199,7 +199,7 @@ def test_every_statement_behind_a_pooler_has_the_settings_and_leaves_none(pooler
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         before = [connection.execute("SELECT current_setting(%s)", [name]).fetchone() for name in SETTINGS]
     asked = settings("search_path", "TimeZone", "transaction_read_only", "statement_timeout", "lock_timeout", "jit")
-    expected = "pg_catalog UTC on 1min 10s off"
+    expected = "pg_catalog, pg_temp UTC on 1min 10s off"
     with session(url) as connection:
         way = bulk(connection, url)
         assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [(expected,)]
@@ -227,7 +227,7 @@ def test_options_of_the_user_are_set_behind_a_pooler_too(pooler: Pooler, market:
         return
     with session(url) as connection:
         asked = settings("statement_timeout", "work_mem", "search_path")
-        assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [("7s 5MB pg_catalog",)]
+        assert connection.execute(f"SELECT {asked}".encode()).fetchall() == [("7s 5MB pg_catalog, pg_temp",)]
         assert connection.patience == 17
 
 

@@ -1,0 +1,40 @@
+"""Whose results a file holds: the demo's invented ones or a desk's, and of which profile. One file never mixes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...indicators.contract import PARITY
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a file of results carries. One without a marker is a desk's, of the profile ``parity``.
+
+    Attributes:
+        demo: whether the prices are the demo's, which are invented.
+        profile: of the indicators' values.
+    """
+
+    demo: bool = False
+    profile: str = PARITY
+
+    def check(self, found: Marker, path: Path, option: str) -> None:
+        """Raise UsageError where results of this kind may not go into a file that carries the other marker."""
+        if found.demo and not self.demo:
+            raise UsageError(f"{path} has the demo's invented prices: give another file with {option}, or remove it")
+        if self.demo and not found.demo:
+            raise UsageError(f"{path} is a desk's, and the demo's prices are invented: give the demo another {option}")
+        if self.profile != found.profile:
+            raise UsageError(
+                f"{path} has values of the profile {found.profile}, not of {self.profile}: "
+                f"give another file with {option}"
+            )
+
+
+DESK, DEMO = Marker(), Marker(demo=True)
