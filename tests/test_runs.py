@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
+from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -48,6 +50,18 @@ def test_the_records_are_those_that_the_runs_printed(
     assert json.loads(ran.out) == printed
     assert [record["skipped"] for record in printed] == [{"symbol without candles": 1}] * 2
     assert json.loads(candlemill("runs", "--duckdb", file, "--json", "--last", 1).out) == printed[1:]
+
+
+def test_what_older_versions_did_not_record_is_null(
+    past: tuple[Path, list[dict[str, Any]]], candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    file, printed = past
+    older = tmp_path / "older.duckdb"
+    copyfile(file, older)
+    with closing(duckdb.connect(str(older))) as connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN t_start")
+    ran = candlemill("runs", "--duckdb", older, "--json")
+    assert json.loads(ran.out) == [{**record, "t_start": None} for record in printed]
 
 
 def test_the_time_of_writing_is_shared_out_by_rows() -> None:

@@ -66,7 +66,7 @@ def main() -> None:
         for interval in intervals.split(","):
             length = timedelta(**{LENGTHS[interval[-1]]: int(interval[:-1])})
             cursor.execute(BARS.format(interval=interval, after=until - LOOKBACK * length, until=until))
-            bars = pl.from_arrow(cursor.fetch_arrow_table())
+            bars = pl.DataFrame(cursor.fetch_arrow_table())
             over = [indicator.over("symbol").alias(name) for name, indicator in INDICATORS.items()]
             newest[interval] = bars.with_columns(over).group_by("symbol", maintain_order=True).last()
     with sqlite3.connect(result) as database:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _DRAFT_MEMORY = "24MB"
 # Building their symbol tables for the few texts of each column takes 70 ms of a run, and the file becomes no smaller.
 _DRAFT_WITHOUT = "fsst,dict_fsst"
-# The least that there is. A work file has 400 columns of a few rows each, which take two blocks apiece: at 30 symbols it
-# settles on disk in three quarters of the time, and has half the size.
+# The least that there is. A work file has 400 columns of a few rows each, which take two blocks apiece: at 30 symbols
+# it settles on disk in three quarters of the time, and has half the size.
 _DRAFT_BLOCK = "16384"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 

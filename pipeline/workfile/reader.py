@@ -67,7 +67,7 @@ def run_records(connection: duckdb.DuckDBPyConnection, last: int | None = None) 
     rows = connection.execute(statement("workfile/newest_runs"), {"last": last})
     with open_duckdb() as other:
         other.execute(statement("workfile/runs"))
-        declared = other.execute('SELECT column_name, column_type, "null" = \'YES\' FROM (DESCRIBE runs)').fetchall()
+        declared = other.execute("SELECT column_name, column_type, \"null\" = 'YES' FROM (DESCRIBE runs)").fetchall()
     found = {name: str(kind) for name, kind, *_ in rows.description}
     # What may be NULL, older versions do not have.
     lacking = [name for name, kind, may in declared if found.get(name, kind if may else "") != kind]
