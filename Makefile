@@ -34,7 +34,8 @@ watch: $(READY) ## live operation against DATABASE_URL; it stays up
 test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-faults: $(READY) ## what it promises under kills, full disks, broken servers, damaged data (some minutes)
+test-faults: $(READY) ## what it promises under kills, full disks, hostile input, careless hands (a quarter of an hour)
+	@$(BIN)/python -m pytest tests/attack tests/edges -n auto --dist loadfile
 	@$(BIN)/python -m pytest tests/faults
 
 test-timescale: $(READY) tests/timescale/node_modules/.package-lock.json ## against TimescaleDB in WebAssembly (needs Node and npm)

@@ -38,6 +38,14 @@ def lanes() -> None:
     assert compiler.lanes_pay(windows=1 << 40, indicators=1)
 
 
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """What the test starts hears SIGHUP, also where nohup has started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @dataclass
 class Ran:
     """What a child process of the command line did."""

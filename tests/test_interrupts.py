@@ -82,6 +82,7 @@ def test_a_signal_ends_the_process_whatever_its_main_thread_does(busy: str, how:
     assert (code, err) == SAYS[how]
 
 
+@pytest.mark.usefixtures("hangups")
 def test_a_terminal_that_goes_ends_the_process_unless_it_was_started_without() -> None:
     program = f"signal.raise_signal({signal.SIGHUP:d})\ntime.sleep(60)"
     code, _, err = ended(program)

@@ -191,6 +191,7 @@ def test_it_outlives_a_server_that_goes_away(tmp_path: Path) -> None:
             first = newest(tmp_path)
         try:
             child.until_told(r"ERROR .*\(it is tried again and again\)")
+            child.until("the error in the health file", lambda: child.health["errors"])
             lost = child.health
             with embedded_postgres(Path(place) / "postgres") as again:
                 assert again == url

@@ -43,6 +43,7 @@ class Capture:
     def __init__(self, file: Path) -> None:
         """Prepare the capture. Raises UsageError where it or a report cannot be written, or something else is there."""
         self._marks: list[tuple[str, datetime]] = []
+        self._given = file
         try:
             self.file = output(file, "capture of memray", "--memray")
             self._page, self._text, self._picture = (
@@ -74,13 +75,17 @@ class Capture:
     def report(self) -> Iterator[tuple[str, Path]]:
         """Write the reports beside the capture: each, what it is and its file. One that fails is told in the log."""
         if self._memray("flamegraph", "--no-web", "--force", "--output", str(self._page)) is not None:
-            yield "what holds memory at the peak", self._page
+            yield "what holds memory at the peak", self._named(".html")
         listing = self._memray("stats", "--num-largest", _LARGEST)
         if listing is not None:
             self._text.write_text(listing, encoding="utf-8")
-            yield "who allocates most", self._text
+            yield "who allocates most", self._named(".txt")
         if self._draw(self._picture):
-            yield "memory over the run", self._picture
+            yield "memory over the run", self._named(".png")
+
+    def _named(self, end: str) -> Path:
+        """A report by the name that the user knows."""
+        return self._given.with_name(f"{self._given.name}{end}")
 
     def _memray(self, *words: str) -> str | None:
         """What one of memray's own reporters prints; None where it fails. In a process of its own, with its memory."""

@@ -208,7 +208,7 @@ def test_a_demo_that_a_terminal_interrupts_while_its_server_starts_leaves_none(s
         lines = child.stderr.read().splitlines()
     assert servers_left_in(tmp_path) == []
     assert (child.returncode, lines[-1]) == SAYS[signal.SIGINT], lines
-    assert not (tmp_path / "data" / "market_data.db").exists()
+    assert list(tmp_path.rglob("*.db")) == []
 
 
 @pytest.mark.parametrize("delay", [0.2, 0.6, 1.0, 1.5])
@@ -223,9 +223,10 @@ def test_a_demo_that_a_terminal_interrupts_leaves_no_server(delay: float, tmp_pa
         lines = child.stderr.read().splitlines()
     assert servers_left_in(tmp_path) == []
     assert (child.returncode, lines[-1]) == SAYS[signal.SIGINT], lines
-    assert not (tmp_path / "data" / "market_data.db").exists()
+    assert list(tmp_path.rglob("*.db")) == []
 
 
+@pytest.mark.usefixtures("hangups")
 def test_a_demo_whose_terminal_goes_leaves_no_server(tmp_path: Path) -> None:
     words = [str(CANDLEMILL), "demo", "--intervals", "1h"]
     with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:

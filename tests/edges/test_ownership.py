@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 WILLIAMS = INDICATORS["williams_r"]
 KEYS = "交易对 TEXT, 周期 TEXT, 数据时间 TEXT"
 NOW = datetime(2026, 1, 22, 9, 7, tzinfo=UTC)
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def contents(folder: Path) -> dict[str, bytes | str]:
