@@ -45,8 +45,13 @@ def _measure(words: argparse.Namespace) -> dict[str, Any]:
         # The server runs as another user where this process is root's.
         folder.chmod(0o755)
         with embedded_postgres(folder / "postgres") as server:
-            bench = Bench(server, folder, words.bars, words.runs)
-            measured: dict[str, Any] = {"machine": bench.machine(), "runs": words.runs, "scales": {}}
+            bench = Bench(server, folder, words.bars, words.runs, words.delay)
+            measured: dict[str, Any] = {
+                "machine": bench.machine(),
+                "runs": words.runs,
+                "delay_ms": words.delay,
+                "scales": {},
+            }
             if words.watch:
                 measured["watch"] = {
                     str(scale): live.watch_passes(server, folder, scale, words.bars, words.runs)
@@ -103,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--runs", type=_count, default=5, metavar="N", help="counted runs (default: 5)")
     parser.add_argument("--bars", type=_count, default=BARS, metavar="N", help=f"bars per series (default: {BARS})")
+    parser.add_argument(
+        "--delay", type=float, default=0, metavar="MS", help="a server a round trip of so many milliseconds away"
+    )
     parser.add_argument("--filled", action="store_true", help="also on result databases filled to the retention")
     parser.add_argument("--scaling", action="store_true", help="also the growth from 25 to 600 symbols x 7")
     parser.add_argument("--watch", action="store_true", help="the passes of a watch instead of whole runs")

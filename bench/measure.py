@@ -16,6 +16,7 @@ import numpy as np
 import psycopg
 
 from bench import floor
+from bench.delay import delayed
 from bench.filled import fill
 from bench.indicators import indicator_seconds
 from bench.market import Scale, make_market, new_database
@@ -43,15 +44,17 @@ class Bench:
         folder: for the files of the runs; on the disk that is to be measured.
         bars: per series of the market.
         runs: to be counted, after one to warm up.
+        delay: milliseconds of a round trip to the server, added to what there is.
     """
 
-    def __init__(self, server: str, folder: Path, bars: int, runs: int) -> None:
+    def __init__(self, server: str, folder: Path, bars: int, runs: int, delay: float = 0) -> None:
         self._server = server
         self._folder = folder
         self._bars = bars
         self._runs = runs
         self._result, self._work = folder / "result.db", folder / "work.duckdb"
         self._filled = folder / "filled.db"
+        self._delay = delay
         self._peer = has_peer()
         if not self._peer:
             log.warning("no peer: its packages come with the extra `peers`")
@@ -77,6 +80,12 @@ class Bench:
         log.info("%s: making the market", scale)
         database = new_database(self._server, f"bench_{scale}")
         make_market(database, scale, self._bars)
+        if not self._delay:
+            return self._measured(database, scale, filled)
+        with delayed(database, self._folder, self._delay) as url:
+            return self._measured(url, scale, filled)
+
+    def _measured(self, database: str, scale: Scale, filled: bool) -> dict[str, Any]:
         log.info("%s: warming up", scale)
         self._run(database, scale)
         if self._peer:
