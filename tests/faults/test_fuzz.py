@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from candlemill.indicators.contract import Indicator
     from candlemill.pipeline.record import Record
 
-SECONDS = float(os.environ.get("CANDLEMILL_FUZZ_SECONDS", "30"))
+SECONDS = float(os.environ.get("CANDLEMILL_FUZZ_SECONDS", "15"))
 AS_OF = datetime(2026, 1, 22, 9, 7, tzinfo=UTC)
 #: Runs that share a work file, which only grows.
 SHARED = 40

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from candlemill.indicators.contract import Column, Indicator
 
-SECONDS = float(os.environ.get("CANDLEMILL_FUZZ_SECONDS", "30"))
+SECONDS = float(os.environ.get("CANDLEMILL_FUZZ_SECONDS", "15"))
 DECLARED = tuple(INDICATORS[name] for name in ("williams_r", "data_monitor", "volume_ratio"))
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEPT = {"1m": 3, "1h": 2, "1M": 4}
