@@ -35,7 +35,7 @@ test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-faults: $(READY) ## what it promises under kills, full disks, hostile input, careless hands (a quarter of an hour)
-	@$(BIN)/python -m pytest tests/attack tests/edges tests/faults -n auto --dist loadfile
+	@$(BIN)/python -m pytest tests/attack tests/faults tests/long -n auto --dist loadfile
 
 test-timescale: $(READY) tests/timescale/node_modules/.package-lock.json ## against TimescaleDB in WebAssembly (needs Node and npm)
 	@$(BIN)/python -m pytest tests/timescale -n 2

@@ -21,8 +21,8 @@ from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
 from candlemill.pipeline.source.schema import init_db
 from tests.conftest import dump_of
+from tests.long.test_live import newest_rows
 from tests.moving import LOOKBACK, NAMES, START, Coin, Market
-from tests.test_live import newest_rows
 
 if TYPE_CHECKING:
     import threading

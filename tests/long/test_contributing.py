@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "tests" / "examples"
 #: What an indicator consists of: a file of its own, and its statement where it is written in SQL.
 FILES = {

@@ -38,7 +38,7 @@ def profile(url: str, tmp_path: Path) -> Profile:
     """Profiles a run over one symbol and interval by a tool, in the test's folder."""
 
     def by(tool: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        root = Path(__file__).parents[1]
+        root = Path(__file__).parents[2]
         asked = {"DATABASE_URL": url, "TEST_SYMBOLS": "BTCUSDT", "INTERVALS": "1h", "PYTHONPATH": str(root)}
         words = [sys.executable, "-m", "bench.profiling", tool]
         env = {"PATH": os.environ["PATH"]} | asked | environment

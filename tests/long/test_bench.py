@@ -27,7 +27,7 @@ from tests.conftest import rows_of
 if TYPE_CHECKING:
     from tests.conftest import Server
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCALE = Scale.parse("2x3")
 BARS = 450
 

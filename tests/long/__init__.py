@@ -1,0 +1,1 @@
+"""Tests that take long: of many processes, many passes, long waits."""
