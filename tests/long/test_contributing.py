@@ -24,7 +24,7 @@ FILES = {
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the checkout with the two indicators in it."""
     copy = tmp_path_factory.mktemp("contribution") / "candlemill"
-    unwanted = shutil.ignore_patterns(".[!e]*", ".env", "__pycache__", "data", "*.duckdb", "*.db")
+    unwanted = shutil.ignore_patterns(".[!e]*", ".env", "__pycache__", "node_modules", "data", "*.duckdb", "*.db")
     shutil.copytree(ROOT, copy, symlinks=True, ignore=unwanted)
     for name, place in FILES.items():
         shutil.copy(EXAMPLES / name, copy / place)
