@@ -594,7 +594,7 @@ def test_the_program_decides_whether_there_is_a_source(candlemill: Callable[...,
 
 def test_make_asks_the_program_and_keeps_the_files_of_real_runs() -> None:
     def recipe(target: str) -> str:
-        words = ["make", "--dry-run", "--always-make", target]
+        words = ["make", "--no-print-directory", "--dry-run", "--always-make", target]
         return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert recipe("run").splitlines()[-1] == "exec .venv/bin/candlemill run-or-demo"
