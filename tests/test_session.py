@@ -27,8 +27,8 @@ from candlemill.pipeline.source.session import connected, pools_sessions, sessio
 from tests import goldens
 from tests.conftest import rows_of
 from tests.faults.proxy import proxy
-from tests.test_ingest import START, bars, metric, write
-from tests.test_watch import made, watching
+from tests.long.test_ingest import START, bars, metric, write
+from tests.long.test_watch import made, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,8 +13,8 @@ from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.source.reader import Source
 from candlemill.pipeline.source.schema import init_db
 from candlemill.pipeline.source.session import session
+from tests.long.test_ingest import bars, write
 from tests.moving import Coin, Market
-from tests.test_ingest import bars, write
 from tests.test_session import execute
 
 if TYPE_CHECKING:

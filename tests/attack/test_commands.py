@@ -15,7 +15,7 @@ import pytest
 from candlemill.pipeline.commands import app, tabular
 from candlemill.pipeline.workfile.query import Answer
 from tests.attack.conftest import MARK, NASTY
-from tests.test_ingest import bars, write
+from tests.long.test_ingest import bars, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable

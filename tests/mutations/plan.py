@@ -56,7 +56,7 @@ TESTS = {
     **dict.fromkeys((f"indicators/{name}.py" for name in ("contract", "evaluate", "kinds", "registry")), _MACHINERY),
     "indicators/*.py": _INDICATORS,
     "sql/indicators/*.sql": _INDICATORS,
-    "pipeline/results/rows.py": (*_RESULTS, "test_values.py", "test_damage.py"),
+    "pipeline/results/rows.py": (*_RESULTS, "test_values.py", "long/test_damage.py"),
     "pipeline/results/extension.py": (_EXTENSION, "test_retention.py"),
     "pipeline/results/sink.py": (*_RESULTS, *_RESULT_PATHS),
     "pipeline/results/*.py": _RESULTS,

@@ -24,9 +24,9 @@ from candlemill.pipeline.source.schema import init_db
 from candlemill.pipeline.source.session import session
 from tests import goldens
 from tests.conftest import dump_of
+from tests.long.test_ingest import START, bars, metric, table, write
+from tests.long.test_watch import left_in, made, watching
 from tests.pgbouncer.conftest import SETTINGS, neighbours, pgbouncer
-from tests.test_ingest import START, bars, metric, table, write
-from tests.test_watch import left_in, made, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from candlemill.pipeline.ingest.archives import find
 from candlemill.pipeline.ingest.load import ingest
 from candlemill.pipeline.ingest.refresh import Loaded, Refresher
 from candlemill.pipeline.source.schema import init_db
-from tests.test_ingest import HEADER, METRICS_HEADER, kline, metric, write
+from tests.long.test_ingest import HEADER, METRICS_HEADER, kline, metric, write
 from tests.timescale.market import EXCHANGE, add_minutes, execute, rows, run_jobs, table
 
 if TYPE_CHECKING:
