@@ -66,17 +66,17 @@ TESTS = {
     "pipeline/source/bulk.py": ("test_session.py", "long/test_tls.py"),
     "pipeline/source/clauses.py": _BARS,
     "pipeline/source/packed.py": ("test_packed.py", "test_chunks.py"),
-    "pipeline/source/reader.py": (*_BARS, "test_symbols.py", "test_errors.py"),
+    "pipeline/source/reader.py": (*_BARS, "long/test_symbols.py", "test_errors.py"),
     "pipeline/source/schema.py": ("test_schema.py", "timescale/test_init_db.py"),
     "pipeline/source/session.py": ("test_session.py", "long/test_tls.py"),
-    "pipeline/source/symbols.py": ("test_symbols.py",),
+    "pipeline/source/symbols.py": ("long/test_symbols.py",),
     "pipeline/source/urls.py": ("test_urls.py", "long/test_tls.py", "test_session.py"),
     **dict.fromkeys((f"sql/source/{name}.sql" for name in _OF_AGGREGATES), _TIMESCALE),
-    "sql/source/auto_*.sql": ("test_symbols.py", "test_chunks.py", "test_source.py"),
-    "sql/source/metrics_symbols_*.sql": ("test_symbols.py", "test_chunks.py", "test_source.py"),
+    "sql/source/auto_*.sql": ("long/test_symbols.py", "test_chunks.py", "test_source.py"),
+    "sql/source/metrics_symbols_*.sql": ("long/test_symbols.py", "test_chunks.py", "test_source.py"),
     "sql/source/session*.sql": ("test_session.py",),
     "sql/source/packed.sql": ("test_packed.py", *_BARS),
-    "sql/source/*.sql": (*_BARS, "test_symbols.py"),
+    "sql/source/*.sql": (*_BARS, "long/test_symbols.py"),
 }
 
 
