@@ -35,7 +35,7 @@ _RESULT_PATHS += tuple(
     f"faults/test_disk.py::test_a_{which}"
     for which in ("read_only_result_database_is_refused", "folder_where_nothing_can_be_written_is_refused")
 )
-_RESULTS = ("test_retention.py", "test_sink.py")
+_RESULTS = ("test_retention.py", "test_sink.py", "test_old_files.py")
 _BARS = ("test_chunks.py", "test_source.py", "long/test_live.py")
 _TIMESCALE = ("timescale/test_init_db.py", "timescale/test_doctor.py", "timescale/test_ingest.py")
 #: Statements about aggregates, which nothing else runs.
@@ -59,6 +59,10 @@ TESTS = {
     "pipeline/results/rows.py": (*_RESULTS, "test_values.py", "long/test_damage.py"),
     "pipeline/results/extension.py": (_EXTENSION, "test_retention.py"),
     "pipeline/results/sink.py": (*_RESULTS, *_RESULT_PATHS),
+    "pipeline/results/ownership.py": (
+        "long/test_ownership.py::test_a_result_database_takes_results_of_its_own_kind_alone",
+        "test_sink.py",
+    ),
     "pipeline/results/*.py": _RESULTS,
     "sql/results/*.sql": _RESULTS,
     "pipeline/source/aggregates.py": ("test_ranges.py", *_TIMESCALE),
