@@ -43,7 +43,8 @@ def understood(url: str) -> dict[str, str]:
     """
     try:
         given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeDecodeError):
+        # Percent-encoded bytes need not be text.
         given = None
     if given is None or "\0" in url or not _unambiguous(url, given):
         raise UsageError(
