@@ -110,7 +110,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
     """
     record = new_record(settings)
     record.t_start = age()
-    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit) as sink:
+    with Sink.of(settings) as sink:
         sink.check(settings.indicators)
         source = Source.connect(settings.source, record)
         symbols = symbols_to_read(settings, source)
@@ -136,7 +136,7 @@ def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) ->
 
 def check_results(settings: Settings) -> None:
     """Look, without writing, whether the result database takes what is asked for. Raises as ``Sink.check`` does."""
-    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt) as sink:
+    with Sink.of(settings) as sink:
         sink.check(settings.indicators)
 
 

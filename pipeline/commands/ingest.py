@@ -92,25 +92,23 @@ def _remarks(report: Report) -> list[str]:
 def _gap_lines(series: SeriesReport) -> list[str]:
     from ..ingest.report import EXAMPLES
 
-    told = [
+    lines = [
         f"missing {series.symbol} {series.what}: {gap.missing} from {gap.first:%Y-%m-%d %H:%M} "
         f"to {gap.last:%Y-%m-%d %H:%M}"
         for gap in series.gaps[:EXAMPLES]
     ]
-    more = len(series.gaps) - len(told)
-    return told + [f"missing {series.symbol} {series.what}: {more} more gaps"] * bool(more)
+    return _and_more(lines, len(series.gaps), f"missing {series.symbol} {series.what}", "more gaps")
 
 
 def _conflict_lines(report: Report) -> list[str]:
     from ..ingest.report import EXAMPLES
 
-    told = [
+    lines = [
         f"conflict {one.symbol} {one.what}: {one.rows} from {one.first:%Y-%m-%d %H:%M} to {one.last:%Y-%m-%d %H:%M} "
         f"in {one.file} are not taken: {one.taken} says otherwise, and {_why(one)}"
         for one in report.conflicts[:EXAMPLES]
     ]
-    more = len(report.conflicts) - len(told)
-    return told + [f"conflict: {more} more pairs of files; --json has all of them"] * bool(more)
+    return _and_more(lines, len(report.conflicts), "conflict", "more pairs of files; --json has all of them")
 
 
 def _why(conflict: Conflict) -> str:
@@ -127,6 +125,11 @@ def _hidden_line(hidden: Hidden) -> str:
 
 
 def _reject_lines(file: FileReport) -> list[str]:
-    told = [f"rejected {file.file}:{bad.line}: {bad.reason}" for bad in file.rejects]
-    more = file.rejected - len(told)
-    return told + [f"rejected {file.file}: {more} more lines"] * bool(more)
+    lines = [f"rejected {file.file}:{bad.line}: {bad.reason}" for bad in file.rejects]
+    return _and_more(lines, file.rejected, f"rejected {file.file}", "more lines")
+
+
+def _and_more(lines: list[str], count: int, of: str, rest: str) -> list[str]:
+    """Some lines of ``count``, and one that says how many there are beyond them."""
+    more = count - len(lines)
+    return [*lines, f"{of}: {more} {rest}"] if more else lines

@@ -85,7 +85,7 @@ def watch(settings: Settings, plan: Plan, clock: Clock | None = None) -> None:
         SinkError: the result database is something else, or can never be written.
     """
     check_place(settings.duckdb, settings.sqlite)
-    with Sink(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit) as sink:
+    with Sink.of(settings) as sink:
         sink.check(settings.indicators)
         with closing(Passes(settings, sink, plan.overlap)) as passes:
             _Watch(settings, plan, passes, clock or Clock()).run()

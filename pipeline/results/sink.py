@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ...indicators.contract import Indicator
+    from ..settings import Settings
     from .retention import ByTime
     from .rows import Batch
 
@@ -106,6 +107,11 @@ class Sink:
         self._lenient = False
         #: Size of the write-ahead log at which it was told of last.
         self._told_mb = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Sink:
+        """The result database that a pass is asked to write."""
+        return cls(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit)
 
     def __enter__(self) -> Sink:
         return self
