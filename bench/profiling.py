@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from candlemill.pipeline import engine
-from candlemill.pipeline.commands.app import main as candlemill
+from candlemill.pipeline.commands.entry import main as candlemill
 from candlemill.pipeline.demo.market import current_minute, load_market
 from candlemill.pipeline.demo.server import demo_server
 from candlemill.pipeline.results.sink import Sink

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .indicators import evaluate
-from .indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, PROFILES, Indicator
+from .indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator
 from .indicators.kinds import TIME, UTC_MICROSECONDS
+from .indicators.profiles import PARITY, PROFILES
 from .indicators.registry import INDICATORS, register
 from .pipeline.base.duck import open_duckdb
 from .pipeline.base.intervals import INTERVALS, Interval, before

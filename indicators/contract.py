@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from .kinds import INTEGER, NO_MOMENT, NO_TEXT, REAL, TEXT, TIME, Array, Bools, Coded, Floats, Ints, Kind
+from .profiles import PARITY, PROFILES
 from .rounding import Rounding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
-    "BAR_FIELDS", "CORRECTED", "FAMILIES", "METRIC_FIELDS", "NO_MOMENT", "NO_TEXT", "PARITY", "Array", "Bools",
+    "BAR_FIELDS", "FAMILIES", "METRIC_FIELDS", "NO_MOMENT", "NO_TEXT", "Array", "Bools",
     "Coded", "Column", "Floats", "Indicator", "Ints", "Panel", "Parameters", "Rounding", "Stored", "Values",
     "difference", "indicator", "integer", "moment", "number", "price", "text",
 ]  # fmt: skip
@@ -60,9 +61,6 @@ METRIC_FIELDS = (
 )
 #: In the order in which catalogues list them.
 FAMILIES = ("trend", "momentum", "volatility", "volume", "structure", "pattern", "futures", "quality")
-#: Profiles: the values of the replaced service, and the field's standard definitions. The first is that of a
-#: declaration's own function.
-PARITY, CORRECTED = PROFILES = ("parity", "corrected")
 
 Mode: TypeAlias = Literal["incremental", "batch"]
 Source: TypeAlias = Literal["candles", "metrics"]

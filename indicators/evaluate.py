@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import PARITY, Values
+from .contract import Values
 from .kinds import TEXT, Coded
+from .profiles import PARITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

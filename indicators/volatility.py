@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from .contract import (
-    CORRECTED,
     NO_TEXT,
     Indicator,
     Panel,
@@ -19,6 +18,7 @@ from .contract import (
 )
 from .kernels import chains, rolling
 from .kernels.bars import average_true_range, close_ema, close_mean, turnover, typical_price
+from .profiles import CORRECTED
 
 
 @indicator(

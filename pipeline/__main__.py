@@ -42,10 +42,10 @@ def _run() -> None:
         ending.listen()
         # Imported here because that takes a while, in which a signal is heard already.
         from candlemill.pipeline.base import heaps
-        from candlemill.pipeline.commands import app
+        from candlemill.pipeline.commands import entry
 
         heaps.keep_few()
-        app.main()
+        entry.main()
     except Exception as error:
         # What the command line cannot tell, because it could not be loaded.
         found = shortage(error)

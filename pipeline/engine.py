@@ -1,8 +1,9 @@
 """A run, from candles to indicators.
 
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
-2. The result database is looked at, before anything is read for it (``Sink.check``).
-3. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
+2. The source is reached and its catalogue read (``Source.connect``), while the result database is looked at
+   (``Sink.check``), before anything is read for it.
+3. The symbols are chosen (``symbols_to_read``).
 4. Per interval, candles and metrics are read, ahead of the work (``_read``, ``ReadAhead``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
@@ -44,6 +45,9 @@ from .workfile.writer import WorkFile
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+
+    import duckdb
 
     from ..indicators.contract import Indicator, Panel
     from .base.intervals import Interval
@@ -98,21 +102,27 @@ class Results:
     symbols: set[str]
 
 
-def run(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Record:
+def run(
+    settings: Settings,
+    progress: Callable[[str], None] = lambda _: None,
+    opening: Future[duckdb.DuckDBPyConnection] | None = None,
+) -> Record:
     """One pass over all symbols and intervals; the module's docstring lists the steps.
 
     Args:
         settings: what to do.
         progress: told what is done next: each interval's name, then ``write`` and ``publish``.
+        opening: see ``Sink``.
 
     Raises:
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     record = new_record(settings)
     record.t_start = age()
-    with Sink.of(settings) as sink:
+    with Sink.of(settings, opening) as sink:
+        connecting = in_thread(lambda: Source.connect(settings.source, record))
         sink.check(settings.indicators)
-        source = Source.connect(settings.source, record)
+        source = connecting.result()
         symbols = symbols_to_read(settings, source)
         incoming = ReadAhead(
             lambda interval: arranged(_read(source, settings, symbols, interval, record), settings),

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..indicators.registry import INDICATORS
 from .base import folders
 from .base.errors import UsageError
 from .base.files import read_text
@@ -169,14 +168,20 @@ def parse_indicators(
     enabled: str | None,
     disabled: str | None = None,
     mode: str = "all",
-    known: Mapping[str, Indicator] = INDICATORS,
+    known: Mapping[str, Indicator] | None = None,
 ) -> tuple[Indicator, ...]:
     """Indicators of comma lists of ids or table names, in catalogue order, of one mode or of all.
 
-    Entries of ``PartsOfNames`` stand for every indicator with them in its id or table, unless one has just that name.
+    Known are those of the catalogue, unless others are given. Entries of ``PartsOfNames`` stand for every indicator
+    with them in its id or table, unless one has just that name.
     """
     if mode not in ("all", "batch", "incremental"):
         raise unknown("mode", mode, ("all", "batch", "incremental"))
+    if known is None:
+        # Imported here, as it brings NumPy along: the model of settings can be read without.
+        from ..indicators.registry import INDICATORS
+
+        known = INDICATORS
     wanted = (_named(enabled, known) or set(known)) - _named(disabled, known)
     chosen = tuple(i for i in known.values() if i.id in wanted and mode in ("all", i.mode))
     if not chosen:

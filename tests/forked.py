@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 #: What a command line ends with where an exception gets out of it.
 RAISED = 99
 _IMPORTED = (
-    *("commands.app", "commands.tabular", "engine", "parity.compare", "doctor", "ingest.load", "live.watch"),
+    *(
+        "commands.entry",
+        "commands.app",
+        "commands.job",
+        "commands.tabular",
+        "engine",
+        "parity.compare",
+        "doctor",
+        "ingest.load",
+        "live.watch",
+    ),
     *("plotting.candles", "plotting.canvas", "plotting.history", "plotting.trend", "source.schema"),
 )
 

@@ -11,8 +11,6 @@ import pytest
 
 from candlemill.indicators import evaluate
 from candlemill.indicators.contract import (
-    CORRECTED,
-    PARITY,
     Indicator,
     Panel,
     Parameters,
@@ -24,6 +22,7 @@ from candlemill.indicators.contract import (
     text,
 )
 from candlemill.indicators.kernels.bars import average_true_range, close_ema
+from candlemill.indicators.profiles import CORRECTED, PARITY
 from candlemill.indicators.registry import INDICATORS, register
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars

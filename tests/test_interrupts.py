@@ -251,7 +251,7 @@ sys.exit(3)
 def test_an_error_that_comes_after_the_signal_is_not_the_last_word() -> None:
     program = """
 from candlemill.pipeline.base.errors import SourceError
-from candlemill.pipeline.commands import app
+from candlemill.pipeline.commands import entry
 
 def fail(*_, **__):
     with ending.postponed():
@@ -259,8 +259,8 @@ def fail(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
     raise SourceError("the server went away, as the signal was for it, too")
 
-app.app = fail
-app.main(["run"])
+entry._perform = fail
+entry.main(["run"])
 """
     assert ended(program) == (130, [], SAYS[signal.SIGINT][1])
 
@@ -289,7 +289,7 @@ import sys
 from io import BytesIO
 from pyarrow import csv
 from candlemill.pipeline import __main__
-from candlemill.pipeline.commands import app
+from candlemill.pipeline.commands import entry
 from candlemill.pipeline.base.threads import in_thread
 
 lines = b"1,2.5,3\\n" * 20_000
@@ -305,7 +305,7 @@ def end_while_reading():
     print("told")
     sys.exit(3)
 
-app.main = end_while_reading
+entry.main = end_while_reading
 __main__.main()
 """
 
@@ -319,14 +319,14 @@ def test_the_exit_code_stands_while_threads_are_reading(_: int) -> None:
 HALF_WAY = """
 import atexit, os, signal
 from candlemill.pipeline import __main__
-from candlemill.pipeline.commands import app
+from candlemill.pipeline.commands import entry
 
 def import_half():
     # What a library of C++ does at the end when it was not all set up.
     atexit.register(os.abort)
     signal.raise_signal(signal.SIGINT)
 
-app.main = import_half
+entry.main = import_half
 __main__.main()
 """
 
@@ -340,7 +340,7 @@ TALKING = """
 import logging, os, signal, sys, threading
 from candlemill.pipeline import __main__
 from candlemill.pipeline.base import logs
-from candlemill.pipeline.commands import app
+from candlemill.pipeline.commands import entry
 
 def talk():
     while True:
@@ -358,7 +358,7 @@ def end(code):
     end_at_once(code)
 
 end_at_once, os._exit = os._exit, end
-app.main = end_while_talking
+entry.main = end_while_talking
 __main__.main()
 """
 

@@ -51,7 +51,7 @@ def test_a_process_that_steps_back_further_stays_there() -> None:
 ON_DEMAND = """
 import sys, threading
 import numpy
-from candlemill.pipeline.commands import app
+from candlemill.pipeline.commands import entry
 
 known = numpy.__getattr__
 
@@ -61,7 +61,7 @@ def told(name):
     return known(name)
 
 numpy.__getattr__ = told
-app.main(sys.argv[1:])
+entry.main(sys.argv[1:])
 """
 
 

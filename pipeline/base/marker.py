@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...indicators.contract import PARITY
+from ...indicators.profiles import PARITY
 from .errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The standard streams, as whoever starts the program left them: closed, full, without a reader, in any encoding.
 
-What cannot be written to one is dropped, and the first error kept: the work goes on, and ``commands.app`` says in the
+What cannot be written to one is dropped, and the first error kept: the work goes on, and ``commands.entry`` says in the
 end what it means for the exit code. So no write to them ever fails, in whatever library it is.
 """
 

@@ -1,6 +1,7 @@
-"""The command line: a module for each command, options that they share, and how rows and progress are shown.
+"""The command line: ``entry``, where each begins and ends, a module for each command, and what these share.
 
 A command imports what it needs inside its function, so that each starts as fast as it can.
 
-May import: base, record, settings, options, source, workfile, engine, live, ingest, plotting, parity, demo, doctor.
+May import: base, record, settings, options, source, results, workfile, engine, live, ingest, plotting, parity, demo,
+doctor.
 """

@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from dotenv import load_dotenv
-from dotenv.parser import parse_stream
-
 from ..base.errors import UsageError
 from ..base.files import read_text
 
@@ -25,6 +22,10 @@ def load(file: Path) -> None:
     """
     try:
         text = read_text(file, _MOST)
+        # Imported where there is such a file.
+        from dotenv import load_dotenv
+        from dotenv.parser import parse_stream
+
         wrong = [binding.original.line for binding in parse_stream(io.StringIO(text)) if binding.error]
         if wrong:
             raise ValueError(f"line {wrong[0]} is not NAME=VALUE")

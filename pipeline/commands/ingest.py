@@ -11,7 +11,7 @@ from ..base import ending
 from ..base.errors import Exit, NoCandlesError, UsageError
 from ..options import Options
 from . import options
-from .console import cells, say, say_json
+from .console import cells, say, say_json, set_up_log
 
 if TYPE_CHECKING:
     from ..ingest.report import Conflict, FileReport, Hidden, Report, SeriesReport
@@ -43,7 +43,7 @@ def binance_vision(
     from .progress import count_bar
 
     ending.leaves("the files before stay loaded")
-    options.set_up_log(asked)
+    set_up_log(asked)
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
     files = find(paths)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..base import folders, logs
-from ..base.errors import UsageError
+from ..base import folders
 from ..options import LOG, OPTIONS, Options, Setting
 
 if TYPE_CHECKING:
@@ -97,16 +96,3 @@ def _given(setting: Setting, value: Any, context: typer.Context) -> Any:
     source = context.get_parameter_source(setting.name)
     from_variable = source is not None and source.name == "ENVIRONMENT"
     return setting.of_variable(value) if setting.of_variable and from_variable else value
-
-
-def set_up_log(asked: Options) -> None:
-    """Send the log to standard error, and to a file. Raises UsageError for an unknown level, or no such file."""
-    level = asked.log_level.lower()
-    if level not in logs.LEVELS:
-        raise UsageError(f"--log-level {asked.log_level!r} is not one of {', '.join(logs.LEVELS)}")
-    try:
-        logs.set_up(level, asked.log_json, asked.quiet, asked.log_file)
-    except OSError as error:
-        raise UsageError(
-            f"--log-file {asked.log_file} cannot be written: {error.strerror}; give a file in a folder that is there"
-        ) from error

@@ -9,7 +9,7 @@ import typer
 from ..base.errors import Exit, UsageError
 from ..options import Options
 from . import options
-from .console import say, say_json
+from .console import say, say_json, set_up_log
 
 
 @options.takes("init-db")
@@ -33,7 +33,7 @@ def init_db(
     from ..source import schema
 
     ending.leaves("what was created stays: run it again")
-    options.set_up_log(asked)
+    set_up_log(asked)
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
     done = schema.init_db(asked.source, schema.parse_retention(retain), notify)

@@ -7,7 +7,7 @@ import os
 from ..base.errors import UsageError
 from ..options import Options, settings_of
 from . import options
-from .console import cells, say_json
+from .console import cells, say_json, set_up_log
 
 
 @options.takes("symbols")
@@ -22,7 +22,7 @@ def symbols(asked: Options, as_json: options.AsJson = False) -> None:
     from ..source.reader import Source
     from ..source.symbols import choose
 
-    options.set_up_log(asked)
+    set_up_log(asked)
     if not asked.source:
         raise UsageError("no source: give --source URL or set DATABASE_URL")
     settings = settings_of(asked, os.environ)

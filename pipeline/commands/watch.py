@@ -13,7 +13,7 @@ import typer
 from ..base.errors import UsageError
 from ..options import Options, settings_of
 from . import options
-from .console import cells, say, say_json
+from .console import cells, say, say_json, set_up_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def watch(
 
     Example: candlemill watch --symbols auto --intervals 1m,5m,1h --every 1m=5,1h=30 --listen
     """
-    options.set_up_log(asked)
+    set_up_log(asked)
     if status:
         _show_status(asked.duckdb, as_json)
         return

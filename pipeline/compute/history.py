@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ...indicators.contract import PARITY, Panel
+from ...indicators.contract import Panel
+from ...indicators.profiles import PARITY
 from ...indicators.windows import Windows
 from ..record import SILENT
 from .checks import possible_bars, possible_metrics

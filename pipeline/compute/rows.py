@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from ...indicators import evaluate
-from ...indicators.contract import PARITY, Values
+from ...indicators.contract import Values
 from ...indicators.kinds import TIME, Coded
+from ...indicators.profiles import PARITY
 from ..base.shortage import pass_on
 from ..record import SILENT, Observer
 

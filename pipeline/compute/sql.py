@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 # NumPy meanwhile (python/cpython#149728).
 from numpy import ma  # noqa: F401
 
-from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, PARITY, Indicator, Panel, Parameters, Source, Values
+from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Panel, Parameters, Source, Values
+from ...indicators.profiles import PARITY
 from ...indicators.registry import INDICATORS
 from ..base.statements import identifier, statement
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ...indicators.contract import PROFILES
+from ...indicators.profiles import PROFILES
 from ...indicators.registry import INDICATORS
 from ..base.errors import SinkError, UsageError
 from ..base.marker import DESK, Marker

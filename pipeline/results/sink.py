@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ..base import folders
-from ..base.duck import open_duckdb
 from ..base.errors import SinkError, one_line
 from ..base.marker import DESK, Marker
 from ..base.patience import patiently
@@ -28,7 +27,7 @@ from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..base.threads import in_thread
 from ..record import SILENT, Observer
 from ..settings import DEFAULT_WAL_LIMIT
-from .extension import load_sqlite
+from .extension import opened
 from .ownership import check_logs, lacks_marker, opening
 from .retention import ATTACHED, by_time, crowded_intervals, native
 from .rows import batches
@@ -85,6 +84,7 @@ class Sink:
         marker: Marker = DESK,
         adopt: bool = False,
         wal_limit: int = DEFAULT_WAL_LIMIT,
+        opening: Future[duckdb.DuckDBPyConnection] | None = None,
     ) -> None:
         """The result database at a path.
 
@@ -94,12 +94,14 @@ class Sink:
             marker: what results are to be written.
             adopt: whether the database of another application is taken, too.
             wal_limit: MB of its write-ahead log from which on it is emptied where readers let it, and told of else.
+            opening: the connection with the extension that it is to use, where somebody has begun to open one.
         """
         self.path = path
         self.lock_timeout = lock_timeout
         self.wal_limit = wal_limit
         self._marker, self._adopt = marker, adopt
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._opening = opening
         self._prepared: Future[dict[str, ByTime]] | None = None
         #: Rows written and pruned by what is not committed yet.
         self._inserted = 0, 0
@@ -109,9 +111,10 @@ class Sink:
         self._told_mb = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> Sink:
+    def of(cls, settings: Settings, opening: Future[duckdb.DuckDBPyConnection] | None = None) -> Sink:
         """The result database that a pass is asked to write."""
-        return cls(settings.sqlite, settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit)
+        limits = settings.lock_timeout, settings.marker, settings.adopt, settings.wal_limit
+        return cls(settings.sqlite, *limits, opening)
 
     def __enter__(self) -> Sink:
         return self
@@ -381,8 +384,8 @@ class Sink:
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
-            self._connection = open_duckdb()
-            load_sqlite(self._connection)
+            opening, self._opening = self._opening, None
+            self._connection = opening.result() if opening else opened()
         return self._connection
 
     def _close(self) -> None:

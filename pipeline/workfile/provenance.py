@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, get_origin, get_type_hints
 
-from ...indicators.contract import PARITY
+from ...indicators.profiles import PARITY
 from ..base.marker import DESK, Marker
 from ..record import WITHOUT_CANDLES
 from ..source.urls import redacted

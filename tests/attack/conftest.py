@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from candlemill.pipeline.base import shown
-from candlemill.pipeline.commands import app
+from candlemill.pipeline.commands import entry
 from candlemill.pipeline.source.schema import init_db
 from tests.conftest import Ran
 from tests.moving import Coin, Market
@@ -56,7 +56,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         given = [str(word) for word in words]
         monkeypatch.setattr(sys, "argv", ["candlemill", *given])
         with pytest.raises(SystemExit) as end:
-            app.main(given)
+            entry.main(given)
         out, err = capsys.readouterr()
         assert isinstance(end.value.code, int)
         return Ran(end.value.code, out, err)

@@ -236,7 +236,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from candlemill.pipeline.commands import app
+from candlemill.pipeline.commands import entry
 from candlemill.pipeline.commands.memory import Capture
 from candlemill.pipeline.live.health import Health
 from candlemill.pipeline.results.sink import Sink
@@ -244,7 +244,7 @@ from candlemill.pipeline.results.sink import Sink
 os.umask({mask})
 for line in {lines!r}:
     try:
-        app.main(list(line))
+        entry.main(list(line))
     except SystemExit as end:
         assert not end.code, line
 now = datetime.now(UTC)

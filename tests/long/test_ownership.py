@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from candlemill.indicators.contract import CORRECTED, PROFILES
+from candlemill.indicators.profiles import CORRECTED, PROFILES
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.errors import CandlemillError, SinkError, UsageError
 from candlemill.pipeline.base.marker import DEMO, DESK, Marker
