@@ -47,9 +47,9 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "read": [(Source, "connect"), (Source, "auto_symbols"), (Source, "candles"), (Source, "metrics")],
     "compute": [
         (engine, "pivot_bars"), (engine, "pivot_metrics"), (engine, "compute_interval"),
-        (engine, "joined"), (WorkFile, "keep"), (WorkFile, "load"),
+        (engine, "joined"), (WorkFile, "keep"), (WorkFile, "load"), (WorkFile, "store"),
     ],
-    "write": [(WorkFile, "store"), (WorkFile, "settle"), (Sink, "insert"), (Sink, "commit")],
+    "write": [(WorkFile, "settle"), (Sink, "insert"), (Sink, "commit")],
     "publish": [(WorkFile, "publish")],
 }  # fmt: skip
 

@@ -8,9 +8,10 @@
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
 6. Intervals that have arrived become one panel (``joined``). SQL indicators are computed in the work file, NumPy
-   indicators over the panel (``compute_interval``).
-7. The finished rows go to the work file, which begins to settle on disk (``WorkFile.store``, ``WorkFile.settle``).
-8. They go to SQLite in one transaction (``Sink.insert``), committed once the work file has settled (``Sink.commit``).
+   indicators over the panel (``compute_interval``). The finished rows go to the work file (``WorkFile.store``).
+7. The work file begins to settle on disk (``WorkFile.settle``).
+8. The rows go to SQLite in one transaction (``Sink.insert``), committed once the work file has settled
+   (``Sink.commit``).
 9. The record is closed, and the work file published with it (``Record.close``, ``WorkFile.publish``).
 
 A step that fails, or a signal, ends the run before anything is committed, and leaves both files as they were. From the
@@ -173,7 +174,10 @@ def compute(
     for group in incoming:
         progress(group[0].interval.name)
         begun = perf_counter()
-        for indicator, rows in _work(group, settings, sql, record, seen).items():
+        results = _work(group, settings, sql, record, seen)
+        # Stored behind the back of what is computed next.
+        sql.store(results)
+        for indicator, rows in results.items():
             tables[indicator].append(rows)
         duration, bars = perf_counter() - begun, sum(market.bars.ranked.num_rows for market in group)
         for market in group:
@@ -192,9 +196,8 @@ def insert(
     record: Record,
     progress: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Bring the rows into both files, settled in the draft of one, not committed in the other."""
+    """Bring the rows into SQLite, not committed, while the draft of the work file settles on disk."""
     progress("write")
-    work.store(results.tables)
     settled = work.settle()
     with timed(record, "t_write"):
         sink.insert(results.tables, settings.keep, before_commit=settled.result)

@@ -20,7 +20,7 @@ from ...indicators.registry import INDICATORS
 from ..base.statements import identifier, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import duckdb
 
@@ -37,6 +37,9 @@ class SqlIndicators:
 
     def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
         """Keep the bars and metrics of an interval for analysts: the work file does, this does not."""
+
+    def store(self, results: Mapping[Indicator, pa.Table]) -> None:
+        """Keep finished rows of indicators for analysts: likewise."""
 
     def load(
         self, source: Source, pivots: Sequence[Pivot], columns: Sequence[Ints] | None = None, newest: int | None = None
