@@ -131,6 +131,8 @@ def run(
             weight=lambda market: market.bars.ranked.num_rows,
             worth=WORTH,
             most=MOST,
+            # Two intervals of a small market: the server, or the way to it, is idle while one has half of its rows.
+            abreast=2,
         )
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)

@@ -76,7 +76,8 @@ def test_no_thread_makes_numpy_import_a_part_of_itself(golden_url: Callable[[Pat
 
 
 def reader_threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "reader"}
+    # One that is about to start is listed, too.
+    return {thread for thread in threading.enumerate() if thread.name == "reader" and thread.ident is not None}
 
 
 def eventually(held: Callable[[], bool]) -> bool:
@@ -181,6 +182,61 @@ def test_one_item_is_read_ahead_and_no_more() -> None:
     assert list(items) == [2, 3, 4]
 
 
+def test_items_that_are_read_side_by_side_come_in_their_order() -> None:
+    gates = [threading.Event() for _ in range(6)]
+    begun: list[int] = []
+
+    def read(key: int) -> int:
+        begun.append(key)
+        assert gates[key].wait(10)
+        return key
+
+    items = ReadAhead(read, range(6), weight=lambda _: 10, worth=10, most=1000, abreast=2)
+    assert eventually(lambda: sorted(begun) == [0, 1])
+    gates[1].set()
+    assert eventually(lambda: sorted(begun) == [0, 1])
+    gates[0].set()
+    assert eventually(lambda: sorted(begun) == [0, 1, 2, 3])
+    for gate in gates:
+        gate.set()
+    assert [item for group in items for item in group] == list(range(6))
+
+
+def test_no_more_is_read_side_by_side_than_can_wait() -> None:
+    gates = [threading.Event() for _ in range(6)]
+    begun: list[int] = []
+
+    def read(key: int) -> int:
+        begun.append(key)
+        assert gates[key].wait(10)
+        return key
+
+    items = ReadAhead(read, range(6), weight=lambda _: 10, worth=10, most=15, abreast=3)
+    # What the first ones weigh is not known before.
+    assert eventually(lambda: sorted(begun) == [0, 1, 2])
+    for gate in gates[:3]:
+        gate.set()
+    # Two wait, which is more than can; the third is there, too, and nothing else begins.
+    assert eventually(lambda: not reader_threads() and sorted(begun) == [0, 1, 2])
+    assert next(items) == [0, 1]
+    for gate in gates:
+        gate.set()
+    assert [item for group in items for item in group] == [2, 3, 4, 5]
+
+
+def test_an_error_beside_another_item_comes_where_its_item_would() -> None:
+    def read(key: int) -> int:
+        if key == 1:
+            raise ValueError("broken")
+        return key
+
+    items = ReadAhead(read, range(3), abreast=3)
+    assert next(items) == [0]
+    with pytest.raises(ValueError, match="broken"):
+        next(items)
+    assert list(items) == []
+
+
 def test_the_first_item_is_begun_at_once_and_nothing_else() -> None:
     begun: list[int] = []
     ReadAhead(lambda key: begun.append(key), range(3))
@@ -247,7 +303,7 @@ def test_a_reader_that_is_left_alone_stops() -> None:
     items = one_by_one(note, range(1000))
     assert next(items) == 0
     started = reader_threads() - before
-    assert len(started) <= 1
+    assert len(started) <= 2
     assert all(thread.daemon for thread in started)
     assert ended(started)
     assert len(read) < 10

@@ -27,8 +27,8 @@ class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
     """The items of some keys in order, in groups, read while the groups before them are used.
 
     A group is all that has been read when it is asked for, and at least as much as is worth a pass: what is done with
-    small items costs about as much for one as for several. Reading begins at once, one item after the other, and
-    pauses where enough is waiting. An error, of a key or while reading, comes where its item would.
+    small items costs about as much for one as for several. Reading begins at once and pauses where enough is waiting;
+    some items may be read side by side. An error, of a key or while reading, comes where its item would.
     """
 
     def __init__(
@@ -38,18 +38,21 @@ class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
         weight: Callable[[Item], float] = lambda _: 1,
         worth: float = 1,
         most: float = 0,
+        abreast: int = 1,
     ) -> None:
         """Begin to read.
 
         Args:
-            read: what reads an item, in a thread of its own.
+            read: what reads an item, in a thread.
             keys: of the items.
             weight: of an item.
             worth: weight from which a group is worth to be used; the last one has what is left.
             most: weight of what is waiting beyond which reading pauses.
+            abreast: items that are read side by side, if so many like the last one can wait.
         """
         self._read, self._keys = read, iter(keys)
-        self._weight, self._worth, self._most = weight, worth, most
+        self._weight, self._worth, self._most, self._abreast = weight, worth, most, abreast
+        self._coming: deque[Future[Item]] = deque()
         self._changed = threading.Condition()
         self._ready: deque[Item] = deque()
         self._waiting = 0.0
@@ -63,10 +66,10 @@ class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
 
     def _fill(self) -> None:
         """Read until enough is waiting; then the thread ends, so that none is left where nobody asks for more."""
-        going = True
+        going, last = True, 0.0
         while going:
             try:
-                item = self._read(next(self._keys))
+                item = self._next_read(last)
             except BaseException as error:
                 with self._changed:
                     self._ended, self._reading = True, False
@@ -75,9 +78,28 @@ class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
                 return
             with self._changed:
                 self._ready.append(item)
-                self._waiting += self._weight(item)
+                last = self._weight(item)
+                self._waiting += last
                 going = self._reading = self._waiting <= self._most
                 self._changed.notify()
+
+    def _next_read(self, last: float) -> Item:
+        """The next item. Others that come after it begin to be read, if so many that weigh as the last one can wait."""
+        if not self._coming:
+            self._coming.append(self._begun())
+        while len(self._coming) < self._abreast and self._waiting + (len(self._coming) + 1) * last <= self._most:
+            self._coming.append(self._begun())
+        return self._coming.popleft().result()
+
+    def _begun(self) -> Future[Item]:
+        """A read that begins; of one that cannot, the error."""
+        begun: Future[Item] = Future()
+        try:
+            key = next(self._keys)
+        except BaseException as error:
+            begun.set_exception(error)
+            return begun
+        return in_thread(lambda: self._read(key))
 
     def __iter__(self) -> Iterator[list[Item]]:
         return self
