@@ -3,7 +3,7 @@
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
 2. The source is reached and its catalogue read (``Source.connect``), while the result database is looked at
    (``Sink.check``), before anything is read for it.
-3. The symbols are chosen (``symbols_to_read``).
+3. The symbols are chosen (``symbols_to_read``), while the tables of the work file are made (``WorkFile``).
 4. Per interval, candles and metrics are read, ahead of the work (``_read``, ``ReadAhead``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
@@ -37,6 +37,7 @@ from .compute.pivot import joined, pivot_bars, pivot_metrics
 from .compute.rows import compute_interval
 from .record import WITHOUT_CANDLES, Basis, Observer, Record, Stage, age, timed
 from .results.sink import Sink
+from .source.bulk import load_connectorx
 from .source.reader import METRICS_ROWS, Source
 from .source.symbols import every_symbol, symbols_to_read
 from .source.urls import redacted
@@ -123,20 +124,11 @@ def run(
     with Sink.of(settings, opening) as sink:
         connecting = in_thread(lambda: Source.connect(settings.source, record))
         sink.check(settings.indicators)
-        source = connecting.result()
-        symbols = symbols_to_read(settings, source)
-        incoming = ReadAhead(
-            lambda interval: arranged(_read(source, settings, symbols, interval, record), settings),
-            settings.intervals,
-            weight=lambda market: market.bars.ranked.num_rows,
-            worth=WORTH,
-            most=MOST,
-            # Two intervals of a small market: the server, or the way to it, is idle while one has half of its rows.
-            abreast=2,
-        )
+        reading = in_thread(lambda: _reading(connecting, settings, record))
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
         with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
+            symbols, incoming = reading.result()
             results = compute(settings, incoming, work, record, progress)
             report_unseen(symbols, results.symbols, settings, record)
             insert(settings, results, sink, work, record, progress)
@@ -220,6 +212,24 @@ def commit_and_publish(
     progress("publish")
     record.close()
     return work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
+
+
+def _reading(
+    connecting: Future[Source], settings: Settings, record: Record
+) -> tuple[Sequence[str] | None, Iterable[Sequence[Arranged]]]:
+    """The chosen symbols, and the intervals, which begin to be read."""
+    load_connectorx()
+    source = connecting.result()
+    symbols = symbols_to_read(settings, source)
+    return symbols, ReadAhead(
+        lambda interval: arranged(_read(source, settings, symbols, interval, record), settings),
+        settings.intervals,
+        weight=lambda market: market.bars.ranked.num_rows,
+        worth=WORTH,
+        most=MOST,
+        # Two intervals of a small market: the server, or the way to it, is idle while one has half of its rows.
+        abreast=2,
+    )
 
 
 def _read(

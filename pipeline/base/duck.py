@@ -17,6 +17,9 @@ _DRAFT_WITHOUT = "fsst,dict_fsst"
 # The least that there is. A work file has 400 columns of a few rows each, which take two blocks apiece: at 30 symbols
 # it settles on disk in three quarters of the time, and has half the size.
 _DRAFT_BLOCK = "16384"
+# What DuckDB 1.0 reads, too, has the counts of distinct values in a form that takes two thirds of the time in which a
+# work file settles on disk.
+_DRAFT_STORAGE = "v1.1.0"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
@@ -29,6 +32,7 @@ def open_duckdb(path: Path | None = None, threads: int = 1, spill: Path | None =
             "memory_limit": _DRAFT_MEMORY,
             "disabled_compression_methods": _DRAFT_WITHOUT,
             "default_block_size": _DRAFT_BLOCK,
+            "storage_compatibility_version": _DRAFT_STORAGE,
         }
     connection = duckdb.connect(str(path) if path else ":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")

@@ -117,15 +117,16 @@ class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
             raise error or StopIteration
 
 
-def in_thread(work: Callable[[], Result], name: str = "reader") -> Future[Result]:
-    """Work in a thread that steps back for the computation, as do the threads it starts.
+def in_thread(work: Callable[[], Result], name: str = "reader", awaited: bool = False) -> Future[Result]:
+    """Work in a thread that steps back for the computation, as do the threads it starts, unless it is awaited.
 
     It is a daemon: a read that cannot be interrupted does not keep the process from ending.
     """
     coming: Future[Result] = Future()
 
     def fulfil() -> None:
-        step_back()
+        if not awaited:
+            step_back()
         try:
             coming.set_result(work())
         except BaseException as error:

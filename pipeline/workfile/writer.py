@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import stat
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from ..base.marker import DESK, Marker
 from ..base.patience import patiently
 from ..base.shortage import shortage
 from ..base.statements import Sql, identifier, join, literal, render, statement
-from ..base.threads import step_back
+from ..base.threads import in_thread, step_back
 from ..compute.sql import SqlIndicators
 from .previous import Previous, check_regular, foreign
 
@@ -137,9 +137,12 @@ class WorkFile(SqlIndicators):
         self._writer.execute("BEGIN")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
         self._inserts: list[Future[None]] = []
+        self._settling: Future[None] | None = None
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
+        if self._settling:
+            wait([self._settling])
         self._writer.close()
         self._opened.close()
 
@@ -181,7 +184,9 @@ class WorkFile(SqlIndicators):
             except (duckdb.Error, OSError) as error:
                 raise self._unwritable(error) from error
 
-        return self._thread.submit(finish)
+        # In a thread that does not step back, as the run has nothing left to do but the insertion into SQLite.
+        self._settling = in_thread(finish, "settling", awaited=True)
+        return self._settling
 
     def _keep(self, table: str, columns: Sql, rows: pa.Table) -> None:
         """Insert rows into a table of the draft, behind the back of the computation; ``settle`` waits for it."""
