@@ -252,6 +252,26 @@ def test_the_newest_metrics_are_those_of_a_month_wherever_a_symbol_has_them(
     assert days_in_the_plans(chunks, overheard.said) == {"binance_futures_metrics_5m": days(timedelta(days=30))}
 
 
+def test_a_role_that_may_read_coarse_metrics_alone_gets_the_same(server: Server, chunks: str) -> None:
+    """The symbols that have some are looked up in the table of 5m only where that can be read."""
+    name = chunks.rpartition("/")[2]
+    view = "market_data.binance_futures_metrics_1h_last"
+    with psycopg.connect(chunks, autocommit=True) as connection:
+        connection.execute("CREATE ROLE coarse LOGIN")
+        connection.execute("GRANT USAGE ON SCHEMA market_data TO coarse")
+        connection.execute(f"GRANT SELECT ON {view} TO coarse")
+        try:
+            urls = (chunks, server.url_of(name, "coarse"))
+            found = [Source.connect(url).metrics(INTERVALS["1h"], AS_OF) for url in urls]
+        finally:
+            connection.execute("DROP OWNED BY coarse")
+            connection.execute("DROP ROLE coarse")
+    keys = [("symbol", "ascending"), ("bucket_ts", "ascending")]
+    everything, coarse = (table.sort_by(keys) for table in found if table)
+    assert everything.num_rows
+    assert coarse.equals(everything)
+
+
 @pytest.mark.parametrize("late", [0, 2, 12])
 def test_newer_metrics_are_looked_for_where_they_are(late: int, source: tuple[Source, Overheard], chunks: str) -> None:
     found, overheard = source

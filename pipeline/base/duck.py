@@ -23,6 +23,10 @@ _DRAFT_STORAGE = "v1.1.0"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
+#: For connections whose statements only copy rows: of each, that saves a fifth of the time.
+AS_WRITTEN = "PRAGMA disable_optimizer"
+
+
 def open_duckdb(path: Path | None = None, threads: int = 1, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     """A connection to a new file, or to memory; ``spill`` is the folder for what a file's rows need beyond memory."""
     config: dict[str, str | bool | int | float | list[str]] = {**_CONFIG, "threads": threads}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from ..base.duck import open_duckdb
+from ..base.duck import AS_WRITTEN, open_duckdb
 from ..base.errors import SinkError
 from ..base.shortage import pass_on
 from ..base.statements import literal
@@ -46,5 +46,6 @@ def opened() -> duckdb.DuckDBPyConnection:
     Raises as ``load_sqlite`` does.
     """
     connection = open_duckdb()
+    connection.execute(AS_WRITTEN)
     load_sqlite(connection)
     return connection

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from ...indicators.registry import INDICATORS
 from ..base import folders
-from ..base.duck import open_duckdb
+from ..base.duck import AS_WRITTEN, open_duckdb
 from ..base.errors import CandlemillError, SinkError, one_line
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
@@ -134,6 +134,7 @@ class WorkFile(SqlIndicators):
         # One transaction for all rows of the run: DuckDB then writes them straight into the file, without its log. On a
         # connection of its own, because a failing SQL indicator aborts the transaction it runs in.
         self._writer = self._connection.cursor()
+        self._writer.execute(AS_WRITTEN)
         self._writer.execute("BEGIN")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
         self._inserts: list[Future[None]] = []
