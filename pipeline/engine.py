@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 
 #: Bars from which a group of intervals is computed while others are still read: below, NumPy's time is that of its
 #: calls, whatever they work on.
-WORTH = 60_000
+WORTH = 75_000
 #: Bars of read intervals that wait beyond which reading pauses, for the memory's sake.
 MOST = 120_000
 

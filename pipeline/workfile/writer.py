@@ -112,33 +112,35 @@ class WorkFile(SqlIndicators):
                 connection = open_duckdb(self._draft, self._threads, self._folder / "spill")
                 self._connection = opened.enter_context(closing(connection))
                 self._seen_previous()
-                self._lay_out()
             except (duckdb.Error, OSError) as error:
                 raise self._unwritable(error) from error
+            # On a connection of its own, because a failing SQL indicator aborts the transaction it runs in.
+            self._writer = self._connection.cursor()
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
+            self._done = [self._thread.submit(self._lay_out)]
+            self._settling: Future[None] | None = None
             self._opened = opened.pop_all()
         return self
 
     def _lay_out(self) -> None:
+        """Make the tables, and begin the one transaction for all rows of the run.
+
+        In one transaction DuckDB writes them straight into the file, without its log.
+        """
         intervals = join([literal(name) for name in sorted(INTERVALS)])
-        self._connection.execute(
+        self._writer.execute(
             render(statement("workfile/candles"), exchange=literal(self._exchange), intervals=intervals)
         )
-        self._connection.execute(render(statement("workfile/futures_metrics"), intervals=intervals))
+        self._writer.execute(render(statement("workfile/futures_metrics"), intervals=intervals))
         for table in ("runs", "catalog"):
-            self._connection.execute(statement(f"workfile/{table}"))
+            self._writer.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
-            self._connection.execute(_create(declared))
+            self._writer.execute(_create(declared))
         for view in ("latest_signals", "overview", "bars_and_metrics"):
-            self._connection.execute(statement(f"views/{view}"))
+            self._writer.execute(statement(f"views/{view}"))
         self._fill_catalog()
-        # One transaction for all rows of the run: DuckDB then writes them straight into the file, without its log. On a
-        # connection of its own, because a failing SQL indicator aborts the transaction it runs in.
-        self._writer = self._connection.cursor()
         self._writer.execute(AS_WRITTEN)
         self._writer.execute("BEGIN")
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workfile", initializer=step_back)
-        self._inserts: list[Future[None]] = []
-        self._settling: Future[None] | None = None
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
@@ -174,8 +176,8 @@ class WorkFile(SqlIndicators):
 
         def finish() -> None:
             try:
-                for insert in self._inserts:
-                    insert.result()
+                for part in self._done:
+                    part.result()
                 # What is left are mostly columns of a few rows: to look for the best way to pack each takes half of
                 # the time that it takes to write them, and saves a twentieth of the file.
                 self._connection.execute("SET force_compression = 'uncompressed'")
@@ -198,7 +200,7 @@ class WorkFile(SqlIndicators):
             self._writer.execute(f"INSERT INTO {identifier(table)} BY NAME SELECT {columns} FROM kept")
             self._writer.unregister("kept")
 
-        self._inserts.append(self._thread.submit(insert))
+        self._done.append(self._thread.submit(insert))
 
     def publish(self, records: Sequence[Record], provenance: Provenance) -> bool:
         """Add records of runs to those before them and what the bars are, and put the file in the public one's place.
@@ -270,9 +272,9 @@ class WorkFile(SqlIndicators):
             for declared in INDICATORS.values()
             for position, column in enumerate(declared.columns, 1)
         ]
-        self._connection.register("entries", pa.Table.from_pylist(rows, schema=_CATALOG).__arrow_c_stream__())
-        self._connection.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
-        self._connection.unregister("entries")
+        self._writer.register("entries", pa.Table.from_pylist(rows, schema=_CATALOG).__arrow_c_stream__())
+        self._writer.execute("INSERT INTO catalog BY NAME SELECT * FROM entries")
+        self._writer.unregister("entries")
 
     def _seen_previous(self) -> Previous | None:
         """What stands where this one shall; None: nothing. Raises SinkError or UsageError unless it may be replaced."""
