@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from candlemill.pipeline.base import ending, streams
+from candlemill.pipeline.base import ending, heaps, streams
 from candlemill.pipeline.base.shortage import shortage
 
 
@@ -40,11 +40,11 @@ def main() -> None:
 def _run() -> None:
     try:
         ending.listen()
+        heaps.collect_seldom()
+        heaps.keep_few()
         # Imported here because that takes a while, in which a signal is heard already.
-        from candlemill.pipeline.base import heaps
         from candlemill.pipeline.commands import entry
 
-        heaps.keep_few()
         entry.main()
     except Exception as error:
         # What the command line cannot tell, because it could not be loaded.

@@ -9,20 +9,27 @@ import duckdb
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What DuckDB keeps of rows that are on their way to a file; beyond it they are written out early. 200 symbols x 7
-# intervals: some 15 MB less than with 48 MB, for 2 % more time; 3000 symbols at one interval need no more either.
-_DRAFT_MEMORY = "24MB"
+# What DuckDB keeps of rows that are on their way to a file; beyond it they are written out early. Those of 30 symbols x
+# 7 intervals have room in it.
+_DRAFT_MEMORY = "64MB"
+#: The same for many rows, which have no room anyway. 200 symbols x 7 intervals: some 15 MB less than with 48 MB, for
+#: 2 % more time; 3000 symbols at one interval need no more either.
+OF_MANY_ROWS = "SET memory_limit = '24MB'"
 # Building their symbol tables for the few texts of each column takes 70 ms of a run, and the file becomes no smaller.
 _DRAFT_WITHOUT = "fsst,dict_fsst"
-# The least that there is. A work file has 400 columns of a few rows each, which take two blocks apiece: at 30 symbols
-# it settles on disk in three quarters of the time, and has half the size.
-_DRAFT_BLOCK = "16384"
+# A quarter of the default. A work file has 400 columns of a few rows each, which take two blocks apiece: at 4 symbols it
+# settles on disk in half of the time, and has a third of the size; at 200 symbols both are a little less as well.
+_DRAFT_BLOCK = "65536"
 # What DuckDB 1.0 reads, too, has the counts of distinct values in a form that takes two thirds of the time in which a
 # work file settles on disk.
 _DRAFT_STORAGE = "v1.1.0"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
+#: For the last commit of a draft: what is left are mostly columns of a few rows. To look for the best way to pack each
+#: takes half of the time in which they are written, and saves a twentieth of the file; to write them into the log first
+#: takes as long as the file.
+LAST_COMMIT = "SET force_compression = 'uncompressed'; SET checkpoint_threshold = '1B'"
 #: For connections whose statements only copy rows: of each, that saves a fifth of the time.
 AS_WRITTEN = "PRAGMA disable_optimizer"
 
