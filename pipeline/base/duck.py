@@ -17,8 +17,8 @@ _DRAFT_MEMORY = "64MB"
 OF_MANY_ROWS = "SET memory_limit = '24MB'"
 # Building their symbol tables for the few texts of each column takes 70 ms of a run, and the file becomes no smaller.
 _DRAFT_WITHOUT = "fsst,dict_fsst"
-# A quarter of the default. A work file has 400 columns of a few rows each, which take two blocks apiece: at 4 symbols it
-# settles on disk in half of the time, and has a third of the size; at 200 symbols both are a little less as well.
+# A quarter of the default. A work file has 400 columns of a few rows each, which take two blocks apiece: at 4 symbols
+# it settles on disk in half of the time, and has a third of the size; at 200 symbols both are a little less as well.
 _DRAFT_BLOCK = "65536"
 # What DuckDB 1.0 reads, too, has the counts of distinct values in a form that takes two thirds of the time in which a
 # work file settles on disk.
