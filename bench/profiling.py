@@ -25,8 +25,9 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.table import Table
 
-from candlemill.pipeline import engine
+from candlemill.pipeline import engine, reading
 from candlemill.pipeline.commands.entry import main as candlemill
+from candlemill.pipeline.compute import pivot
 from candlemill.pipeline.demo.market import current_minute, load_market
 from candlemill.pipeline.demo.server import demo_server
 from candlemill.pipeline.results.sink import Sink
@@ -46,7 +47,7 @@ FILES = ("--sqlite", str(PLACE / "result.db"), "--duckdb", str(PLACE / "work.duc
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "read": [(Source, "connect"), (Source, "auto_symbols"), (Source, "candles"), (Source, "metrics")],
     "compute": [
-        (engine, "pivot_bars"), (engine, "pivot_metrics"), (engine, "compute_interval"),
+        (pivot, "pivot_bars"), (pivot, "pivot_metrics"), (engine, "compute_interval"),
         (engine, "joined"), (WorkFile, "keep"), (WorkFile, "load"), (WorkFile, "store"),
     ],
     "write": [(WorkFile, "settle"), (Sink, "insert"), (Sink, "commit")],
@@ -84,8 +85,8 @@ def _functions(top: int) -> None:
     """cProfile of every stage. Everything runs in one thread here, so that one stage runs at a time."""
     stages = {name: cProfile.Profile() for name in STAGES}
     with ExitStack() as patches:
-        patches.enter_context(patch.object(engine, "ReadAhead", _in_turn))
-        patches.enter_context(patch.object(engine, "in_thread", _at_once))
+        patches.enter_context(patch.object(reading, "ReadAhead", _in_turn))
+        patches.enter_context(patch.object(reading, "in_thread", _at_once))
         for name, parts in STAGES.items():
             for owner, part in parts:
                 patches.enter_context(patch.object(owner, part, _profiled(getattr(owner, part), stages[name])))

@@ -1,10 +1,9 @@
 """A run, from candles to indicators.
 
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
-2. The source is reached and its catalogue read (``Source.connect``), while the result database is looked at
-   (``Sink.check``), before anything is read for it.
-3. The symbols are chosen (``symbols_to_read``), while the tables of the work file are made (``WorkFile``).
-4. Per interval, candles and metrics are read, ahead of the work (``_read``, ``ReadAhead``).
+2. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
+3. Meanwhile the result database is looked at (``Sink.check``), and the tables of the work file are made (``WorkFile``).
+4. Per interval, candles and metrics are read, ahead of the work (``reading``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
 6. Intervals that have arrived become one panel (``joined``). SQL indicators are computed in the work file, NumPy
@@ -29,66 +28,27 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from .base import ending
-from .base.errors import NoCandlesError, SourceError
+from .base.errors import NoCandlesError
 from .base.intervals import bucket_start
-from .base.threads import ReadAhead, in_thread
-from .compute.checks import possible_bars, possible_metrics
-from .compute.pivot import joined, pivot_bars, pivot_metrics
+from .compute.pivot import joined
 from .compute.rows import compute_interval
-from .record import WITHOUT_CANDLES, Basis, Observer, Record, Stage, age, timed
+from .reading import begin
+from .record import WITHOUT_CANDLES, Basis, Record, timed
 from .results.sink import Sink
-from .source.bulk import load_connectorx
-from .source.reader import METRICS_ROWS, Source
-from .source.symbols import every_symbol, symbols_to_read
-from .source.urls import redacted
+from .source.symbols import every_symbol
 from .workfile.provenance import Provenance
 from .workfile.writer import WorkFile
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
-    from concurrent.futures import Future
-
-    import duckdb
 
     from ..indicators.contract import Indicator, Panel
-    from .base.intervals import Interval
     from .compute.pivot import Pivot
     from .compute.sql import SqlIndicators
+    from .reading import Arranged, Begun
     from .settings import Settings
 
 log = logging.getLogger(__name__)
-
-#: Bars from which a group of intervals is computed while others are still read: below, NumPy's time is that of its
-#: calls, whatever they work on.
-WORTH = 75_000
-#: Bars of read intervals that wait beyond which reading pauses, for the memory's sake.
-MOST = 120_000
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What was read for one interval."""
-
-    interval: Interval
-    stage: Stage
-    candles: pa.Table
-    metrics: pa.Table | None
-
-
-@dataclass(frozen=True)
-class Arranged:
-    """What was read for one interval, ready to compute with.
-
-    Attributes:
-        skipped: rows that were left out, by reason.
-    """
-
-    interval: Interval
-    stage: Stage
-    bars: Pivot
-    metrics: Pivot | None
-    skipped: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -107,30 +67,28 @@ class Results:
 def run(
     settings: Settings,
     progress: Callable[[str], None] = lambda _: None,
-    opening: Future[duckdb.DuckDBPyConnection] | None = None,
+    begun: Begun | None = None,
 ) -> Record:
     """One pass over all symbols and intervals; the module's docstring lists the steps.
 
     Args:
         settings: what to do.
         progress: told what is done next: each interval's name, then ``write`` and ``publish``.
-        opening: see ``Sink``.
+        begun: what of it has begun already.
 
     Raises:
         CandlemillError: of the kind that says what failed; nothing was written.
     """
-    record = new_record(settings)
-    record.t_start = age()
-    with Sink.of(settings, opening) as sink:
-        connecting = in_thread(lambda: Source.connect(settings.source, record))
+    begun = begun or begin(settings)
+    record = begun.record
+    with Sink.of(settings, begun.opening) as sink:
         sink.check(settings.indicators)
-        reading = in_thread(lambda: _reading(connecting, settings, record))
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
         with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
-            symbols, incoming = reading.result()
-            results = compute(settings, incoming, work, record, progress)
-            report_unseen(symbols, results.symbols, settings, record)
+            market = begun.market.result()
+            results = compute(settings, market.incoming, work, record, progress)
+            report_unseen(market.symbols, results.symbols, settings, record)
             insert(settings, results, sink, work, record, progress)
             with ending.postponed():
                 commit_and_publish(settings, sink, work, record, progress=progress)
@@ -143,16 +101,6 @@ def check_results(settings: Settings) -> None:
     """Look, without writing, whether the result database takes what is asked for. Raises as ``Sink.check`` does."""
     with Sink.of(settings) as sink:
         sink.check(settings.indicators)
-
-
-def new_record(settings: Settings) -> Record:
-    """The record of a pass that begins now."""
-    return Record(
-        as_of=settings.as_of,
-        source=redacted(settings.source),
-        intervals=[interval.name for interval in settings.intervals],
-        indicators=len(settings.indicators),
-    )
 
 
 def compute(
@@ -212,67 +160,6 @@ def commit_and_publish(
     progress("publish")
     record.close()
     return work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
-
-
-def _reading(
-    connecting: Future[Source], settings: Settings, record: Record
-) -> tuple[Sequence[str] | None, Iterable[Sequence[Arranged]]]:
-    """The chosen symbols, and the intervals, which begin to be read."""
-    load_connectorx()
-    source = connecting.result()
-    symbols = symbols_to_read(settings, source)
-    return symbols, ReadAhead(
-        lambda interval: arranged(_read(source, settings, symbols, interval, record), settings),
-        settings.intervals,
-        weight=lambda market: market.bars.ranked.num_rows,
-        worth=WORTH,
-        most=MOST,
-        # Two intervals of a small market: the server, or the way to it, is idle while one has half of its rows.
-        abreast=2,
-    )
-
-
-def _read(
-    source: Source,
-    settings: Settings,
-    symbols: Sequence[str] | None,
-    interval: Interval,
-    observer: Observer,
-) -> Loaded:
-    stage = Stage(interval.name)
-    with timed(stage, "t_read"):
-        coming = in_thread(
-            lambda: source.candles(
-                interval, settings.exchange, symbols, settings.as_of, settings.lookback, settings.closed_only
-            )
-        )
-        metrics = None
-        if any(indicator.source == "metrics" for indicator in settings.indicators):
-            # Side by side with the candles: neither alone keeps both the server and this side busy.
-            try:
-                metrics = source.metrics(interval, settings.as_of)
-            except SourceError as error:
-                # Futures tables then get no rows for this interval; the candles are worth the run all the same.
-                log.error("%s: no futures metrics: %s", interval.name, error)
-                observer.fail("", "", interval.name, str(error))
-        candles = coming.result()
-    return Loaded(interval, stage, candles, metrics)
-
-
-def arranged(loaded: Loaded, settings: Settings) -> Arranged:
-    """What was read as panels and ranked tables, without what cannot be; the time counts as reading."""
-    name = loaded.interval.name
-    with timed(loaded.stage, "t_read"):
-        candles, skipped = possible_bars(loaded.candles, loaded.interval)
-        bars = pivot_bars(candles, name, settings.as_of, settings.lookback)
-        skipped.update(bars.skipped)
-        metrics = None
-        if loaded.metrics is not None and bars.panel.series:
-            possible, impossible = possible_metrics(loaded.metrics)
-            metrics = pivot_metrics(possible, name, settings.as_of, METRICS_ROWS, bars.panel.symbols)
-            skipped.update(impossible)
-            skipped.update(metrics.skipped)
-    return Arranged(loaded.interval, loaded.stage, bars, metrics, skipped)
 
 
 def _work(

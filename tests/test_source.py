@@ -21,7 +21,7 @@ from candlemill.pipeline.base.errors import SourceError
 from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
 from candlemill.pipeline.base.statements import Sql
 from candlemill.pipeline.base.threads import in_thread
-from candlemill.pipeline.engine import _read
+from candlemill.pipeline.reading import _read
 from candlemill.pipeline.settings import Settings
 from candlemill.pipeline.source.reader import Source
 from candlemill.pipeline.source.schema import init_db
@@ -32,7 +32,7 @@ from tests.observing import Heard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from candlemill.pipeline.engine import Loaded
+    from candlemill.pipeline.reading import Loaded
     from tests.conftest import Server
 
 LENGTHS, CORE = goldens.HERE / "synth_lengths", goldens.HERE / "synth_core"

@@ -70,6 +70,11 @@ def perform(
     opening: Future[duckdb.DuckDBPyConnection] | None = None,
 ) -> Record:
     """A run, with its progress on a terminal, its last lines, and a capture of its memory where one is asked for."""
+    from ..reading import begin
+
+    capture = _capture(memray)
+    begun = None if capture else begin(settings, opening)
+    # Imported while the source works.
     from ..engine import run as run_engine
     from ..live.health import watch_of
     from .progress import stage_bar
@@ -82,9 +87,8 @@ def perform(
             *(keeper, settings.duckdb),
         )
     stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
-    capture = _capture(memray)
     with capture or nullcontext(), stage_bar(stages, quiet) as progress:
-        record = run_engine(settings, capture.marking(progress) if capture else progress, opening)
+        record = run_engine(settings, capture.marking(progress) if capture else progress, begun)
     if capture:
         log.info("memory captured in %s", memray)
         for what, file in capture.report():

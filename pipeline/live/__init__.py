@@ -2,5 +2,5 @@
 
 Others use ``watch`` and ``Plan`` (watch), ``Health`` (health), ``write_metrics`` (metrics) and ``pid_file`` (pidfile).
 
-May import: base, record, settings, options, source, compute, results, workfile, engine.
+May import: base, record, settings, options, source, compute, results, workfile, reading, engine.
 """

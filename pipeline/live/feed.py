@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import SourceError
 from ..base.intervals import Interval, before
-from ..engine import Loaded
+from ..reading import Loaded
 from ..record import SILENT, Observer, Stage, timed
 from ..source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
 from . import window

@@ -12,18 +12,8 @@ from ..base import ending
 from ..base.duck import open_duckdb
 from ..base.threads import ReadAhead
 from ..compute.sql import SqlIndicators
-from ..engine import (
-    MOST,
-    WORTH,
-    Arranged,
-    Loaded,
-    arranged,
-    commit_and_publish,
-    compute,
-    insert,
-    new_record,
-    report_unseen,
-)
+from ..engine import commit_and_publish, compute, insert, report_unseen
+from ..reading import MOST, WORTH, Arranged, Loaded, arranged, new_record
 from ..record import Record, timed
 from ..source.reader import Source
 from ..source.symbols import symbols_to_read

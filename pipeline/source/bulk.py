@@ -33,11 +33,6 @@ class Bulk(Protocol):
         """Rows of a query, whose columns are text and whole numbers. Raises ReadError."""
 
 
-def load_connectorx() -> None:
-    """Import ConnectorX, which the first statement would wait for: it takes as long as a server that lets us in."""
-    import connectorx  # noqa: F401
-
-
 def bulk(connection: Session, url: str) -> Bulk:
     """The way to read what a session with the same URL has reached."""
     place, patience = connectorx_url(connection), connection.patience or LONGEST_SECONDS

@@ -26,7 +26,8 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.intervals import INTERVALS
-from candlemill.pipeline.engine import Loaded, _work, arranged, new_record
+from candlemill.pipeline.engine import _work
+from candlemill.pipeline.reading import Loaded, arranged, new_record
 from candlemill.pipeline.record import Stage
 from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import Settings
