@@ -88,17 +88,14 @@ def changes(
         if there.refusal():
             continue
         declared = chosen[table]
-        labels = [declared.label(column) for column in categories(declared)]
-        cells = [
-            Sql(f"CAST({identifier(label)} AS TEXT)") if label.lower() in there.columns else Sql("NULL")
-            for label in labels
-        ]
-        names = [identifier(f"w{place}") for place in range(len(labels))]
+        words_of, names = [], []
+        for place, column in enumerate(categories(declared)):
+            label, name = declared.label(column), identifier(f"w{place}")
+            cell = Sql(f"CAST({identifier(label)} AS TEXT)") if label.lower() in there.columns else Sql("NULL")
+            words_of.append(Sql(f"{cell} AS {name}"))
+            names.append(Sql(f"r.{name}"))
         query = render(
-            statement("results/two_newest"),
-            table=identifier(table),
-            words=join([Sql(f"{cell} AS {name}") for cell, name in zip(cells, names, strict=True)]),
-            names=join([Sql(f"r.{name}") for name in names]),
+            statement("results/two_newest"), table=identifier(table), words=join(words_of), names=join(names)
         )
         for symbol, interval, text, *texts in native(connection, query, *asked):
             seen.add(symbol)
