@@ -25,9 +25,14 @@ def query(
     allow_files: Annotated[
         bool, typer.Option("--allow-files", help="Let the query read and write other files, as you may yourself.")
     ] = False,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="Read the history from this folder of a backfill.")
+    ] = None,
     demo: files.Demo = False,
 ) -> None:
     """Run SQL over the work file, which it cannot change, and print the rows. Times are in UTC.
+
+    The schema results has the tables of the result database, history a view of each indicator over them, in English.
 
     Example: candlemill query 'SELECT symbol, price FROM overview LIMIT 5'
     """
@@ -35,9 +40,11 @@ def query(
 
     form = tabular.Form(as_csv, as_json, parquet, rows)
     text = _read(sql)
+    from ..workfile.beside import beside
     from ..workfile.query import answer
 
-    with answer(files.work_file(asked, demo), text, allow_files) as found:
+    read = beside(text, lambda: files.result_database(asked, demo), history)
+    with answer(files.work_file(asked, demo), text, allow_files, read) as found:
         tabular.put_out(found, form)
 
 
