@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.takes("history")
 def history(
     asked: Options,
-    symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL...", help="Such as BTCUSDT,ETHUSDT.")],
+    symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL", help="Such as BTCUSDT,ETHUSDT.")],
     interval: Annotated[str, typer.Option("--interval", help="Such as 1h.")] = "1h",
     bars: Annotated[int, typer.Option("--bars", min=1, max=options.MOST_SHOWN, help="Bars of each symbol.")] = 100,
     as_csv: options.AsCsv = False,
