@@ -290,6 +290,15 @@ class Options:
         float | None,
         Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0, most=_YEAR),
     ] = None
+    on_change: Annotated[
+        str | None,
+        Setting(
+            "Start this command of the shell when words have changed, with the rows of `changes` as JSON lines on its "
+            "standard input.",
+            commands=("watch",),
+            section=LIVE,
+        ),
+    ] = None
     pid_file: Annotated[
         Path | None,
         Setting(
