@@ -24,7 +24,6 @@ def changes(
     symbols: Annotated[str | None, typer.Option("--symbols", help="Only these, BTCUSDT,ETHUSDT. Default: all.")] = None,
     as_csv: options.AsCsv = False,
     as_json: options.AsJson = False,
-    rows: options.Rows = options.TABLE_ROWS,
     demo: files.Demo = False,
 ) -> None:
     """Show which words differ between the two newest rows of each series in the result database.
@@ -37,7 +36,7 @@ def changes(
     from ..settings import items, parse_indicators, parse_interval
     from . import tabular
 
-    form = tabular.Form(as_csv, as_json, rows=rows)
+    form = tabular.Form(as_csv, as_json, rows=options.MOST_SHOWN)
     indicators = parse_indicators(asked.indicators, asked.without)
     intervals = [parse_interval(name).name for name in items(interval)]
     with reader.result_database(files.result_database(asked, demo)) as connection:

@@ -27,7 +27,6 @@ def history(
     as_csv: options.AsCsv = False,
     as_json: options.AsJson = False,
     parquet: options.Parquet = None,
-    rows: options.Rows = options.TABLE_ROWS,
     demo: files.Demo = False,
 ) -> None:
     """Print indicators at each of the newest bars, as a run at each bar would have computed them.
@@ -41,7 +40,7 @@ def history(
     from . import tabular
 
     set_up_log(asked)
-    form = tabular.Form(as_csv, as_json, parquet, rows)
+    form = tabular.Form(as_csv, as_json, parquet, options.MOST_SHOWN)
     chosen = parse_interval(interval)
     with _source(asked, demo) as found:
         settings = replace(settings_of(replace(found, symbols=",".join(symbols)), os.environ), intervals=(chosen,))
