@@ -67,7 +67,7 @@ def beside(sql: str, database: Callable[[], Path], folder: Path | None = None) -
     """Read what a query names.
 
     Args:
-        sql: its text. A name counts as named wherever it stands there.
+        sql: its text. A schema is named where a dot follows its name, another name wherever it stands.
         database: the result database; asked for where a query may read it.
         folder: of a backfill, whose files the history is read from; None: it is that of the result database.
 
@@ -76,15 +76,16 @@ def beside(sql: str, database: Callable[[], Path], folder: Path | None = None) -
     if folder is not None and not folder.is_dir():
         raise UsageError(f"--history {folder} is not a folder: give the one that `candlemill backfill --output` filled")
     words = set(re.findall(r"\w+", sql.lower()))
-    schemas = [schema for schema in (RESULTS, HISTORY) if schema in words]
-    indicators = [declared for declared in INDICATORS.values() if HISTORY in words and declared.id in words]
+    named = set(re.findall(rf"\b({RESULTS}|{HISTORY})\"?\s*\.", sql.lower()))
+    schemas = [schema for schema in (RESULTS, HISTORY) if schema in named]
+    indicators = [declared for declared in INDICATORS.values() if HISTORY in named and declared.id in words]
     found = _Found()
-    if folder is not None and HISTORY in words:
+    if folder is not None and HISTORY in named:
         found.relations += [_filed(declared, folder) for declared in indicators if (folder / declared.id).is_dir()]
         found.hints.append(f"the history is that of {folder}")
         indicators = []
-    if RESULTS in words or (HISTORY in words and folder is None):
-        _read(sql, database(), RESULTS in words, indicators, found)
+    if RESULTS in named or (HISTORY in named and folder is None):
+        _read(sql, database(), RESULTS in named, indicators, found)
     return Beside(schemas, found.relations, "; ".join(found.hints))
 
 
