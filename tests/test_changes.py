@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -73,6 +73,7 @@ PASSES = st.lists(
 
 
 @given(PASSES)
+@settings(deadline=None)
 def test_each_change_is_found_once_however_often_a_bar_comes(passes: list[tuple[int, tuple[str | None, ...]]]) -> None:
     words = Words()
     hour = 0
