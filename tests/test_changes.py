@@ -159,6 +159,21 @@ def test_changes_are_those_of_the_two_newest_rows(results: Path) -> None:
     ]
 
 
+def test_a_series_that_is_late_has_its_changes_too(tmp_path: Path) -> None:
+    path = tmp_path / "result.db"
+    for hours in range(12):
+        rows = [kdj("延续", hours=hours)]
+        # Both end early, one of them long before the newest times.
+        rows += [kdj("金叉" if hours == 1 else "延续", "LATE", hours)] if hours < 2 else []
+        rows += [kdj("死叉" if hours == 9 else "延续", "OLDER", hours)] if hours < 10 else []
+        write(path, kdj=rows)
+    with reader.result_database(path) as connection:
+        found = reader.changes(connection, [KDJ])
+    assert sorted((change.symbol, change.now, change.bucket_ts) for change in found) == [
+        ("LATE", "金叉", BEGIN + HOUR), ("OLDER", "死叉", BEGIN + 9 * HOUR)
+    ]  # fmt: skip
+
+
 def test_what_cannot_be_shown_is_said(results: Path) -> None:
     for words, says in (
         (("--symbols", "AAB"), "unknown symbol 'AAB': did you mean 'AAA'?"),

@@ -88,15 +88,12 @@ def changes(
         if there.refusal():
             continue
         declared = chosen[table]
-        words_of, names = [], []
+        cells = []
         for place, column in enumerate(categories(declared)):
-            label, name = declared.label(column), identifier(f"w{place}")
-            cell = Sql(f"CAST({identifier(label)} AS TEXT)") if label.lower() in there.columns else Sql("NULL")
-            words_of.append(Sql(f"{cell} AS {name}"))
-            names.append(Sql(f"r.{name}"))
-        query = render(
-            statement("results/two_newest"), table=identifier(table), words=join(words_of), names=join(names)
-        )
+            label = declared.label(column)
+            cell = Sql(f"CAST(t.{identifier(label)} AS TEXT)") if label.lower() in there.columns else Sql("NULL")
+            cells.append(Sql(f"{cell} AS {identifier(f'w{place}')}"))
+        query = render(statement("results/two_newest"), table=identifier(table), words=join(cells))
         for symbol, interval, text, *texts in native(connection, query, *asked):
             seen.add(symbol)
             if (time := in_utc(text)) is not None:
