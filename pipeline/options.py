@@ -46,6 +46,7 @@ _RUNS = ("run", "demo", "watch")
 #: Where the demo has its files and its server.
 _DEMO = Path("data/demo")
 DEMO_WORK_FILE = _DEMO / "candlemill.duckdb"
+DEMO_RESULTS = _DEMO / "market_data.db"
 #: What numbers go up to where nothing else bounds them: seconds of a year, and bars or passes.
 _YEAR, _MANY = 31_536_000, 1_000_000
 _KEPT = f"{','.join(f'{name}={rows}' for name, rows in RETENTION.items())}, and {OTHER_RETENTION} elsewhere"
@@ -121,7 +122,7 @@ class Options:
         str | None,
         Setting(
             "PostgreSQL or TimescaleDB URL.",
-            commands=("run", "watch", "symbols", "ingest", "init-db", "doctor"),
+            commands=("run", "watch", "history", "symbols", "ingest", "init-db", "doctor"),
             variables=("DATABASE_URL",),
             example="postgresql://reader:secret@db.example/market",
         ),
@@ -130,9 +131,9 @@ class Options:
         Path,
         Setting(
             "Result database.",
-            commands=(*_RUNS, "doctor"),
+            commands=(*_RUNS, "changes", "query", "doctor"),
             variables=("INDICATOR_SQLITE_PATH",),
-            differing={"demo": _DEMO / "market_data.db"},
+            differing={"demo": DEMO_RESULTS},
         ),
     ] = Path("data/market_data.db")
     duckdb: Annotated[
@@ -168,7 +169,7 @@ class Options:
         str | None,
         Setting(
             "Indicators, by ids or table names; in the variable also by parts of these, in any case.",
-            commands=_RUNS,
+            commands=(*_RUNS, "history", "changes"),
             variables=("INDICATORS_ENABLED",),
             of_variable=PartsOfNames,
             otherwise="all",
@@ -179,7 +180,7 @@ class Options:
         str | None,
         Setting(
             "Indicators to leave out, named likewise.",
-            commands=_RUNS,
+            commands=(*_RUNS, "history", "changes"),
             variables=("INDICATORS_DISABLED",),
             of_variable=PartsOfNames,
             example="adx,kdj",
@@ -187,10 +188,10 @@ class Options:
     ] = None
     mode: Annotated[str, Setting("Which indicators: all, batch or incremental.", commands=_RUNS)] = "all"
     lookback: Annotated[
-        int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1, most=_MANY)
+        int, Setting("Bars per series that the indicators see.", commands=(*_RUNS, "history"), least=1, most=_MANY)
     ] = DEFAULT_LOOKBACK
     as_of: Annotated[
-        str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "symbols"), otherwise="now")
+        str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "history", "symbols"), otherwise="now")
     ] = None
     workers: Annotated[
         int | None,
@@ -204,10 +205,10 @@ class Options:
             example="4",
         ),
     ] = None
-    exchange: Annotated[str, Setting("Exchange of the candles.", commands=("run", "watch", "symbols"))] = (
+    exchange: Annotated[str, Setting("Exchange of the candles.", commands=("run", "watch", "history", "symbols"))] = (
         DEFAULT_EXCHANGE
     )
-    closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=("run", "watch"))] = False
+    closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=("run", "watch", "history"))] = False
     retention: Annotated[
         str | None,
         Setting(
@@ -289,6 +290,15 @@ class Options:
         float | None,
         Setting("End after so many seconds.", commands=("watch",), section=LIVE, spelling="--for", least=0, most=_YEAR),
     ] = None
+    on_change: Annotated[
+        str | None,
+        Setting(
+            "Start this command of the shell when words have changed, with the rows of `changes` as JSON lines on its "
+            "standard input.",
+            commands=("watch",),
+            section=LIVE,
+        ),
+    ] = None
     pid_file: Annotated[
         Path | None,
         Setting(
@@ -312,9 +322,9 @@ class Options:
         str,
         Setting(
             "What is logged: debug, info, warning or error, in any case.",
-            commands=(*_RUNS, "symbols", "ingest", "init-db"),
+            commands=(*_RUNS, "history", "symbols", "ingest", "init-db"),
             section=LOG,
-            differing={"symbols": "warning"},
+            differing={"history": "warning", "symbols": "warning"},
         ),
     ] = "info"
     log_json: Annotated[

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import nbformat
+import pyarrow.parquet as pq
 import pytest
 from nbclient import NotebookClient
 
+from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.history import read_history
+from candlemill.pipeline.options import Options, settings_of
+from candlemill.pipeline.workfile.beside import beside
 from candlemill.pipeline.workfile.query import answer
+from tests import goldens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "analysts.md").read_text(encoding="utf-8")
@@ -19,14 +30,45 @@ QUERIES = re.findall(r"```sql\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_every_query_of_the_page_is_shown_with_its_result() -> None:
-    assert len(QUERIES) == PAGE.count("```sql\n") >= 12
+    assert len(QUERIES) == PAGE.count("```sql\n") >= 22
+
+
+def test_the_ten_questions_about_the_history_are_there() -> None:
+    _, page = PAGE.split("## The history")
+    assert re.findall(r"^(\d+)\\\. (?:.|\n)+?```sql\n", page, re.MULTILINE) == [str(number) for number in range(1, 11)]
+
+
+@pytest.fixture(scope="session")
+def backfilled(golden_url: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a backfill leaves it, over the golden market: the indicators that the page names."""
+    case, folder = goldens.HERE / "synth_core", tmp_path_factory.mktemp("backfilled")
+    names = ",".join(sorted(set(re.findall(r"history\.(\w+)", PAGE))))
+    as_of = goldens.description(case)["as_of"]
+    asked = Options(source=golden_url(case), symbols="all", as_of=as_of, lookback=60, indicators=names)
+    for interval, bars in (("15m", 20), ("1h", 180), ("4h", 20), ("1d", 60)):
+        settings = replace(settings_of(asked, {}), intervals=(INTERVALS[interval],))
+        rows = read_history(settings, bars)
+        for declared in settings.indicators:
+            columns = {f"{declared.id}_{column.name}": column.name for column in declared.columns}
+            own = rows.select(["symbol", "bucket_ts", *columns])
+            file = folder / declared.id / f"interval={interval}" / "0.parquet"
+            file.parent.mkdir(parents=True)
+            pq.write_table(own.rename_columns(["symbol", "bucket_ts", *columns.values()]), file)
+    return folder
 
 
 @pytest.mark.parametrize(("query", "shown"), QUERIES, ids=lambda text: text.splitlines()[0][:40])
-def test_a_query_of_the_page_returns_rows_with_the_columns_shown(query: str, shown: str, work_file: Path) -> None:
+def test_a_query_of_the_page_returns_rows_with_the_columns_shown(
+    query: str, shown: str, work_file: Path, backfilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names, *rows = shown.splitlines()
     assert rows
-    with answer(work_file, query) as found:
+    monkeypatch.chdir(tmp_path)
+    trades = "'trades.csv'" in query
+    if trades:
+        Path("trades.csv").write_text("symbol,time,price\nBTCUSDT,2026-01-22T05:12:09Z,50000\n")
+    read = beside(query, lambda: work_file.with_name("result.db"), backfilled)
+    with answer(work_file, query, trades, read) as found:
         assert found.schema.names == names.split()
         assert sum(batch.num_rows for batch in found) > 0
 

@@ -32,7 +32,22 @@ FILES = ("--sqlite", "result.db", "--duckdb", "work.duckdb")
 ASKED = ("--symbols", "AAAUSDT,N60USDT", "--intervals", "5m,1w", "--as-of", AS_OF)
 FEW = ("--indicators", "base_data,macd")
 BASE = INDICATORS["base_data"].table
-COMMANDS = ("run", "demo", "watch", "query", "plot", "runs", "indicators", "symbols", "init-db", "doctor")
+COMMANDS = (
+    *(
+        "run",
+        "demo",
+        "watch",
+        "history",
+        "changes",
+        "query",
+        "plot",
+        "runs",
+        "indicators",
+        "symbols",
+        "init-db",
+        "doctor",
+    ),
+)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +86,7 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     ran = candlemill(command, "--help")
     assert ran.code == 0
     usage, description = ran.out.splitlines()[0], ran.out.splitlines()[2]
-    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( (\[[a-z]+\]|\{{[A-Z]+\}}))?", usage)
+    assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( (\[[a-z]+\]|\{{[A-Z]+\}}(?:\.\.\.)?))?", usage)
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out
     for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):

@@ -77,7 +77,7 @@ def test_no_command_takes_a_variable_or_an_option_of_the_model_beside_it() -> No
     declared = {(command, setting.option) for setting in OPTIONS for command in setting.commands}
     #: Options of a command's own that have the name of a setting, and mean something else.
     own = {("ingest", "--exchange"), ("plot", "--indicators")}
-    own |= {("parity", "--intervals"), ("parity", "--symbols")}
+    own |= {("parity", "--intervals"), ("parity", "--symbols"), ("changes", "--symbols")}
     names = {setting.option for setting in OPTIONS}
     for command, options in COMMANDS.items():
         for option in options.values():

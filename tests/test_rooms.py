@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 PIPELINE = ROOT / "pipeline"
 #: From bottom to top.
 ORDER = (
-    "base", "record", "settings", "options", "source", "compute", "results", "workfile", "reading", "engine", "live",
-    "ingest", "plotting", "parity", "demo", "doctor", "documents", "commands", "__main__",
+    "base", "record", "settings", "options", "source", "compute", "history", "results", "workfile", "reading", "engine",
+    "live", "ingest", "plotting", "parity", "demo", "doctor", "documents", "commands", "__main__",
 )  # fmt: skip
 PACKAGES = sorted(place.parent.name for place in PIPELINE.glob("*/__init__.py"))
 

@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 
 #: Rows, bars or runs that somebody can look at.
 MOST_SHOWN = 1_000_000
+#: Rows of a table for people, where nobody says how many.
+TABLE_ROWS = 50
 
 ArchivePaths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, .zip or .csv, or folders of them.")]
 Once = Annotated[bool, typer.Option("--once", help="One pass; accepted so that old command lines keep working.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else there.")
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Parquet = Annotated[Path | None, typer.Option("--parquet", help="Write the rows into this Parquet file.")]
+Rows = Annotated[
+    int,
+    typer.Option("--rows", min=1, max=MOST_SHOWN, help="Rows of the printed table at most; the other forms have all."),
 ]
 Memray = Annotated[Path | None, typer.Option("--memray", help="Capture allocations and memory into this file.")]
 PlotFile = Annotated[

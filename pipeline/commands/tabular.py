@@ -6,20 +6,24 @@ import csv
 import json
 import math
 import os
+import sys
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, takewhile
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..base import ending, folders
+from ..base import ending, folders, streams
 from ..base.errors import UsageError
 from ..base.outputs import output
 from ..base.shown import as_json, visible
-from .console import cells
+from ..workfile.query import Answer
+from . import options
+from .console import cells, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +32,49 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from ..workfile.query import Answer
-
 #: Significant digits of a number in a table for people. The other forms have all of them.
 _DIGITS = 12
 _ANY_WIDTH = 1_000_000
 #: Values of some hundredths of a second.
 _PART_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Form:
+    """How rows are to be put out: as CSV, as JSON or into a Parquet file; else as a table, of so many rows at most.
+
+    Raises UsageError where more than one form is given.
+    """
+
+    csv: bool
+    json: bool
+    parquet: Path | None = None
+    rows: int = options.TABLE_ROWS
+
+    def __post_init__(self) -> None:
+        if self.csv + self.json + (self.parquet is not None) > 1:
+            raise UsageError("--csv, --json and --parquet are three forms of one result: give one of them")
+
+
+def put_out(answer: Answer, form: Form) -> None:
+    """Print rows on standard output, or write them into a file. Raises UsageError as ``write_parquet`` does."""
+    if form.parquet:
+        written = write_parquet(answer, form.parquet)
+        say(f"{written} rows in {form.parquet}", err=True)
+        return
+    # Until whoever reads has had enough, as `head` has.
+    wanted = Answer(answer.schema, takewhile(lambda _: streams.lost() is None, answer))
+    if form.csv:
+        write_csv(wanted, sys.stdout)
+    elif form.json:
+        write_json(wanted, sys.stdout)
+    elif hidden := print_table(wanted, sys.stdout, form.rows):
+        say(f"and {hidden} more rows: see them with --rows N, --csv, --json or --parquet", err=True)
+
+
+def answer_of(table: pa.Table) -> Answer:
+    """The rows of a table."""
+    return Answer(table.schema, iter(table.to_batches()))
 
 
 def write_csv(answer: Answer, stream: TextIO) -> None:

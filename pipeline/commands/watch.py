@@ -62,6 +62,7 @@ def watch(
         runs=asked.runs,
         seconds=asked.seconds,
         metrics_file=asked.metrics_file,
+        on_change=asked.on_change,
     )
     if asked.metrics_file:
         check_metrics_file(asked.metrics_file)

@@ -40,6 +40,8 @@ FEWEST = 256
 #: Windows that are computed together as the series of a panel: their bars are copied.
 COPIED = 512
 _MICROSECOND = timedelta(microseconds=1)
+#: A moment after all bars.
+END = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Series:
         fields: values by name, float64 of shape (bars,), NaN where there is none.
         lookback: bars of a window.
         begins: the moments after which the bars of windows begin that have certain as-of moments; int64, shape (bars,).
+        as_of: the moment that the source was read as of, beyond which the last bar has not formed; microseconds.
     """
 
     symbol: str
@@ -61,11 +64,12 @@ class Series:
     fields: Mapping[str, Floats]
     lookback: int
     begins: Callable[[Ints], Ints]
+    as_of: int = END
 
     @property
     def ends(self) -> Ints:
-        """Last microsecond of each bar."""
-        return later(self.time, self.interval, 1) - 1
+        """Last microsecond of each bar, as far as it has formed."""
+        return np.minimum(later(self.time, self.interval, 1) - 1, self.as_of)
 
     @property
     def lengths(self) -> Ints:
@@ -88,25 +92,28 @@ def later(moments: Ints, interval: Interval, bars: int) -> Ints:
     return (day.astype("datetime64[us]") + (times - days.astype("datetime64[us]"))).astype(np.int64)
 
 
-def series_of_candles(table: pa.Table, interval: Interval, lookback: int) -> tuple[dict[str, Series], Counter[str]]:
+def series_of_candles(
+    table: pa.Table, interval: Interval, lookback: int, as_of: int = END
+) -> tuple[dict[str, Series], Counter[str]]:
     """The bars of a source by symbol, without those that a run leaves out, and how many these are, by reason."""
     possible, skipped = possible_bars(table, interval)
     found, others = series_of_bars(possible)
     begins = partial(later, interval=interval, bars=-2 * lookback)
     series = {
-        symbol: Series(symbol, interval, time, fields, lookback, begins) for symbol, (time, fields) in found.items()
+        symbol: Series(symbol, interval, time, fields, lookback, begins, as_of)
+        for symbol, (time, fields) in found.items()
     }
     return series, skipped + others
 
 
 def series_of_futures(
-    table: pa.Table, interval: Interval, rows: int, reach: timedelta
+    table: pa.Table, interval: Interval, rows: int, reach: timedelta, as_of: int = END
 ) -> tuple[dict[str, Series], Counter[str]]:
     """The metrics rows of a source by symbol, see ``series_of_candles``; windows hold the newest ``rows``."""
     possible, skipped = possible_metrics(table)
     found, others = series_of_metrics(possible)
     series = {
-        symbol: Series(symbol, interval, time, fields, rows, lambda ends: ends - reach // _MICROSECOND)
+        symbol: Series(symbol, interval, time, fields, rows, lambda ends: ends - reach // _MICROSECOND, as_of)
         for symbol, (time, fields) in found.items()
     }
     return series, skipped + others

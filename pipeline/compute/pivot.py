@@ -105,7 +105,8 @@ def pivot_metrics(
     found = _rows(table, METRIC_FIELDS, ())
     wanted = dict.fromkeys(name for declared in INDICATORS.values() for name in declared.totals)
     if totals is None:
-        totals = {name: _market_total(found, name, interval, as_of) for name in wanted}
+        moment = int(as_of.timestamp() * 1_000_000)
+        totals = {name: _market_total(found, name, interval, moment) for name in wanted}
     totals = dict.fromkeys(wanted, math.nan) | dict(totals)
     chosen = np.isin(found.symbols, symbols)[found.code]
     return _pivot(found.only(chosen), interval, as_of, rows, "metrics row", totals)
@@ -132,10 +133,11 @@ class _Rows:
     usable: Bools
 
     def only(self, mask: Bools) -> _Rows:
-        if mask.all():
-            return self
-        fields = {name: values[mask] for name, values in self.fields.items()}
-        return _Rows(self.symbols, self.code[mask], self.time[mask], fields, self.usable[mask])
+        return self if mask.all() else self.take(mask)
+
+    def take(self, places: Bools | Ints | slice) -> _Rows:
+        fields = {name: values[places] for name, values in self.fields.items()}
+        return _Rows(self.symbols, self.code[places], self.time[places], fields, self.usable[places])
 
 
 def _rows(table: pa.Table, names: Sequence[str], needed: Sequence[str]) -> _Rows:
@@ -251,15 +253,37 @@ def _aligned(values: Array, lengths: Ints, empty: float) -> Array:
     return np.ascontiguousarray(block.T)
 
 
-def _market_total(rows: _Rows, field: str, interval: str, as_of: datetime) -> float:
-    """Sum of a field over the whole market; NaN where it is unknown or 0.
+def market_totals(table: pa.Table, interval: str, moments: Ints) -> dict[str, Floats]:
+    """The totals that ``pivot_metrics`` finds as of some moments, by field.
+
+    Args:
+        table: metrics of all symbols.
+        interval: of the metrics.
+        moments: microseconds since the epoch, shape (moments,).
+    """
+    found = _rows(table, METRIC_FIELDS, ())
+    rows = found.take(np.argsort(found.time, kind="stable"))
+    wanted = dict.fromkeys(name for declared in INDICATORS.values() for name in declared.totals)
+    totals = {name: np.full(len(moments), np.nan) for name in wanted}
+    for place, moment in enumerate(moments.tolist() if len(rows.time) else ()):
+        end = np.searchsorted(rows.time, moment, side="right")
+        # No more than what a total counts: the rows of an hour, or those of the newest time.
+        earliest = moment - _HOUR if interval == "5m" else rows.time[max(end - 1, 0)] - 1
+        part = rows.take(slice(np.searchsorted(rows.time, earliest, side="right"), end))
+        for name, values in totals.items():
+            values[place] = _market_total(part, name, interval, moment)
+    return totals
+
+
+def _market_total(rows: _Rows, field: str, interval: str, as_of: int) -> float:
+    """Sum of a field over the whole market as of a moment in microseconds; NaN where it is unknown or 0.
 
     At 5m each symbol counts with its newest row of the last hour; at coarser intervals the newest bucket counts, which
     all symbols share.
     """
     value, time = rows.fields[field], rows.time
     if interval == "5m":
-        recent = np.flatnonzero(rows.usable & (time > int(as_of.timestamp() * 1_000_000) - _HOUR))
+        recent = np.flatnonzero(rows.usable & (time > as_of - _HOUR))
         newest = np.full(len(rows.symbols), -1)
         # Of several rows of a symbol the last one assigned stays, and they are assigned in the order of time.
         in_time = recent[np.argsort(time[recent], kind="stable")]

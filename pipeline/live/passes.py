@@ -21,9 +21,12 @@ from ..workfile.writer import WorkFile
 from .feed import Feed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    import pyarrow as pa
+
+    from ...indicators.contract import Indicator
     from ..base.intervals import Interval
     from ..results.sink import Sink
     from ..settings import Settings
@@ -42,7 +45,22 @@ class Passes:
     Each pass connects anew, so a server that was away needs no care.
     """
 
-    def __init__(self, settings: Settings, sink: Sink, overlap: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Sink,
+        overlap: int,
+        written: Callable[[Mapping[Indicator, pa.Table]], None] | None = None,
+    ) -> None:
+        """The passes over what settings ask for.
+
+        Args:
+            settings: what to compute; their as-of is not used.
+            sink: where results go.
+            overlap: bars before the newest closed one that are read again for their corrections.
+            written: told of the rows that a pass has committed, by indicator.
+        """
+        self._written = written or (lambda _: None)
         self.feed = Feed(overlap)
         self._settings = settings
         self._sink = sink
@@ -78,6 +96,7 @@ class Passes:
         if results.tables:
             with timed(record, "t_write"):
                 self._sink.write(results.tables, asked.keep, record)
+            self._written(results.tables)
         record.close()
         if results.tables:
             self._unpublished.append(record)
@@ -97,6 +116,7 @@ class Passes:
             insert(asked, results, self._sink, work, record)
             with ending.postponed():
                 published = commit_and_publish(asked, self._sink, work, record, list(self._unpublished))
+        self._written(results.tables)
         if published:
             self._unpublished.clear()
         self._owed.clear()

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from .clock import Clock, Reading
 from .health import GRACE, Health, check_place, health_file
 from .listen import Listener
 from .metrics import write_metrics
+from .on_change import OnChange
 from .passes import Passes
 from .schedule import Schedule
 from .troubles import Troubles
@@ -59,6 +60,7 @@ class Plan:
         runs: passes after which it ends; None: never.
         seconds: time after which it ends; None: never.
         metrics_file: where metrics for Prometheus go.
+        on_change: the command that is told of changed words.
     """
 
     every: Mapping[str, float] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Plan:
     runs: int | None = None
     seconds: float | None = None
     metrics_file: Path | None = None
+    on_change: str | None = None
 
 
 def watch(settings: Settings, plan: Plan, clock: Clock | None = None) -> None:
@@ -87,7 +90,11 @@ def watch(settings: Settings, plan: Plan, clock: Clock | None = None) -> None:
     check_place(settings.duckdb, settings.sqlite)
     with Sink.of(settings) as sink:
         sink.check(settings.indicators)
-        with closing(Passes(settings, sink, plan.overlap)) as passes:
+        with ExitStack() as opened:
+            told = None
+            if plan.on_change:
+                told = opened.enter_context(OnChange(plan.on_change, settings.sqlite, settings.indicators)).see
+            passes = opened.enter_context(closing(Passes(settings, sink, plan.overlap, told)))
             _Watch(settings, plan, passes, clock or Clock()).run()
 
 

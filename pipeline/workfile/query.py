@@ -2,7 +2,9 @@
 
 The work file is attached read-only to a DuckDB in memory, so that temporary tables can be made. Then all else is
 closed for good: no other file, no network, no extension, no Python object, no change of settings. A local file system
-that is merely off limits is not enough, because DuckDB lets a query reopen, and write, what is attached already.
+that is merely off limits is not enough, because DuckDB lets a query reopen, and write, what is attached already; and
+with the sqlite extension in it, a query could attach and make files anywhere. What else it reads comes as Arrow
+(``beside``).
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import pyarrow as pa
 from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
 from ..base.shortage import pass_on
-from ..base.statements import literal
+from ..base.statements import identifier, literal
 from ..base.threads import useful_threads
+from .beside import Beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 10_000
 #: In this order: a file system cannot be taken away from external access that is still on.
 _CLOSED = ("SET enable_external_access = false", "SET disabled_filesystems = 'LocalFileSystem'")
+NOTHING_BESIDE = Beside()
 _PLACE = re.compile(r"\n\s*LINE (\d+):.*", re.DOTALL)
 
 
@@ -42,7 +46,7 @@ class Answer:
 
 
 @contextmanager
-def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
+def answer(path: Path, sql: str, allow_files: bool = False, beside: Beside = NOTHING_BESIDE) -> Iterator[Answer]:
     """The rows of a query over the work file at ``path``; of several statements, those of the last one.
 
     Columns of the same name get a number: symbol, symbol_1.
@@ -51,10 +55,11 @@ def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
         path: the work file.
         sql: the query, which the caller has from the user.
         allow_files: let it read and write other files too. The work file stays read-only.
+        beside: what it reads beside the work file.
 
     Raises UsageError: there is no work file, it cannot be opened, or the query fails.
     """
-    with closing(_open(path, allow_files)) as connection:
+    with closing(_open(path, allow_files, beside)) as connection:
         try:
             done = connection.execute(sql)
             if done is None or connection.description is None:
@@ -64,10 +69,10 @@ def answer(path: Path, sql: str, allow_files: bool = False) -> Iterator[Answer]:
             yield Answer(schema, _batches(reader, schema))
         except (duckdb.Error, pa.ArrowException) as error:
             pass_on(error)
-            raise UsageError(_explained(error)) from error
+            raise UsageError(_explained(error, beside)) from error
 
 
-def _open(path: Path, allow_files: bool) -> duckdb.DuckDBPyConnection:
+def _open(path: Path, allow_files: bool, beside: Beside) -> duckdb.DuckDBPyConnection:
     if not path.is_file():
         raise UsageError(f"there is no work file {path}: make it with `candlemill run`, or give another with --duckdb")
     connection = open_duckdb(threads=useful_threads())
@@ -76,6 +81,12 @@ def _open(path: Path, allow_files: bool) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         connection.close()
         raise UsageError(f"the work file {path} cannot be opened: {one_line(error)}") from error
+    for schema in beside.schemas:
+        connection.execute(f"ATTACH ':memory:' AS {identifier(schema)}")
+    for place, relation in enumerate(beside.relations):
+        rows, name = f"beside_{place}", identifier(relation.name)
+        connection.register(rows, relation.rows)
+        connection.execute(f"CREATE VIEW {identifier(relation.schema)}.{name} AS FROM temp.main.{identifier(rows)}")
     connection.execute("USE work")
     for setting in () if allow_files else _CLOSED:
         connection.execute(setting)
@@ -102,11 +113,13 @@ def _distinct(schema: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _explained(error: Exception) -> str:
+def _explained(error: Exception, beside: Beside) -> str:
     """DuckDB's message in one line, with its hint, and the place without the picture of it."""
     text = str(error)
     place = _PLACE.search(text)
     message = one_line(_PLACE.sub("", text)) + (f" (line {place[1]})" if place else "")
     if isinstance(error, duckdb.PermissionException):
         message += "; a query sees the work file alone, unless --allow-files is given"
+    if isinstance(error, duckdb.CatalogException) and beside.hint:
+        message += f"; {beside.hint}"
     return f"the query failed: {message}"

@@ -35,11 +35,20 @@ LINES: dict[str, list[tuple[str, ...]]] = {
     "run": [(*ASKED, *FILES, "--symbols", "all", "--log-level", "debug", "--json"), ("--symbols", f"X{NASTY}", *FILES)],
     "watch": [(*ASKED, *FILES, "--symbols", "all", "--runs", "1"), (*WORK, "--status"), (*WORK, "--status", "--json")],
     "demo": [("--intervals", NASTY)],
+    "history": [
+        (NASTY, "--interval", "1m", "--indicators", "macd", "--bars", "3", "--lookback", "40"),
+        (NASTY, "--interval", "1m", "--indicators", "macd", "--bars", "3", "--lookback", "40", "--json"),
+        (f"X{NASTY}", "--interval", "1m"),
+        (NASTY, "--interval", NASTY),
+    ],
+    "changes": [FILES[:2], (*FILES[:2], "--json"), (*FILES[:2], "--symbols", f"X{NASTY}")],
     "query": [
         ("SELECT symbol FROM candles LIMIT 2", *WORK),
         ("SELECT symbol AS s, repeat(symbol, 9) AS t FROM candles LIMIT 2", "--json", *WORK),
         ("SELECT symbol FROM candles", "--parquet", f"{FOLDER}/c.parquet", *WORK),
         (f"SELECT {NASTY}", *WORK),
+        ("SELECT symbol FROM history.macd", *FILES),
+        ("FROM history.kdj", "--history", FOLDER, *FILES),
     ],
     "plot": [
         (NASTY, "--interval", "1m", "--indicators", "macd", "--bars", "5", "--output", f"{FOLDER}/c.svg", *WORK),
@@ -58,7 +67,7 @@ LINES: dict[str, list[tuple[str, ...]]] = {
     "parity": [(f"{FOLDER}/r.db", f"{FOLDER}/r.db"), (f"{FOLDER}/r.db", f"{FOLDER}/r.db", "--tables", NASTY)],
     "doctor": [FILES, (*FILES, "--json")],
 }
-SOURCED = ("run", "watch", "symbols", "ingest", "init-db", "doctor")
+SOURCED = ("run", "watch", "history", "symbols", "ingest", "init-db", "doctor")
 
 
 def test_the_suite_has_every_command() -> None:
@@ -92,7 +101,7 @@ def test_names_and_files_reach_no_terminal_as_anything_that_it_obeys(
     ]
     # Shown as it is, but for what is obeyed.
     told = "A\\x1b[2J\\x1b]0;x\\x07[red]$x$:bomb:\\x9b31m\\u202eB&<b>"
-    for command in ("query", "symbols"):
+    for command in ("query", "symbols", "history"):
         assert told in seen[command, *LINES[command][0]].out
     picture = (tmp_path / FOLDER / "c.svg").read_text(encoding="utf-8")
     assert harmless(picture)
@@ -152,6 +161,7 @@ def test_no_command_shows_a_password_of_a_source_that_it_cannot_reach(
     words = {
         "run": ("run", "--log-level", "debug", "--memray", "memory.bin"),
         "watch": ("watch", "--for", "0", "--log-level", "debug"),
+        "history": ("history", "AAA", "--log-level", "debug"),
         "symbols": ("symbols", "--log-level", "debug"),
         "ingest": ("ingest", "binance-vision", "in", "--log-level", "debug"),
         "init-db": ("init-db", "--log-level", "debug"),

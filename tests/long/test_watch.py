@@ -265,6 +265,23 @@ def listeners(url: str) -> int:
     return int(found)
 
 
+def test_a_command_is_told_what_changes_shows(market: Market, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    market.play(datetime.now(UTC))
+    words = ("--source", market.url, "--symbols", "all", "--intervals", "1m,5m", "--lookback", "40", *FILES)
+    before = (datetime.now(UTC) - timedelta(minutes=12)).isoformat()
+    assert candlemill("run", *words, "--as-of", before).code == 0
+    for _ in range(2):
+        # The second watch has nothing new to tell.
+        ran = candlemill("watch", *words, *OFTEN, "--runs", "2", "--on-change", "cat >> told; exit 3")
+        assert ran.code == 0, ran.err
+        assert (tmp_path / "told").exists(), ran.err
+    assert ran.err.count("--on-change ended with 3") == 0
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    shown = json.loads(candlemill("changes", "--sqlite", "result.db", "--json").out)
+    assert len(told) == len(shown) > 0
+    assert sorted(told, key=str) == sorted(shown, key=str)
+
+
 def test_wrong_usage_ends_it_at_once(candlemill: Callable[..., Ran], market: Market, tmp_path: Path) -> None:
     for code, *words in (
         (2, "--source", market.url, "--every", "1m"),
