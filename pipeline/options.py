@@ -121,7 +121,7 @@ class Options:
         str | None,
         Setting(
             "PostgreSQL or TimescaleDB URL.",
-            commands=("run", "watch", "symbols", "ingest", "init-db", "doctor"),
+            commands=("run", "watch", "backfill", "symbols", "ingest", "init-db", "doctor"),
             variables=("DATABASE_URL",),
             example="postgresql://reader:secret@db.example/market",
         ),
@@ -148,7 +148,7 @@ class Options:
         str | None,
         Setting(
             "Symbols, groups, auto, all, or @FILE.",
-            commands=(*_RUNS, "symbols"),
+            commands=(*_RUNS, "backfill", "symbols"),
             variables=("TEST_SYMBOLS",),
             otherwise="SYMBOLS_GROUPS, else auto",
             example="BTCUSDT,ETHUSDT",
@@ -158,7 +158,7 @@ class Options:
         str | None,
         Setting(
             "Intervals, such as 5m,1h.",
-            commands=(*_RUNS, "symbols"),
+            commands=(*_RUNS, "backfill", "symbols"),
             variables=("INTERVALS",),
             otherwise="1m to 1w, seven of them",
             example="5m,1h",
@@ -168,7 +168,7 @@ class Options:
         str | None,
         Setting(
             "Indicators, by ids or table names; in the variable also by parts of these, in any case.",
-            commands=_RUNS,
+            commands=(*_RUNS, "backfill"),
             variables=("INDICATORS_ENABLED",),
             of_variable=PartsOfNames,
             otherwise="all",
@@ -179,7 +179,7 @@ class Options:
         str | None,
         Setting(
             "Indicators to leave out, named likewise.",
-            commands=_RUNS,
+            commands=(*_RUNS, "backfill"),
             variables=("INDICATORS_DISABLED",),
             of_variable=PartsOfNames,
             example="adx,kdj",
@@ -187,7 +187,7 @@ class Options:
     ] = None
     mode: Annotated[str, Setting("Which indicators: all, batch or incremental.", commands=_RUNS)] = "all"
     lookback: Annotated[
-        int, Setting("Bars per series that the indicators see.", commands=_RUNS, least=1, most=_MANY)
+        int, Setting("Bars per series that the indicators see.", commands=(*_RUNS, "backfill"), least=1, most=_MANY)
     ] = DEFAULT_LOOKBACK
     as_of: Annotated[
         str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "symbols"), otherwise="now")
@@ -195,8 +195,8 @@ class Options:
     workers: Annotated[
         int | None,
         Setting(
-            "Threads of the computation, of which no more are used than there are CPUs.",
-            commands=_RUNS,
+            "Threads of the computation, or processes of a backfill, of which no more are used than there are CPUs.",
+            commands=(*_RUNS, "backfill"),
             variables=("MAX_WORKERS",),
             otherwise="the CPUs",
             least=1,
@@ -204,7 +204,7 @@ class Options:
             example="4",
         ),
     ] = None
-    exchange: Annotated[str, Setting("Exchange of the candles.", commands=("run", "watch", "symbols"))] = (
+    exchange: Annotated[str, Setting("Exchange of the candles.", commands=("run", "watch", "backfill", "symbols"))] = (
         DEFAULT_EXCHANGE
     )
     closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=("run", "watch"))] = False
@@ -212,7 +212,7 @@ class Options:
         str | None,
         Setting(
             "Rows kept per symbol, such as 1m=120,5m=120.",
-            commands=("run", "watch"),
+            commands=("run", "watch", "backfill"),
             variables=("INDICATOR_RETENTION",),
             otherwise=_KEPT,
             example="1m=240,1h=720",
@@ -221,14 +221,15 @@ class Options:
     adopt: Annotated[
         bool,
         Setting(
-            "Write into an SQLite file that is not recognised as a result database, too.", commands=("run", "watch")
+            "Write into an SQLite file that is not recognised as a result database, too.",
+            commands=("run", "watch", "backfill"),
         ),
     ] = False
     lock_timeout: Annotated[
         float,
         Setting(
             "Seconds to retry while another process holds the result database.",
-            commands=("run", "watch"),
+            commands=("run", "watch", "backfill"),
             least=0,
             most=_YEAR,
         ),
@@ -312,7 +313,7 @@ class Options:
         str,
         Setting(
             "What is logged: debug, info, warning or error, in any case.",
-            commands=(*_RUNS, "symbols", "ingest", "init-db"),
+            commands=(*_RUNS, "backfill", "symbols", "ingest", "init-db"),
             section=LOG,
             differing={"symbols": "warning"},
         ),
@@ -321,7 +322,7 @@ class Options:
         bool,
         Setting(
             "Log as JSON objects.",
-            commands=(*_RUNS, "ingest", "init-db"),
+            commands=(*_RUNS, "backfill", "ingest", "init-db"),
             section=LOG,
             aliases=("--json-log",),
         ),
@@ -330,12 +331,15 @@ class Options:
         Path | None,
         Setting(
             "Log into this file, too, after what it has; one that is moved away is begun anew.",
-            commands=(*_RUNS, "ingest", "init-db"),
+            commands=(*_RUNS, "backfill", "ingest", "init-db"),
             section=LOG,
         ),
     ] = None
     quiet: Annotated[
-        bool, Setting("Log errors only, and show no progress.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)
+        bool,
+        Setting(
+            "Log errors only, and show no progress.", commands=(*_RUNS, "backfill", "ingest", "init-db"), section=LOG
+        ),
     ] = False
     full_async: Annotated[
         bool,

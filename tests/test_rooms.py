@@ -14,7 +14,7 @@ PIPELINE = ROOT / "pipeline"
 #: From bottom to top.
 ORDER = (
     "base", "record", "settings", "options", "source", "compute", "results", "workfile", "engine", "live", "ingest",
-    "plotting", "parity", "demo", "doctor", "documents", "commands", "__main__",
+    "backfill", "plotting", "parity", "demo", "doctor", "documents", "commands", "__main__",
 )  # fmt: skip
 PACKAGES = sorted(place.parent.name for place in PIPELINE.glob("*/__init__.py"))
 

@@ -2,6 +2,6 @@
 
 A command imports what it needs inside its function, so that each starts as fast as it can.
 
-May import: base, record, settings, options, source, results, workfile, engine, live, ingest, plotting, parity, demo,
-doctor.
+May import: base, record, settings, options, source, results, workfile, engine, live, ingest, backfill, plotting,
+parity, demo, doctor.
 """

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
+from . import backfill, indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
 
 app = typer.Typer(
     name="candlemill",
@@ -39,6 +39,7 @@ def _common(
 app.command()(run.run)
 app.command(short_help="A run over a sample market on an embedded server.")(run.demo)
 app.command(short_help="Stay up, and recompute what has changed.")(watch.watch)
+app.command(cls=backfill.Command, short_help="Write the history of a range of time.")(backfill.backfill)
 app.command(short_help="Run SQL over the work file.")(query.query)
 app.command(short_help="Draw candles and indicators, or a run.")(plot.plot)
 app.command(short_help="List the runs so far.")(runs.runs)

@@ -1,0 +1,167 @@
+"""The engine ``local``: tasks in processes of this machine.
+
+Each process has one task at a time, so memory depends on how many there are, and on nothing else. One that ends in the
+middle of a task, as the system ends it where memory is short, costs that task an attempt.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import multiprocessing
+import os
+import threading
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import TYPE_CHECKING
+
+from ..base import ending
+from ..base.errors import SinkError, shortened
+from .task import Record, Task, perform
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+#: How often a task is tried.
+ATTEMPTS = 3
+#: What no other task could do either.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed; ``full``: there is no room for any."""
+
+    reason: str
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task that ended: its record, or why it failed."""
+
+    task: Task
+    outcome: Record | Failure
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    task: Task | None = None
+
+
+def perform_all(
+    tasks: Iterable[Task], root: Path, workers: int, *, lanes: bool = False, verify: int = 0
+) -> Generator[Done]:
+    """Compute tasks in processes, as they end. A task that fails is tried again, some times.
+
+    Args:
+        tasks: taken one by one, whenever a process has none.
+        root: see ``perform``.
+        workers: how many processes.
+        lanes: see ``perform``.
+        verify: see ``perform``.
+
+    Raises SinkError where the disk is full.
+    """
+
+    def start() -> _Worker:
+        return _started(root, lanes, verify)
+
+    coming, again, attempts = iter(tasks), deque[Task](), Counter[str]()
+    with ending.owned(lambda: [start() for _ in range(workers)], _stop) as crew:
+        while True:
+            for worker in crew:
+                if worker.task is None and (task := again.popleft() if again else next(coming, None)):
+                    worker.task = task
+                    # One that has ended is found below.
+                    with suppress(OSError):
+                        worker.pipe.send(task)
+            busy = [worker for worker in crew if worker.task]
+            if not busy:
+                return
+            ready = connection.wait([worker.pipe for worker in busy])
+            for worker in busy:
+                task = worker.task
+                if worker.pipe not in ready or task is None:
+                    continue
+                outcome = _answer(worker)
+                if worker.process.exitcode is not None:
+                    with ending.postponed():
+                        crew[crew.index(worker)] = start()
+                worker.task = None
+                attempts[task.id] += 1
+                if isinstance(outcome, Failure):
+                    if outcome.full:
+                        raise SinkError(
+                            f"{root} cannot be written: {outcome.reason}; what is done stays: free some space and give "
+                            "the same command again"
+                        )
+                    if attempts[task.id] < ATTEMPTS:
+                        log.warning("task %s failed, trying again: %s", task.id, outcome.reason)
+                        again.append(task)
+                        continue
+                yield Done(task, outcome)
+
+
+def _started(root: Path, lanes: bool, verify: int) -> _Worker:
+    """A process that waits for tasks. Started while signals are blocked, it hears none: this process ends it."""
+    # Nothing is inherited: of threads and of what DuckDB and Arrow keep, a forked process would have one half.
+    spawned = multiprocessing.get_context("spawn")
+    here, there = spawned.Pipe()
+    process = spawned.Process(target=_work, args=(there, root, lanes, verify), daemon=True)
+    process.start()
+    there.close()
+    return _Worker(process, here)
+
+
+def _stop(crew: list[_Worker]) -> None:
+    for worker in crew:
+        worker.process.kill()
+    for worker in crew:
+        worker.process.join()
+        worker.pipe.close()
+
+
+def _answer(worker: _Worker) -> Record | Failure:
+    try:
+        found: Record | Failure = worker.pipe.recv()
+        return found
+    except (EOFError, OSError):
+        worker.process.join()
+        worker.pipe.close()
+        code = worker.process.exitcode
+        return Failure(f"its process ended with {code}" + (", as where memory is short" if code == -9 else ""))
+
+
+def _work(pipe: Connection, root: Path, lanes: bool, verify: int) -> None:
+    """What a process does: one task after the other, until the one that started it ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # What there is to tell comes back with the record.
+    logging.disable()
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            outcome: Record | Failure = perform(task, root, lanes=lanes, verify=verify)
+        except Exception as error:  # whatever it is, it is this task's
+            full = isinstance(error, OSError) and error.errno in _FULL
+            outcome = Failure(f"{type(error).__name__}: {shortened(error)}", full)
+        pipe.send(outcome)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
