@@ -41,11 +41,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def read_bars(
-    source: Source, interval: Interval, exchange: str, symbols: Sequence[str], since: int, until: int, lookback: int
+    source: Source,
+    interval: Interval,
+    exchange: str,
+    symbols: Sequence[str] | None,
+    since: int,
+    until: int,
+    lookback: int,
 ) -> pa.Table:
     """The bars that start in a range, and those before it that their windows may hold, by symbol and time.
 
-    Raises SourceError.
+    Of some symbols, or of all. Raises SourceError.
     """
     before = interval.back(moment(since), 2 * lookback)
     end = interval.back(moment(until), -1) - _MICROSECOND
@@ -66,9 +72,14 @@ def pieces(source: Source, interval: Interval, since: int, until: int) -> Iterat
 
 
 def read_metrics(
-    source: Source, interval: Interval, symbols: Sequence[str], since: int, until: int, totals: Sequence[str]
+    source: Source,
+    interval: Interval,
+    symbols: Sequence[str] | None,
+    since: int,
+    until: int,
+    totals: Sequence[str],
 ) -> pa.Table:
-    """The metrics rows of some symbols in a range, by symbol and time, each with the market's totals at its time.
+    """The metrics rows of some symbols, or of all, in a range, by symbol and time, each with the market's totals.
 
     A total is the one of a run as of the end of the row's bar, less a microsecond; its column is ``total_<field>``.
     Raises SourceError.
@@ -86,7 +97,9 @@ def read_metrics(
     for name in totals:
         values = market_totals(market, name, interval.name, later(times, interval, 1) - 1)
         rows = rows.append_column(f"{TOTAL}{name}", pa.array(values[places]))
-    return _sorted(rows.filter(pc.is_in(rows["symbol"], pa.array(symbols, pa.string()))))
+    if symbols is not None:
+        rows = rows.filter(pc.is_in(rows["symbol"], pa.array(symbols, pa.string())))
+    return _sorted(rows)
 
 
 def _between(table: pa.Table, since: int, until: int) -> pa.Table:

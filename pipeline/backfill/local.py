@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 #: How often a task is tried.
 ATTEMPTS = 3
 #: What no other task could do either.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -76,40 +76,59 @@ def perform_all(
     def start() -> _Worker:
         return _started(root, lanes, verify)
 
-    coming, again, attempts = iter(tasks), deque[Task](), Counter[str]()
-    with ending.owned(lambda: [start() for _ in range(workers)], _stop) as crew:
+    coming, again, attempts = _Coming(tasks), deque[Task](), Counter[str]()
+    with ending.owned(list[_Worker], _stop) as crew:
         while True:
-            for worker in crew:
-                if worker.task is None and (task := again.popleft() if again else next(coming, None)):
-                    worker.task = task
-                    # One that has ended is found below.
-                    with suppress(OSError):
-                        worker.pipe.send(task)
-            busy = [worker for worker in crew if worker.task]
-            if not busy:
-                return
-            ready = connection.wait([worker.pipe for worker in busy])
-            for worker in busy:
-                task = worker.task
-                if worker.pipe not in ready or task is None:
-                    continue
-                outcome = _answer(worker)
-                if worker.process.exitcode is not None:
+            while idle := next((worker for worker in crew if worker.task is None), None) or len(crew) < workers:
+                if (task := again.popleft() if again else coming.next()) is None:
+                    break
+                if not isinstance(idle, _Worker):
                     with ending.postponed():
-                        crew[crew.index(worker)] = start()
-                worker.task = None
+                        crew.append(idle := start())
+                idle.task = task
+                # One that has ended is found below.
+                with suppress(OSError):
+                    idle.pipe.send(task)
+            busy: dict[object, tuple[_Worker, Task]]
+            busy = {worker.pipe: (worker, worker.task) for worker in crew if worker.task}
+            if not busy:
+                break
+            for pipe in connection.wait([worker.pipe for worker, _ in busy.values()]):
+                worker, task = busy[pipe]
+                outcome, worker.task = _answer(worker), None
+                if worker.process.exitcode is not None:
+                    crew.remove(worker)
                 attempts[task.id] += 1
-                if isinstance(outcome, Failure):
-                    if outcome.full:
-                        raise SinkError(
-                            f"{root} cannot be written: {outcome.reason}; what is done stays: free some space and give "
-                            "the same command again"
-                        )
-                    if attempts[task.id] < ATTEMPTS:
-                        log.warning("task %s failed, trying again: %s", task.id, outcome.reason)
-                        again.append(task)
-                        continue
-                yield Done(task, outcome)
+                if not isinstance(outcome, Failure):
+                    yield Done(task, outcome)
+                elif outcome.full:
+                    raise SinkError(
+                        f"{root} cannot be written: {outcome.reason}; what is done stays: free some space and give the "
+                        "same command again"
+                    )
+                elif attempts[task.id] < ATTEMPTS:
+                    log.warning("task %s failed, trying again: %s", task.id, outcome.reason)
+                    again.append(task)
+                else:
+                    yield Done(task, outcome)
+    if coming.error:
+        raise coming.error
+
+
+class _Coming:
+    """Tasks one after the other. An error ends them, and waits until those before it are computed."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._tasks = iter(tasks)
+        self.error: Exception | None = None
+
+    def next(self) -> Task | None:
+        """The next one; None: there is none."""
+        try:
+            return None if self.error else next(self._tasks, None)
+        except Exception as error:  # whatever it is, it is raised in the end
+            self.error = error
+            return None
 
 
 def _started(root: Path, lanes: bool, verify: int) -> _Worker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from .console import say, set_up_log
 
 if TYPE_CHECKING:
     from ..backfill.plan import Size
+    from ..settings import Settings
 
 log = logging.getLogger("candlemill")
 
@@ -68,7 +70,10 @@ def backfill(
         raise UsageError("no source: give --source URL or set DATABASE_URL")
     settings = settings_of(asked, os.environ)
     if sqlite is not None:
-        raise UsageError("--sqlite is not there yet")
+        if output or begin or end or verify:
+            raise UsageError("--sqlite has no range and no folder: leave --from, --to, --output and --verify out")
+        _fill(replace(settings, sqlite=sqlite), asked.quiet)
+        return
     if output is None or begin is None or end is None:
         raise UsageError("no range or folder: give --from TIME --to TIME --output FOLDER, or --sqlite")
     from ..backfill.ranges import backfill as backfill_range
@@ -89,6 +94,15 @@ def backfill(
             verify=verify, begins=begins, progress=move,
         )  # fmt: skip
     say(f"{sum(outcome.rows.values())} rows of {len(outcome.rows)} indicators in {output}")
+
+
+def _fill(settings: Settings, quiet: bool) -> None:
+    from ..backfill.fill import fill
+    from .progress import stage_bar
+
+    with stage_bar([*(interval.name for interval in settings.intervals), "write"], quiet) as progress:
+        record = fill(settings, progress)
+    say(f"{record.sqlite_rows_written} rows written into {settings.sqlite}")
 
 
 def _bytes(size: float) -> str:
