@@ -119,7 +119,9 @@ def _rows(
             for source, known in (("candles", market.bars), ("metrics", market.metrics)):
                 chosen = [declared for declared in covering if declared.source == source]
                 series = known.get(symbol)
-                kept = series.time[series.time >= since][-keep:] if series else []
-                if len(kept) and chosen:
+                if series is None or not chosen:
+                    continue
+                kept = series.time[series.time >= since][-keep:]
+                if len(kept):
                     for found in market.history(symbol, chosen, int(kept[0]), until, sql, record, PARITY, lanes):
                         yield from found.items()

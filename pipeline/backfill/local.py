@@ -55,7 +55,6 @@ class Done:
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    task: Task | None = None
 
 
 def perform_all(
@@ -72,32 +71,28 @@ def perform_all(
 
     Raises SinkError where the disk is full.
     """
-
-    def start() -> _Worker:
-        return _started(root, lanes, verify)
-
     coming, again, attempts = _Coming(tasks), deque[Task](), Counter[str]()
+    idle: list[_Worker] = []
+    busy: dict[object, tuple[_Worker, Task]] = {}
     with ending.owned(list[_Worker], _stop) as crew:
         while True:
-            while idle := next((worker for worker in crew if worker.task is None), None) or len(crew) < workers:
-                if (task := again.popleft() if again else coming.next()) is None:
-                    break
-                if not isinstance(idle, _Worker):
+            while len(busy) < workers and (task := again.popleft() if again else coming.next()):
+                if not idle:
                     with ending.postponed():
-                        crew.append(idle := start())
-                idle.task = task
+                        idle.append(_started(root, lanes, verify))
+                        crew.append(idle[-1])
+                worker = idle.pop()
+                busy[worker.pipe] = worker, task
                 # One that has ended is found below.
                 with suppress(OSError):
-                    idle.pipe.send(task)
-            busy: dict[object, tuple[_Worker, Task]]
-            busy = {worker.pipe: (worker, worker.task) for worker in crew if worker.task}
+                    worker.pipe.send(task)
             if not busy:
                 break
             for pipe in connection.wait([worker.pipe for worker, _ in busy.values()]):
-                worker, task = busy[pipe]
-                outcome, worker.task = _answer(worker), None
-                if worker.process.exitcode is not None:
-                    crew.remove(worker)
+                worker, task = busy.pop(pipe)
+                outcome = _answer(worker)
+                if worker.process.exitcode is None:
+                    idle.append(worker)
                 attempts[task.id] += 1
                 if not isinstance(outcome, Failure):
                     yield Done(task, outcome)
