@@ -32,7 +32,7 @@ FILES = ("--sqlite", "result.db", "--duckdb", "work.duckdb")
 ASKED = ("--symbols", "AAAUSDT,N60USDT", "--intervals", "5m,1w", "--as-of", AS_OF)
 FEW = ("--indicators", "base_data,macd")
 BASE = INDICATORS["base_data"].table
-COMMANDS = ("run", "demo", "watch", "query", "plot", "runs", "indicators", "symbols", "init-db", "doctor")
+COMMANDS = ("run", "demo", "watch", "backfill", "query", "plot", "runs", "indicators", "symbols", "init-db", "doctor")
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ class Plan:
     Attributes:
         request: what was asked for.
         symbols: the symbols that were chosen then, sorted.
-        closed: bars that had ended by this moment are closed, ISO 8601.
+        closed: bars that had ended by this moment were closed then, ISO 8601.
     """
 
     request: Request

@@ -184,7 +184,10 @@ def _plan(settings: Settings, begin: datetime, end: datetime, root: Path, source
         version=code_version(),
     )
     if (known := folder.read_manifest(root)) is None:
-        plan = Plan(request, tuple(_symbols(settings, begin, end, source)), settings.as_of.isoformat())
+        # Where all bars of the range are closed, nothing depends on when it was begun.
+        last = min(end, settings.as_of)
+        closed = min(settings.as_of, max(interval.back(last, -1) for interval in settings.intervals))
+        plan = Plan(request, tuple(_symbols(settings, begin, last, source)), closed.isoformat())
         folder.write_manifest(root, plan, {})
         return plan
     before = asdict(known.request)
@@ -196,9 +199,8 @@ def _plan(settings: Settings, begin: datetime, end: datetime, root: Path, source
     return known
 
 
-def _symbols(settings: Settings, begin: datetime, end: datetime, source: Source) -> list[str]:
+def _symbols(settings: Settings, begin: datetime, until: datetime, source: Source) -> list[str]:
     """The symbols that are asked for; ``all`` are those with a candle in the range, ``auto`` chooses at its end."""
-    until = min(end, settings.as_of)
     if "all" not in symbols_of(settings.symbols):
         return list(choose(replace(settings, as_of=until), source))
     found: set[str] = set()
