@@ -244,6 +244,20 @@ def test_a_value_that_is_not_the_definitions_is_noticed(url: str, tmp_path: Path
     perform(task, root, verify=3)
 
 
+def test_the_slices_that_a_task_is_computed_in_change_nothing(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "history"
+    few(url, root, "5m")
+    whole = rows_of(root)
+    [task] = tasks_of(root).values()
+    folder.record_of(root, task.id).unlink()
+    monkeypatch.setattr("candlemill.pipeline.backfill.task._SLICE", 7)
+    assert perform(task, root)["rows"] == {declared.id: rows.num_rows for declared, rows in whole.items()}
+    for declared, rows in rows_of(root).items():
+        assert rows.equals(whole[declared])
+
+
 @pytest.mark.usefixtures("small")
 def test_a_task_that_fails_is_named_and_the_others_go_on(
     url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from ...indicators.contract import Bools, Floats, Indicator
 
-#: Windows of a symbol that are computed at once, and rows of a group in a file.
-_SLICE = 16_384
+#: Windows of a symbol that are computed at once, and rows of a group in a file: more would cost more than 600 MB.
+_SLICE = 6144
 #: Errors of indicators that a record lists.
 _MOST_ERRORS = 20
 
@@ -253,7 +253,7 @@ class _Files:
         for declared, rows in found.items():
             if rows.num_rows:
                 self._waiting[declared.id].append(rows.drop_columns("interval"))
-        for name, tables in self._waiting.items():
+        for name, tables in list(self._waiting.items()):
             if sum(table.num_rows for table in tables) >= _SLICE:
                 self._write(name)
 
