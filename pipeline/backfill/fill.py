@@ -14,6 +14,7 @@ from ..base import ending
 from ..base.duck import open_duckdb
 from ..base.errors import NoCandlesError
 from ..compute import compiler
+from ..compute.history import Part, side_by_side
 from ..compute.sql import SqlIndicators
 from ..record import Record
 from ..results.sink import Sink
@@ -22,7 +23,7 @@ from ..source.symbols import symbols_to_read
 from ..source.urls import redacted
 from .export import pieces, read_bars, read_metrics
 from .plan import microseconds
-from .task import Market
+from .task import Market, traded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -115,13 +116,24 @@ def _rows(
     lanes = compiler.lanes_pay(windows, len(settings.indicators))
     with open_duckdb() as connection:
         sql = SqlIndicators(connection)
-        for symbol in market.bars:
-            for source, known in (("candles", market.bars), ("metrics", market.metrics)):
-                chosen = [declared for declared in covering if declared.source == source]
-                series = known.get(symbol)
-                if series is None or not chosen:
-                    continue
-                kept = series.time[series.time >= since][-keep:]
-                if len(kept):
-                    for found in market.history(symbol, chosen, int(kept[0]), until, sql, record, PARITY, lanes):
-                        yield from found.items()
+        for source, known in (("candles", market.bars), ("metrics", market.metrics)):
+            chosen = [declared for declared in covering if declared.source == source]
+            parts = [
+                Part(series, market.totals.get(symbol, {}), int(kept[0]), until)
+                for symbol, series in known.items()
+                if symbol in market.bars and len(kept := series.time[series.time >= since][-keep:])
+            ]
+            unseen = {key for part in parts for key in _unseen(market, part)} if source == "metrics" else set()
+            for declared, rows in (
+                side_by_side(chosen, parts, sql, record, profile=PARITY, lanes=lanes) if chosen else ()
+            ):
+                if unseen:
+                    keys = zip(rows["symbol"].to_pylist(), rows["bucket_ts"].cast(pa.int64()).to_pylist(), strict=True)
+                    rows = rows.filter(pa.array([key not in unseen for key in keys]))
+                yield declared, rows.drop_columns("run_id")
+
+
+def _unseen(market: Market, part: Part) -> list[tuple[str, int]]:
+    """Metrics rows of a series that a run does not write, as it sees no bar of the symbol: symbol and time."""
+    symbol, times = part.series.symbol, part.series.time[part.series.time >= part.since]
+    return [(symbol, int(time)) for time in times[~traded(market.bars[symbol], part.series, times)]]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ...indicators.contract import Bools, Floats, Indicator
+    from ...indicators.contract import Bools, Floats, Indicator, Ints
 
 #: Windows of a symbol that are computed at once, and rows of a group in a file: more would cost more than 600 MB.
 _SLICE = 6144
@@ -143,16 +143,16 @@ class Market:
             found = compute(begin, end)
             if metrics is not None:
                 seen = metrics.time[(metrics.time >= begin) & (metrics.time < end)]
-                traded = pa.array(_traded(bars, metrics, seen))
+                with_bars = pa.array(traded(bars, metrics, seen))
                 found = {
-                    declared: rows.filter(traded) if declared.source == "metrics" else rows
+                    declared: rows.filter(with_bars) if declared.source == "metrics" else rows
                     for declared, rows in found.items()
                 }
             yield found
 
 
-def _traded(bars: Series, metrics: Series, times: Floats) -> Bools:
-    """Whether a run that sees metrics rows of some times as its newest sees a bar, too."""
+def traded(bars: Series, metrics: Series, times: Ints) -> Bools:
+    """Whether a run that sees metrics rows of some times as its newest sees a bar, too; else it writes none of them."""
     at = np.searchsorted(metrics.time, times)
     ends = metrics.ends[at]
     seen = np.searchsorted(bars.time, ends, side="right")
