@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline import engine
@@ -31,6 +32,8 @@ from candlemill.pipeline.backfill.verify import DifferenceError
 from candlemill.pipeline.base.errors import Exit, NoCandlesError, SinkError, SourceError, UsageError
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.marker import DEMO
+from candlemill.pipeline.commands.app import app
+from candlemill.pipeline.commands.progress import Share
 from candlemill.pipeline.results.rows import batches
 from candlemill.pipeline.settings import RETENTION, Settings, parse_indicators, parse_intervals
 from tests import goldens
@@ -426,3 +429,43 @@ def test_filling_into_a_file_of_another_kind_is_refused(url: str, tmp_path: Path
     with pytest.raises(UsageError, match="demo"):
         fill(asked(url, tmp_path, "1h", FEW))
     assert (tmp_path / "result.db").read_bytes() == before
+
+
+# -- the command
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "no range or folder"),
+        ("--from 2026-01-01 --output x", "no range or folder"),
+        ("--from 2026-01-01 --to 2026-01-02", "no range or folder"),
+        ("--from yesterday --to 2026-01-02 --output x", "--from 'yesterday' is not an ISO 8601 time"),
+        ("--from 2026-01-01 --to x --output x", "--to 'x' is not an ISO 8601 time"),
+        ("--from 2026-01-02 --to 2026-01-02 --output x", "is not before --to"),
+        ("--sqlite --from 2026-01-01", "--sqlite has no range and no folder"),
+        ("--sqlite x.db --verify 3", "--sqlite has no range and no folder"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    words: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(app, ["backfill", "--source", "postgresql://nowhere.invalid/x", *words.split()])
+    assert isinstance(ran.exception, UsageError)
+    assert said in str(ran.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_estimates_the_time_that_is_left_by_what_was_computed() -> None:
+    now = [100.0]
+    share = Share(lambda: now[0])
+    share.begin(4, 1000)
+    share.move(500, computed=False)
+    assert str(share) == "1 of 4 tasks, 50%"
+    now[0] += 60
+    share.move(100, computed=True)
+    assert str(share) == "2 of 4 tasks, 60%, 4.0 min left"
+    now[0] += 9000
+    share.move(100, computed=True)
+    assert str(share) == "3 of 4 tasks, 70%, 3.8 h left"
