@@ -14,7 +14,7 @@ import threading
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from typing import TYPE_CHECKING
 
 from ..base import ending
@@ -71,6 +71,8 @@ def perform_all(
 
     Raises SinkError where the disk is full.
     """
+    # Whoever starts it first hears signals again in the middle of what is postponed.
+    resource_tracker.ensure_running()
     coming, again, attempts = _Coming(tasks), deque[Task](), Counter[str]()
     idle: list[_Worker] = []
     busy: dict[object, tuple[_Worker, Task]] = {}
@@ -164,14 +166,16 @@ def _work(pipe: Connection, root: Path, lanes: bool, verify: int) -> None:
     while True:
         try:
             task = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         try:
             outcome: Record | Failure = perform(task, root, lanes=lanes, verify=verify)
         except Exception as error:  # whatever it is, it is this task's
             full = isinstance(error, OSError) and error.errno in _FULL
             outcome = Failure(f"{type(error).__name__}: {shortened(error)}", full)
-        pipe.send(outcome)
+        # Where nobody is there to hear of it, the record tells.
+        with suppress(OSError):
+            pipe.send(outcome)
 
 
 def _end_with_parent() -> None:
