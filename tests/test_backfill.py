@@ -138,6 +138,35 @@ def test_values_are_those_of_runs_as_of_the_ends_of_bars(
     assert compared > 10_000
 
 
+def test_a_window_that_a_source_sends_short_of_bars_that_cannot_be_is_as_short(server: Server, tmp_path: Path) -> None:
+    url = server.database("impossible")
+    goldens.load(CASE, url)
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "UPDATE market_data.candles_1h SET low = high * 2"
+            " WHERE bucket_ts IN ('2026-01-21 03:00Z', '2026-01-22 01:00Z')"
+        )
+        # An aggregate's newest bar may be forming: it is not counted.
+        connection.execute("ALTER TABLE market_data.candles_5m RENAME TO kept")
+        connection.execute("CREATE VIEW market_data.candles_5m AS SELECT * FROM market_data.kept")
+        connection.execute(
+            "UPDATE market_data.kept SET low = high * 2 WHERE bucket_ts IN ('2026-01-22 08:20Z', '2026-01-22 08:30Z')"
+        )
+    root, names = tmp_path / "history", "macd,kdj,bollinger"
+    backfill(asked(url, tmp_path, "1h,5m", names, lookback=100), END - timedelta(hours=3), END, root, verify=40)
+    history = stored(rows_of(root))
+    for interval, time in (("1h", "08:00"), ("5m", "08:25"), ("5m", "08:30"), ("5m", "08:40")):
+        begin = datetime.fromisoformat(f"2026-01-22T{time}+00:00")
+        ran = tmp_path / f"{interval}-{begin:%H%M}"
+        ran.mkdir()
+        as_of = INTERVALS[interval].back(begin, -1) - MICROSECOND
+        engine.run(asked(url, ran, interval, names, lookback=100, as_of=as_of))
+        for table, rows in goldens.stored(ran / "result.db", set(history)).items():
+            mine = {key: row for key, row in history[table].items() if key[1:] == (interval, begin.isoformat())}
+            assert mine == {key: row for key, row in rows.items() if key[2] == begin.isoformat()}
+            assert mine or time == "08:30"
+
+
 # -- going on
 
 
@@ -352,10 +381,10 @@ def test_every_bar_of_every_symbol_is_of_one_task(symbols: int, lookback: int) -
 
 
 def test_the_id_of_a_task_stands_for_all_of_it() -> None:
-    task = Task("n", "1h", ("A",), 0, 1, "x", "parity", 400, ("kdj",), "b", ("m",), ("d", "e"), "1")
+    task = Task("n", "1h", ("A",), 0, 1, "x", "parity", 400, 0, ("kdj",), "b", ("m",), ("d", "e"), "1")
     changed: dict[str, Any] = {
         "interval": "5m", "symbols": ("A", "B"), "since": 1, "until": 2, "exchange": "y", "profile": "corrected",
-        "lookback": 300, "indicators": ("kdj", "macd"), "exported": ("d", "f"), "version": "2",
+        "lookback": 300, "forming": 1, "indicators": ("kdj", "macd"), "exported": ("d", "f"), "version": "2",
     }  # fmt: skip
     ids = {replace(task, **{name: value}).id for name, value in changed.items()}
     assert len(ids | {task.id}) == len(changed) + 1

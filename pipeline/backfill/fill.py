@@ -102,7 +102,8 @@ def _market(settings: Settings, source: Source, symbols: Sequence[str] | None, i
         read_metrics(source, interval, symbols, begin, end, totals)
         for begin, end in (pieces(source, interval, since, until) if futures else ())
     ]
-    return Market.of(bars, pa.concat_tables(metrics) if metrics else None, interval.name, settings.lookback)
+    table = pa.concat_tables(metrics) if metrics else None
+    return Market.of(bars, table, interval.name, settings.lookback, source.forming(interval))
 
 
 def _rows(

@@ -259,6 +259,7 @@ class _Exports:
             exchange=request.exchange,
             profile=request.profile,
             lookback=request.lookback,
+            forming=self._source.forming(interval),
             indicators=request.indicators,
             bars=name,
             metrics=tuple(piece.name for piece in metrics),

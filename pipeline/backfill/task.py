@@ -58,6 +58,7 @@ class Task:
         exchange: of the bars.
         profile: whose values.
         lookback: bars of a window.
+        forming: see ``Source.forming``.
         indicators: their ids.
         bars: the name of the exported bars.
         metrics: the names of the exported metrics, in the order of time.
@@ -73,6 +74,7 @@ class Task:
     exchange: str
     profile: str
     lookback: int
+    forming: int
     indicators: tuple[str, ...]
     bars: str
     metrics: tuple[str, ...]
@@ -100,9 +102,9 @@ class Market:
     left_out: Counter[str]
 
     @classmethod
-    def of(cls, bars: pa.Table, metrics: pa.Table | None, interval: str, lookback: int) -> Market:
+    def of(cls, bars: pa.Table, metrics: pa.Table | None, interval: str, lookback: int, forming: int) -> Market:
         """The series of what was read."""
-        found, left_out = series_of_candles(bars, INTERVALS[interval], lookback)
+        found, left_out = series_of_candles(bars, INTERVALS[interval], lookback, forming)
         futures: dict[str, Series] = {}
         totals: dict[str, dict[str, Floats]] = {}
         if metrics is not None:
@@ -198,7 +200,7 @@ def perform(task: Task, root: Path, *, lanes: bool = False, verify: int = 0) -> 
     if lanes:
         # Makes the folder of what is compiled known in this process.
         compiler.lanes_pay(1 << 40, 1)
-    market = Market.of(bars, metrics, task.interval, task.lookback)
+    market = Market.of(bars, metrics, task.interval, task.lookback, task.forming)
     files = _Files(task, root)
     errors = _Errors()
     try:

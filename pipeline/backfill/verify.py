@@ -108,7 +108,14 @@ def _end(task: Task, time: int) -> int:
 def _candles(task: Task, table: pa.Table, time: int, sql: SqlIndicators) -> Panel:
     """The panel of a run as of the end of a bar, less a microsecond, loaded for SQL, too."""
     interval, end = INTERVALS[task.interval], _end(task, time)
-    after = int(later(np.array([end]), interval, -2 * task.lookback)[0])
+
+    def back(bars: int) -> int:
+        return int(later(np.array([end]), interval, -bars)[0])
+
+    # As the source counts: of a symbol that has them all nothing older is sent.
+    counted = _window(table, back(task.lookback + task.forming), back(task.forming))
+    complete = len(counted["bucket_ts"].unique()) >= task.lookback
+    after = back(task.lookback + task.forming if complete else 2 * task.lookback)
     possible, _ = possible_bars(_window(table, after, end), interval)
     pivot = pivot_bars(possible, task.interval, moment(end), task.lookback)
     sql.load("candles", [pivot])

@@ -88,15 +88,45 @@ def later(moments: Ints, interval: Interval, bars: int) -> Ints:
     return (day.astype("datetime64[us]") + (times - days.astype("datetime64[us]"))).astype(np.int64)
 
 
-def series_of_candles(table: pa.Table, interval: Interval, lookback: int) -> tuple[dict[str, Series], Counter[str]]:
-    """The bars of a source by symbol, without those that a run leaves out, and how many these are, by reason."""
+def series_of_candles(
+    table: pa.Table, interval: Interval, lookback: int, forming: int = 0
+) -> tuple[dict[str, Series], Counter[str]]:
+    """The bars of a source by symbol, without those that a run leaves out, and how many these are, by reason.
+
+    Of a symbol that has ``lookback`` bars in as many intervals a run is sent nothing older, whether all of them can be
+    or not. ``forming`` of the newest bars are not counted then, and there are as many intervals more.
+    """
     possible, skipped = possible_bars(table, interval)
     found, others = series_of_bars(possible)
-    begins = partial(later, interval=interval, bars=-2 * lookback)
+    sent = _times_by_symbol(table) if skipped + others else {}
     series = {
-        symbol: Series(symbol, interval, time, fields, lookback, begins) for symbol, (time, fields) in found.items()
+        symbol: Series(
+            *(symbol, interval, time, fields, lookback),
+            partial(_begins, interval=interval, lookback=lookback, forming=forming, sent=sent.get(symbol)),
+        )
+        for symbol, (time, fields) in found.items()
     }
     return series, skipped + others
+
+
+def _begins(ends: Ints, *, interval: Interval, lookback: int, forming: int, sent: Ints | None) -> Ints:
+    """The moments after which the bars of windows begin; ``sent`` are the times of all bars, where some cannot be."""
+    far = later(ends, interval, -2 * lookback)
+    if sent is None:
+        return far
+    near = later(ends, interval, -lookback - forming)
+    newest = np.searchsorted(sent, later(ends, interval, -forming), side="right")
+    complete = newest - np.searchsorted(sent, near, side="right") >= lookback
+    return np.where(complete, near, far)
+
+
+def _times_by_symbol(table: pa.Table) -> dict[str, Ints]:
+    """The times of all bars of each symbol, each once, rising."""
+    keys = table.select(["symbol", "bucket_ts"]).drop_null().group_by(["symbol", "bucket_ts"]).aggregate([])
+    ordered = keys.sort_by([("symbol", "ascending"), ("bucket_ts", "ascending")])
+    symbols, first = np.unique(ordered["symbol"].to_numpy(), return_index=True)
+    times = np.split(ordered["bucket_ts"].cast(pa.int64()).to_numpy(), first[1:])
+    return dict(zip(symbols.tolist(), times, strict=True))
 
 
 def series_of_futures(
