@@ -53,7 +53,7 @@ FEW = "kdj,donchian,futures_aggregate,futures_sentiment"
 CASE = goldens.HERE / "synth_core"
 BEGIN, END = datetime(2026, 1, 22, 4, tzinfo=UTC), datetime(2026, 1, 22, 9, tzinfo=UTC)
 #: Bars of each interval that are compared with a run.
-RUNS = int(os.environ.get("CANDLEMILL_BACKFILL_RUNS", "2"))
+RUNS = int(os.environ.get("CANDLEMILL_BACKFILL_RUNS", "1"))
 MICROSECOND = timedelta(microseconds=1)
 #: Of futures_aggregate: a metrics row is of age 0 at its own bar.
 AGE = {INDICATORS["futures_aggregate"].label(c) for c in INDICATORS["futures_aggregate"].columns if c.name in
@@ -155,7 +155,7 @@ def test_a_window_that_a_source_sends_short_of_bars_that_cannot_be_is_as_short(s
     root, names = tmp_path / "history", "macd,kdj,bollinger"
     backfill(asked(url, tmp_path, "1h,5m", names, lookback=100), END - timedelta(hours=3), END, root, verify=40)
     history = stored(rows_of(root))
-    for interval, time in (("1h", "08:00"), ("5m", "08:25"), ("5m", "08:30"), ("5m", "08:40")):
+    for interval, time in (("1h", "08:00"), ("5m", "08:25"), ("5m", "08:30")):
         begin = datetime.fromisoformat(f"2026-01-22T{time}+00:00")
         ran = tmp_path / f"{interval}-{begin:%H%M}"
         ran.mkdir()
@@ -173,7 +173,7 @@ def test_a_window_that_a_source_sends_short_of_bars_that_cannot_be_is_as_short(s
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks of a few symbols each."""
-    monkeypatch.setattr(plan, "MOST_BARS", 5000)
+    monkeypatch.setattr(plan, "MOST_BARS", 8000)
 
 
 @dataclass
@@ -217,7 +217,7 @@ def tasks_of(root: Path) -> dict[str, Task]:
 def test_the_same_command_does_what_is_left_and_removes_what_an_attempt_has_left(url: str, tmp_path: Path) -> None:
     root = tmp_path / "history"
     told = few(url, root)
-    assert len(told.computed) == told.tasks > 6
+    assert len(told.computed) == told.tasks > 3
     assert all(told.computed)
     whole = contents(root)
     again = few(url, root)
