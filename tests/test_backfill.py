@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 FEW = "kdj,donchian,futures_aggregate,futures_sentiment"
 #: Series with gaps and halts, late and short ones, prices far below a cent, ticks.
 CASE = goldens.HERE / "synth_core"
-BEGIN, END = datetime(2026, 1, 22, 4, tzinfo=UTC), datetime(2026, 1, 22, 9, tzinfo=UTC)
+BEGIN, END = datetime(2026, 1, 22, 7, tzinfo=UTC), datetime(2026, 1, 22, 9, tzinfo=UTC)
 #: Bars of each interval that are compared with a run.
 RUNS = int(os.environ.get("CANDLEMILL_BACKFILL_RUNS", "1"))
 MICROSECOND = timedelta(microseconds=1)
@@ -106,7 +106,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
 
 
-@pytest.mark.parametrize(("intervals", "begin"), [("5m,1h", BEGIN), ("1d,1w", datetime(2025, 12, 20, tzinfo=UTC))])
+@pytest.mark.parametrize(("intervals", "begin"), [("5m,1h", BEGIN), ("1d,1w", datetime(2026, 1, 12, tzinfo=UTC))])
 def test_values_are_those_of_runs_as_of_the_ends_of_bars(
     intervals: str, begin: datetime, url: str, tmp_path: Path
 ) -> None:
@@ -153,7 +153,7 @@ def test_a_window_that_a_source_sends_short_of_bars_that_cannot_be_is_as_short(s
             "UPDATE market_data.kept SET low = high * 2 WHERE bucket_ts IN ('2026-01-22 08:20Z', '2026-01-22 08:30Z')"
         )
     root, names = tmp_path / "history", "macd,kdj,bollinger"
-    backfill(asked(url, tmp_path, "1h,5m", names, lookback=100), END - timedelta(hours=3), END, root, verify=40)
+    backfill(asked(url, tmp_path, "1h,5m", names, lookback=100), END - timedelta(hours=1), END, root, verify=10)
     history = stored(rows_of(root))
     for interval, time in (("1h", "08:00"), ("5m", "08:25"), ("5m", "08:30")):
         begin = datetime.fromisoformat(f"2026-01-22T{time}+00:00")
@@ -194,7 +194,7 @@ class Told:
 def few(url: str, root: Path, intervals: str = "5m,1h", **more: Any) -> Told:
     """A backfill of a few bars and indicators, and what it told."""
     told = Told()
-    begin = END - timedelta(hours=2)
+    begin = END - timedelta(hours=1)
     verify = more.pop("verify", 0)
     settings = asked(more.pop("source", url), root.parent, intervals, FEW, **more)
     backfill(settings, begin, END, root, verify=verify, begins=told.begins, progress=told.progress)
