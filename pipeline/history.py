@@ -64,7 +64,7 @@ def read_history(settings: Settings, bars: int) -> pa.Table:
     table = source.candles(
         interval, settings.exchange, symbols, settings.as_of, bars + settings.lookback, settings.closed_only
     )
-    candles, skipped = series_of_candles(table, interval, settings.lookback, as_of)
+    candles, skipped = series_of_candles(table, interval, settings.lookback, as_of, source.forming(interval))
     _tell(skipped)
     begin = _microseconds(interval.back(settings.as_of, 2 * bars))
     drawn = {symbol: one.time[one.ends > begin][-bars:] for symbol, one in candles.items()}

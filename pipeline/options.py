@@ -122,7 +122,7 @@ class Options:
         str | None,
         Setting(
             "PostgreSQL or TimescaleDB URL.",
-            commands=("run", "watch", "history", "symbols", "ingest", "init-db", "doctor"),
+            commands=("run", "watch", "history", "backfill", "symbols", "ingest", "init-db", "doctor"),
             variables=("DATABASE_URL",),
             example="postgresql://reader:secret@db.example/market",
         ),
@@ -149,7 +149,7 @@ class Options:
         str | None,
         Setting(
             "Symbols, groups, auto, all, or @FILE.",
-            commands=(*_RUNS, "symbols"),
+            commands=(*_RUNS, "backfill", "symbols"),
             variables=("TEST_SYMBOLS",),
             otherwise="SYMBOLS_GROUPS, else auto",
             example="BTCUSDT,ETHUSDT",
@@ -159,7 +159,7 @@ class Options:
         str | None,
         Setting(
             "Intervals, such as 5m,1h.",
-            commands=(*_RUNS, "symbols"),
+            commands=(*_RUNS, "backfill", "symbols"),
             variables=("INTERVALS",),
             otherwise="1m to 1w, seven of them",
             example="5m,1h",
@@ -169,7 +169,7 @@ class Options:
         str | None,
         Setting(
             "Indicators, by ids or table names; in the variable also by parts of these, in any case.",
-            commands=(*_RUNS, "history", "changes"),
+            commands=(*_RUNS, "history", "changes", "backfill"),
             variables=("INDICATORS_ENABLED",),
             of_variable=PartsOfNames,
             otherwise="all",
@@ -180,7 +180,7 @@ class Options:
         str | None,
         Setting(
             "Indicators to leave out, named likewise.",
-            commands=(*_RUNS, "history", "changes"),
+            commands=(*_RUNS, "history", "changes", "backfill"),
             variables=("INDICATORS_DISABLED",),
             of_variable=PartsOfNames,
             example="adx,kdj",
@@ -188,7 +188,10 @@ class Options:
     ] = None
     mode: Annotated[str, Setting("Which indicators: all, batch or incremental.", commands=_RUNS)] = "all"
     lookback: Annotated[
-        int, Setting("Bars per series that the indicators see.", commands=(*_RUNS, "history"), least=1, most=_MANY)
+        int,
+        Setting(
+            "Bars per series that the indicators see.", commands=(*_RUNS, "history", "backfill"), least=1, most=_MANY
+        ),
     ] = DEFAULT_LOOKBACK
     as_of: Annotated[
         str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "history", "symbols"), otherwise="now")
@@ -196,8 +199,8 @@ class Options:
     workers: Annotated[
         int | None,
         Setting(
-            "Threads of the computation, of which no more are used than there are CPUs.",
-            commands=_RUNS,
+            "Threads of the computation, or processes of a backfill, of which no more are used than there are CPUs.",
+            commands=(*_RUNS, "backfill"),
             variables=("MAX_WORKERS",),
             otherwise="the CPUs",
             least=1,
@@ -205,15 +208,15 @@ class Options:
             example="4",
         ),
     ] = None
-    exchange: Annotated[str, Setting("Exchange of the candles.", commands=("run", "watch", "history", "symbols"))] = (
-        DEFAULT_EXCHANGE
-    )
+    exchange: Annotated[
+        str, Setting("Exchange of the candles.", commands=("run", "watch", "history", "backfill", "symbols"))
+    ] = DEFAULT_EXCHANGE
     closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=("run", "watch", "history"))] = False
     retention: Annotated[
         str | None,
         Setting(
             "Rows kept per symbol, such as 1m=120,5m=120.",
-            commands=("run", "watch"),
+            commands=("run", "watch", "backfill"),
             variables=("INDICATOR_RETENTION",),
             otherwise=_KEPT,
             example="1m=240,1h=720",
@@ -222,14 +225,15 @@ class Options:
     adopt: Annotated[
         bool,
         Setting(
-            "Write into an SQLite file that is not recognised as a result database, too.", commands=("run", "watch")
+            "Write into an SQLite file that is not recognised as a result database, too.",
+            commands=("run", "watch", "backfill"),
         ),
     ] = False
     lock_timeout: Annotated[
         float,
         Setting(
             "Seconds to retry while another process holds the result database.",
-            commands=("run", "watch"),
+            commands=("run", "watch", "backfill"),
             least=0,
             most=_YEAR,
         ),
@@ -322,7 +326,7 @@ class Options:
         str,
         Setting(
             "What is logged: debug, info, warning or error, in any case.",
-            commands=(*_RUNS, "history", "symbols", "ingest", "init-db"),
+            commands=(*_RUNS, "history", "backfill", "symbols", "ingest", "init-db"),
             section=LOG,
             differing={"history": "warning", "symbols": "warning"},
         ),
@@ -331,7 +335,7 @@ class Options:
         bool,
         Setting(
             "Log as JSON objects.",
-            commands=(*_RUNS, "ingest", "init-db"),
+            commands=(*_RUNS, "backfill", "ingest", "init-db"),
             section=LOG,
             aliases=("--json-log",),
         ),
@@ -340,12 +344,15 @@ class Options:
         Path | None,
         Setting(
             "Log into this file, too, after what it has; one that is moved away is begun anew.",
-            commands=(*_RUNS, "ingest", "init-db"),
+            commands=(*_RUNS, "backfill", "ingest", "init-db"),
             section=LOG,
         ),
     ] = None
     quiet: Annotated[
-        bool, Setting("Log errors only, and show no progress.", commands=(*_RUNS, "ingest", "init-db"), section=LOG)
+        bool,
+        Setting(
+            "Log errors only, and show no progress.", commands=(*_RUNS, "backfill", "ingest", "init-db"), section=LOG
+        ),
     ] = False
     full_async: Annotated[
         bool,

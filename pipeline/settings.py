@@ -212,14 +212,17 @@ def parse_retention(text: str | None, environment: Mapping[str, str] | None = No
 
 
 def parse_as_of(text: str | None) -> datetime:
-    """The moment a run looks from: ISO 8601, UTC where it has no offset; now where it is not given."""
-    if not text:
-        return datetime.now(UTC)
+    """The moment a run looks from; now where it is not given. Raises as ``parse_moment`` does."""
+    return parse_moment(text, "--as-of") if text else datetime.now(UTC)
+
+
+def parse_moment(text: str, option: str) -> datetime:
+    """A moment that an option was given: ISO 8601, UTC where it has no offset. Raises UsageError for anything else."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"--as-of {text!r} is not an ISO 8601 time such as 2026-01-18T14:00:00+00:00") from error
+        raise UsageError(f"{option} {text!r} is not an ISO 8601 time such as 2026-01-18T14:00:00+00:00") from error
 
 
 def symbols_of(text: str) -> list[str]:

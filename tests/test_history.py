@@ -238,3 +238,39 @@ def test_windows_of_a_series_have_the_values_of_the_definition(
         found.append(tables)
     assert len(found[0]) == 38
     assert differences(*found) == []
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("lanes", [False, True])
+def test_series_side_by_side_have_the_rows_that_each_has_alone(
+    lanes: bool, sql: SqlIndicators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "FEWEST", 40)
+    monkeypatch.setattr(history, "COPIED", 60)
+    chosen = [INDICATORS[name] for name in ("kdj", "smart_rsi", "donchian", "volume_ratio")]
+    futures_chosen = [INDICATORS[name] for name in ("futures_aggregate", "futures_sentiment")]
+    some = [candles(series, "5m", 120) for series in hostile(600)]
+    rows = [metrics_of(futures(f"F{seed}", 300 - 70 * seed, seed), "5m") for seed in range(4)]
+    for indicators, series, source in ((chosen, some, "bars"), (futures_chosen, rows, "metrics")):
+        totals = [{"open_interest_value": np.linspace(1e9, 2e9, len(one.time))} for one in series]
+        parts = [
+            history.Part(one, total, int(one.time[-15 - 10 * place]), int(one.time[-1]))
+            for place, (one, total) in enumerate(zip(series, totals, strict=True))
+        ]
+        found: dict[Indicator, list[pa.Table]] = {declared: [] for declared in indicators}
+        for declared, table in history.side_by_side(indicators, parts, sql, lanes=lanes):
+            found[declared].append(table.drop_columns("run_id"))
+        alone: dict[Indicator, list[pa.Table]] = {declared: [] for declared in indicators}
+        for part in parts:
+            both = {"bars": None, "metrics": None} | {source: part.series}
+            each = history.history_of(
+                indicators, both["bars"], both["metrics"], part.since, part.until, sql, totals=part.totals
+            )
+            for declared, table in each.items():
+                alone[declared].append(table)
+        order = [("symbol", "ascending"), ("bucket_ts", "ascending")]
+        joined, single = (
+            {declared: pa.concat_tables(tables).sort_by(order) for declared, tables in both.items()}
+            for both in (found, alone)
+        )
+        assert differences(joined, single) == []

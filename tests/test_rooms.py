@@ -14,7 +14,7 @@ PIPELINE = ROOT / "pipeline"
 #: From bottom to top.
 ORDER = (
     "base", "record", "settings", "options", "source", "compute", "history", "results", "workfile", "reading", "engine",
-    "live", "ingest", "plotting", "parity", "demo", "doctor", "documents", "commands", "__main__",
+    "live", "ingest", "backfill", "plotting", "parity", "demo", "doctor", "documents", "commands", "__main__",
 )  # fmt: skip
 PACKAGES = sorted(place.parent.name for place in PIPELINE.glob("*/__init__.py"))
 
@@ -75,7 +75,7 @@ def test_a_package_imports_what_its_first_lines_allow_and_nothing_else(package: 
 
 
 def test_rooms_and_arrows_stay_few() -> None:
-    assert len(arrows()) <= 20
+    assert len(arrows()) <= 22
     assert sum(map(len, arrows().values())) < 100
 
 

@@ -35,6 +35,13 @@ Memray = Annotated[Path | None, typer.Option("--memray", help="Capture allocatio
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", help="Draw times and memory over the runs: a .png, .svg or .html file.")
 ]
+OutputFolder = Annotated[
+    Path | None, typer.Option("--output", help="Folder for the files: a new one, or that of a backfill.")
+]
+FilledDatabase = Annotated[
+    Path | None,
+    typer.Option("--sqlite", help="Fill this result database up to its retention; alone: the one that a run writes."),
+]
 ThemeOption = Annotated[
     str | None, typer.Option("--theme", help="light or dark. Default: light; in .html what the reader prefers.")
 ]

@@ -9,7 +9,7 @@ last bit.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from ...indicators.profiles import PARITY
 from ...indicators.windows import Windows
 from ..record import SILENT
 from .checks import possible_bars, possible_metrics
-from .pivot import nullable, series_of_bars, series_of_metrics
+from .pivot import joined, nullable, series_of_bars, series_of_metrics
 from .rows import compute_interval
 
 if TYPE_CHECKING:
@@ -93,17 +93,45 @@ def later(moments: Ints, interval: Interval, bars: int) -> Ints:
 
 
 def series_of_candles(
-    table: pa.Table, interval: Interval, lookback: int, as_of: int = END
+    table: pa.Table, interval: Interval, lookback: int, as_of: int = END, forming: int = 0
 ) -> tuple[dict[str, Series], Counter[str]]:
-    """The bars of a source by symbol, without those that a run leaves out, and how many these are, by reason."""
+    """The bars of a source by symbol, without those that a run leaves out, and how many these are, by reason.
+
+    Of a symbol that has ``lookback`` bars in as many intervals a run is sent nothing older, whether all of them can be
+    or not. ``forming`` of the newest bars are not counted then, and there are as many intervals more.
+    """
     possible, skipped = possible_bars(table, interval)
     found, others = series_of_bars(possible)
-    begins = partial(later, interval=interval, bars=-2 * lookback)
+    sent = _times_by_symbol(table) if skipped + others else {}
     series = {
-        symbol: Series(symbol, interval, time, fields, lookback, begins, as_of)
+        symbol: Series(
+            *(symbol, interval, time, fields, lookback),
+            partial(_begins, interval=interval, lookback=lookback, forming=forming, sent=sent.get(symbol)),
+            as_of,
+        )
         for symbol, (time, fields) in found.items()
     }
     return series, skipped + others
+
+
+def _begins(ends: Ints, *, interval: Interval, lookback: int, forming: int, sent: Ints | None) -> Ints:
+    """The moments after which the bars of windows begin; ``sent`` are the times of all bars, where some cannot be."""
+    far = later(ends, interval, -2 * lookback)
+    if sent is None:
+        return far
+    near = later(ends, interval, -lookback - forming)
+    newest = np.searchsorted(sent, later(ends, interval, -forming), side="right")
+    complete = newest - np.searchsorted(sent, near, side="right") >= lookback
+    return np.where(complete, near, far)
+
+
+def _times_by_symbol(table: pa.Table) -> dict[str, Ints]:
+    """The times of all bars of each symbol, each once, rising."""
+    keys = table.select(["symbol", "bucket_ts"]).drop_null().group_by(["symbol", "bucket_ts"]).aggregate([])
+    ordered = keys.sort_by([("symbol", "ascending"), ("bucket_ts", "ascending")])
+    symbols, first = np.unique(ordered["symbol"].to_numpy(), return_index=True)
+    times = np.split(ordered["bucket_ts"].cast(pa.int64()).to_numpy(), first[1:])
+    return dict(zip(symbols.tolist(), times, strict=True))
 
 
 def series_of_futures(
@@ -164,6 +192,47 @@ def history_of(
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """A series, the market's totals at its rows by field, and the range of time in which its windows end."""
+
+    series: Series
+    totals: Mapping[str, Floats]
+    since: int
+    until: int
+
+
+def side_by_side(
+    indicators: Sequence[Indicator],
+    parts: Iterable[Part],
+    sql: SqlIndicators,
+    observer: Observer = SILENT,
+    *,
+    profile: str = PARITY,
+    lanes: bool = False,
+) -> Iterator[tuple[Indicator, pa.Table]]:
+    """Rows as of ``history_of``, in any order, where there are many series of few windows each.
+
+    All of one source and interval. A panel of many series costs little more than one of few.
+    """
+    names = {name for declared in indicators for name in declared.inputs}
+    wanted = {name for declared in indicators for name in declared.totals}
+    gathered: list[tuple[_Chunk, Panel]] = []
+    for part in parts:
+        totals = {name: part.totals.get(name) for name in wanted}
+        for chunk in _chunks(part.series, part.since, part.until, lanes):
+            panel, _ = chunk.panel(names, totals)
+            if chunk.sliding:
+                yield from _computed(indicators, chunk, panel, sql, observer, profile).items()
+                continue
+            gathered.append((chunk, panel))
+            if sum(panel.series for _, panel in gathered) >= COPIED:
+                yield from _computed(indicators, *_together(gathered), sql, observer, profile).items()
+                gathered = []
+    if gathered:
+        yield from _computed(indicators, *_together(gathered), sql, observer, profile).items()
+
+
+@dataclass(frozen=True, eq=False)
 class _Chunk:
     """Some windows of a series: the bars they end at, and how many bars each has; shape (windows,)."""
 
@@ -171,6 +240,11 @@ class _Chunk:
     ends: Ints
     lengths: Ints
     sliding: bool
+
+    @property
+    def interval(self) -> str:
+        """Its name."""
+        return self.series.interval.name
 
     def panel(self, names: set[str], totals: Mapping[str, Floats | None]) -> tuple[Panel, Ints | None]:
         """The windows as a panel of some fields, and where each window is among its columns, None: in order."""
@@ -240,6 +314,36 @@ class _Chunk:
         return pa.table({name: columns[name]() for name in reads(columns)})
 
 
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """Some chunks of one interval with their panels, and where the columns of each are in the panel of all."""
+
+    chunks: Sequence[tuple[_Chunk, Panel]]
+    places: Sequence[Ints]
+
+    @property
+    def interval(self) -> str:
+        """Its name."""
+        return self.chunks[0][0].interval
+
+    def ranked(self, _: Panel, newest: int, reads: Callable[[Iterable[str]], list[str]]) -> pa.Table:
+        """As of a chunk."""
+        tables = []
+        for (chunk, panel), places in zip(self.chunks, self.places, strict=True):
+            table = chunk.ranked(panel, newest, reads)
+            column = table.column_names.index("series")
+            tables.append(table.set_column(column, "series", pa.array(places[table["series"].to_numpy()])))
+        return pa.concat_tables(tables)
+
+
+def _together(chunks: Sequence[tuple[_Chunk, Panel]]) -> tuple[_Joined, Panel]:
+    """The windows of some chunks as one panel."""
+    panel, places = joined([panel for _, panel in chunks])
+    as_of = np.empty(panel.series, dtype=np.int64)
+    as_of[np.concatenate(places)] = np.concatenate([panel.as_of for _, panel in chunks])
+    return _Joined(chunks, places), replace(panel, as_of=as_of)
+
+
 def _chunks(series: Series, since: int, until: int, lanes: bool) -> Iterator[_Chunk]:
     """The windows that end in a range of time, in order, cut into what is computed together."""
     lengths = series.lengths
@@ -266,7 +370,12 @@ def _cut(series: Series, ends: Ints, lengths: Ints, most: int, *, sliding: bool)
 
 
 def _computed(
-    indicators: Sequence[Indicator], chunk: _Chunk, panel: Panel, sql: SqlIndicators, observer: Observer, profile: str
+    indicators: Sequence[Indicator],
+    chunk: _Chunk | _Joined,
+    panel: Panel,
+    sql: SqlIndicators,
+    observer: Observer,
+    profile: str,
 ) -> dict[Indicator, pa.Table]:
     found: dict[Indicator, pa.Table] = {}
     in_numpy = [declared for declared in indicators if declared.compute]
@@ -278,7 +387,7 @@ def _computed(
 
     compute(in_numpy)
     for declared in indicators:
-        if not declared.compute and declared.covers(chunk.series.interval.name):
+        if not declared.compute and declared.covers(chunk.interval):
             # Each statement sees what it reads, no more: the bars of neighbouring windows are the same, copied.
             reads = partial(sql.reads, declared, profile=profile)
             sql.load_ranked(chunk.ranked(panel, declared.bars_read(), reads), source)

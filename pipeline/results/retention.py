@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..base.intervals import INTERVALS
 from ..base.statements import Sql, join, literal, render, statement
+from .rows import KEY, day_before
 from .times import in_utc
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ class Held:
         )
         return [place for _, place in sorted(found)]
 
+    def overtaken(self, written: Batch) -> dict[tuple[str, str], str]:
+        """The oldest time of each pair that is newer than one of the written rows, which now stand behind it."""
+        first: dict[tuple[str, str], str] = {}
+        for key in zip(*(written.table[label].to_pylist() for label in KEY), strict=True):
+            first.setdefault(key[:2], key[2])
+        found: dict[tuple[str, str], str] = {}
+        for _, symbol, interval, time in self.present:
+            pair = symbol, interval
+            if pair in first and first[pair] < time < found.get(pair, "~"):
+                found[pair] = time
+        return found
+
     def beyond(
         self, batch: Batch, keep: Callable[[str], int]
     ) -> tuple[list[tuple[str, str]], list[tuple[str, str, str]]]:
@@ -93,9 +106,17 @@ class Held:
 
 
 def look(
-    connection: duckdb.DuckDBPyConnection, table: Sql, batch: Batch, keep: Callable[[str], int], known: ByTime
+    connection: duckdb.DuckDBPyConnection,
+    table: Sql,
+    batch: Batch,
+    keep: Callable[[str], int],
+    known: ByTime,
+    adding: bool,
 ) -> Held:
-    """What a table, which has an index, holds now; ``known`` was read before in the same transaction."""
+    """What a table, which has an index, holds now; ``known`` was read before in the same transaction.
+
+    Of rows that are ``adding`` to those of earlier times, some may fall out as soon as they are in.
+    """
     oldest = batch.keys.oldest
     found = native(connection, render(statement("results/present"), table=table), batch.keys.since)
     present = [
@@ -109,8 +130,29 @@ def look(
     for _, _, interval, time in present:
         newest[interval] = max(time, newest[interval])
     crowded = {*crowded_intervals(connection, table, newest, keep, batch.keys.day_before), *odd}
+    if adding:
+        crowded.update(name for name, time in oldest.items() if time <= _kept_from(name, newest[name], keep))
     missing = [interval for interval in crowded if interval not in known]
     return Held(present, {name: known[name] for name in crowded if name in known} | by_time(connection, table, missing))
+
+
+def in_order_from(
+    connection: duckdb.DuckDBPyConnection, table: Sql, begins: Mapping[tuple[str, str], str]
+) -> list[int]:
+    """Rowids of the rows of some pairs from a time of each on, oldest first."""
+    if not begins:
+        return []
+    oldest: dict[str, str] = {}
+    for (_, interval), begin in begins.items():
+        oldest[interval] = min(begin, oldest.get(interval, begin))
+    asked = json.dumps([[interval, begin, day_before(begin)] for interval, begin in oldest.items()])
+    found = native(connection, render(statement("results/present"), table=table), asked)
+    known = [
+        (time, place)
+        for place, symbol, interval, text in found
+        if (time := in_utc(text)) is not None and time >= begins.get((symbol, interval), "~")
+    ]
+    return [place for _, place in sorted(known)]
 
 
 def crowded_intervals(
@@ -131,13 +173,17 @@ def crowded_intervals(
     """
     asked = []
     for name, time in newest.items():
-        # As bars lie on a grid, no more of them fit behind a time than make up the length.
-        beyond = INTERVALS[name].back(datetime.fromisoformat(time), keep(name))
+        beyond = _kept_from(name, time, keep)
         # An offset moves a text by less than a day.
-        looked = min((beyond + timedelta(days=1)).isoformat(), seen[name]) if seen else ""
-        asked.append([name, beyond.isoformat(), looked])
+        looked = min((datetime.fromisoformat(beyond) + timedelta(days=1)).isoformat(), seen[name]) if seen else ""
+        asked.append([name, beyond, looked])
     found = native(connection, render(statement("results/crowded"), table=table), json.dumps(asked))
     return [name for (name,) in found]
+
+
+def _kept_from(interval: str, newest: str, keep: Callable[[str], int]) -> str:
+    """The time after which no more rows of a symbol fit than are kept, as bars lie on a grid."""
+    return INTERVALS[interval].back(datetime.fromisoformat(newest), keep(interval)).isoformat()
 
 
 def by_time(connection: duckdb.DuckDBPyConnection, table: Sql, intervals: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from ...indicators.kinds import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...indicators.contract import Bools, Column, Indicator
 
@@ -63,7 +63,7 @@ class Keys:
     @cached_property
     def day_before(self) -> dict[str, str]:
         """The date of the day before the oldest time of each interval."""
-        return {interval: _day_before(time) for interval, time in self.oldest.items()}
+        return {interval: day_before(time) for interval, time in self.oldest.items()}
 
     @cached_property
     def since(self) -> str:
@@ -90,13 +90,22 @@ class Batch:
     table: pa.Table
     valued: Bools
 
+    def places(self, times: Sequence[tuple[str, str]], keys: Sequence[tuple[str, str, str]]) -> set[int]:
+        """Places in key order of the rows of some times (interval, time), and of some keys."""
+        found = {self.keys.rows[key] for key in keys if key in self.keys.rows}
+        if times:
+            wanted = set(times)
+            found.update(place for key, place in self.keys.rows.items() if key[1:] in wanted)
+        return found
+
     def without(self, places: set[int]) -> Batch:
         """The batch without some rows, given by their place in key order."""
         wanted = np.array([place not in places for place in range(self.table.num_rows)])
         return Batch(self.keys, self.table.filter(pa.array(wanted)), self.valued[wanted])
 
 
-def _day_before(time: str) -> str:
+def day_before(time: str) -> str:
+    """The date of the day before a time, as a text that is below all texts of that time; empty where there is none."""
     try:
         return str(datetime.fromisoformat(time).date() - timedelta(days=1))
     except OverflowError:

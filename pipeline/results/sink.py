@@ -186,6 +186,7 @@ class Sink:
         results: Mapping[Indicator, pa.Table],
         keep: Callable[[str], int],
         before_commit: Callable[[], None] = lambda: None,
+        adding: bool = False,
     ) -> None:
         """Bring the newest rows of all indicators into a transaction, which ``commit`` ends.
 
@@ -196,13 +197,14 @@ class Sink:
             results: finished rows by indicator, with symbol, interval, bucket_ts and the indicator's columns.
             keep: rows to keep for an interval's name.
             before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
+            adding: leave all rows that are there as they are; a pair's rows then are in the order of time.
         """
         try:
             folders.make(self.path.parent)
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
         ready = batches(results)
-        self._retried(lambda connection: self._insert(connection, ready, keep, before_commit))
+        self._retried(lambda connection: self._insert(connection, ready, keep, before_commit, adding))
 
     def commit(self, observer: Observer = SILENT) -> None:
         """Commit what ``insert`` brought in, and tell the observer. Raises SinkError, and then nothing is written."""
@@ -237,6 +239,7 @@ class Sink:
         results: Mapping[Indicator, Batch],
         keep: Callable[[str], int],
         before_commit: Callable[[], None],
+        adding: bool,
     ) -> None:
         names = [indicator.table for indicator in results]
         known = self._taken()
@@ -256,7 +259,7 @@ class Sink:
             table = existing.get(name)
             careful = triggers or (table is not None and not fits(indicator, table))
             done[indicator] = replace_rows(
-                connection, indicator, batch, table, keep, (known or {}).get(name, {}), careful
+                connection, indicator, batch, table, keep, (known or {}).get(name, {}), careful, adding
             )
         for indicator, written in done.items():
             if written.checked is not None and differs(connection, indicator, written.checked):

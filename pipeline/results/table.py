@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ...indicators.kinds import TEXT
 from ..base.errors import SinkError
 from ..base.statements import Sql, identifier, join, literal, render, statement
-from .retention import ATTACHED, look, native
+from .retention import ATTACHED, in_order_from, look, native
 from .rows import DATA_TIME, INTERVAL, KEY, SYMBOL, telling
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def replace_rows(
     keep: Callable[[str], int],
     known: ByTime,
     careful: bool,
+    adding: bool = False,
 ) -> Written:
     """Write one indicator's rows into its table.
 
@@ -109,6 +110,7 @@ def replace_rows(
         keep: rows to keep for an interval's name.
         known: what was read of the table before, in the same transaction, for the retention's sake.
         careful: leave what was sent in a table beside, for ``differs``: the table may not keep what it is given.
+        adding: leave rows that are there as they are, and put the others between them.
     """
     name = identifier(indicator.table)
     if table is None:
@@ -116,20 +118,26 @@ def replace_rows(
         return Written(_insert(connection, indicator, batch, name))
     _complete(connection, indicator, table, name)
     before = _count(connection, name) if careful else 0
-    held = look(connection, name, batch, keep, known)
+    held = look(connection, name, batch, keep, known, adding)
     replaced = held.replaced(batch)
-    stay = _valued(connection, indicator, name, [place for place, row in replaced.items() if not batch.valued[row]])
-    written = batch.without({replaced.pop(place) for place in stay}) if stay else batch
+    times, keys = held.beyond(batch, keep)
+    if adding:
+        # What would fall out at once is not brought in: it would move all rows after it.
+        left_out = {*replaced.values(), *batch.places(times, keys)}
+        replaced = {}
+    else:
+        unvalued = [place for place, row in replaced.items() if not batch.valued[row]]
+        left_out = {replaced.pop(place) for place in _valued(connection, indicator, name, unvalued)}
+    written = batch.without(left_out) if left_out else batch
     if replaced:
         native(connection, render(statement("results/delete_places"), table=name), json.dumps(list(replaced)))
     if careful:
         count = _insert_staged(connection, indicator, written, table)
     else:
         count = _insert(connection, indicator, written, name)
-    newer = held.newer(batch)
+    newer = in_order_from(connection, name, held.overtaken(written)) if adding else held.newer(batch)
     if newer:
         native(connection, render(statement("results/lift_newer"), table=name), json.dumps(newer))
-    times, keys = held.beyond(batch, keep)
     pruned = _delete(connection, name, "times", times) + _delete(connection, name, "keys", keys)
     if not careful:
         return Written(count, pruned)

@@ -160,9 +160,7 @@ class Source:
             log.warning("%s: no table %s.%s, built from candles_1m", interval.name, SCHEMA, interval.candles)
             near = interval.back(until, lookback)
             return self._built(relation, interval, exchange, symbols, (after, near, until), as_of, lookback)
-        # A view may aggregate the bar that forms when it is asked for it: that bar is not asked for to be counted, and
-        # the one before all others is counted in its place.
-        forming = 0 if relation.stored else 1
+        forming = self.forming(interval)
         query = render(
             statement("source/candles"),
             values=values_of(relation, dict.fromkeys(BAR_FIELDS)),
@@ -183,6 +181,15 @@ class Source:
                 relation.name,
             )
         return self._read_packed(query, relation.name, BAR_FIELDS)
+
+    def forming(self, interval: Interval) -> int:
+        """How many of the newest bars ``candles`` leaves out where it counts whether a series has all that are wanted.
+
+        A view may aggregate the bar that forms when it is asked for it: that bar is not asked for to be counted, and
+        the one before all others is counted in its place. Raises SourceError.
+        """
+        relation, build = self._candle_relation(interval)
+        return 0 if build or relation.stored else 1
 
     def _built(
         self,

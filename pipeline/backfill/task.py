@@ -1,0 +1,289 @@
+"""One task of a backfill: from its exported bars to its files and its record.
+
+A task says all that decides over its files, and its id stands for that. So it can be computed wherever the folder can
+be reached, by any engine, twice, and side by side: whoever comes second replaces files by the same ones.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ...indicators.registry import INDICATORS
+from ..base.duck import open_duckdb
+from ..base.intervals import INTERVALS
+from ..compute import compiler
+from ..compute.history import Series, history_of, series_of_candles, series_of_futures
+from ..compute.sql import SqlIndicators
+from ..record import Observer
+from ..source.reader import METRICS_ROWS, METRICS_WINDOW
+from . import folder
+from .export import TOTAL
+from .plan import digest
+from .verify import check
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ...indicators.contract import Bools, Floats, Indicator, Ints
+
+#: Windows of a symbol that are computed at once, and rows of a group in a file: more would cost more than 600 MB.
+_SLICE = 6144
+#: Errors of indicators that a record lists.
+_MOST_ERRORS = 20
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is computed, of plain values.
+
+    Attributes:
+        name: how its id begins.
+        interval: its name.
+        symbols: sorted.
+        since: from which start of a bar on there are rows, microseconds since the epoch.
+        until: before which.
+        exchange: of the bars.
+        profile: whose values.
+        lookback: bars of a window.
+        forming: see ``Source.forming``.
+        indicators: their ids.
+        bars: the name of the exported bars.
+        metrics: the names of the exported metrics, in the order of time.
+        exported: digests of these, the bars first.
+        version: of the code.
+    """
+
+    name: str
+    interval: str
+    symbols: tuple[str, ...]
+    since: int
+    until: int
+    exchange: str
+    profile: str
+    lookback: int
+    forming: int
+    indicators: tuple[str, ...]
+    bars: str
+    metrics: tuple[str, ...]
+    exported: tuple[str, ...]
+    version: str
+
+    @property
+    def id(self) -> str:
+        """Stands for all of it."""
+        return f"{self.name}-{digest(asdict(self))}"
+
+    @property
+    def declared(self) -> list[Indicator]:
+        """The indicators that cover its interval."""
+        return [INDICATORS[name] for name in self.indicators if INDICATORS[name].covers(self.interval)]
+
+
+@dataclass(frozen=True)
+class Market:
+    """The series of some symbols at an interval, and the market's totals at each metrics row by symbol and field."""
+
+    bars: Mapping[str, Series]
+    metrics: Mapping[str, Series]
+    totals: Mapping[str, Mapping[str, Floats]]
+    left_out: Counter[str]
+
+    @classmethod
+    def of(cls, bars: pa.Table, metrics: pa.Table | None, interval: str, lookback: int, forming: int) -> Market:
+        """The series of what was read."""
+        found, left_out = series_of_candles(bars, INTERVALS[interval], lookback, forming=forming)
+        futures: dict[str, Series] = {}
+        totals: dict[str, dict[str, Floats]] = {}
+        if metrics is not None:
+            futures, others = series_of_futures(metrics, INTERVALS[interval], METRICS_ROWS, METRICS_WINDOW)
+            left_out += others
+            times, first = np.unique(metrics["bucket_ts"].cast(pa.int64()).to_numpy(), return_index=True)
+            for symbol, series in futures.items():
+                places = first[np.searchsorted(times, series.time)]
+                totals[symbol] = {
+                    name.removeprefix(TOTAL): metrics[name].to_numpy()[places]
+                    for name in metrics.column_names
+                    if name.startswith(TOTAL)
+                }
+        return cls(found, futures, totals, left_out)
+
+    def history(
+        self,
+        symbol: str,
+        indicators: Sequence[Indicator],
+        since: int,
+        until: int,
+        sql: SqlIndicators,
+        observer: Observer,
+        profile: str,
+        lanes: bool,
+    ) -> Iterator[dict[Indicator, pa.Table]]:
+        """The rows of a symbol in a range, in slices of some bars; none of a symbol without bars, as a run has none."""
+        bars, metrics = self.bars.get(symbol), self.metrics.get(symbol)
+        if bars is None:
+            return
+        inside = bars.time[(bars.time >= since) & (bars.time < until)]
+        edges = [since, *inside[_SLICE::_SLICE].tolist(), until]
+        compute = partial(
+            history_of, indicators, bars, metrics, sql=sql, observer=observer, profile=profile, lanes=lanes,
+            totals=self.totals.get(symbol),
+        )  # fmt: skip
+        for begin, end in pairwise(edges):
+            found = compute(begin, end)
+            if metrics is not None:
+                seen = metrics.time[(metrics.time >= begin) & (metrics.time < end)]
+                with_bars = pa.array(traded(bars, metrics, seen))
+                found = {
+                    declared: rows.filter(with_bars) if declared.source == "metrics" else rows
+                    for declared, rows in found.items()
+                }
+            yield found
+
+
+def traded(bars: Series, metrics: Series, times: Ints) -> Bools:
+    """Whether a run that sees metrics rows of some times as its newest sees a bar, too; else it writes none of them."""
+    at = np.searchsorted(metrics.time, times)
+    ends = metrics.ends[at]
+    seen = np.searchsorted(bars.time, ends, side="right")
+    oldest = np.searchsorted(bars.time, bars.begins(ends), side="right")
+    return np.asarray(seen > oldest)
+
+
+class _Errors(Observer):
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def fail(self, table: str, symbol: str, interval: str, message: str) -> None:
+        """Keep what went wrong, once."""
+        line = f"{table} {symbol} {interval}: {message}"
+        if line not in self.found and len(self.found) < _MOST_ERRORS:
+            self.found.append(line)
+
+
+def perform(task: Task, root: Path, *, lanes: bool = False, verify: int = 0) -> Record:
+    """Compute a task, unless it has a record.
+
+    Its files appear one by one, each whole; the record that makes them count comes last.
+
+    Args:
+        task: what to compute.
+        root: the folder of the backfill.
+        lanes: whether windows may be computed in compiled lanes.
+        verify: random windows that are computed by the definition, too; those of a task that has a record, as well.
+
+    Returns:
+        The record: the task, its rows, its files with their bytes, and which errors indicators had.
+
+    Raises:
+        DifferenceError: a value is not the definition's; nothing was committed.
+        OSError: a file could not be read or written; nothing was committed.
+    """
+    bars, metrics = _exported(task, root)
+    if (found := folder.read_record(root, task.id)) is not None:
+        if verify:
+            made = {name: folder.part_of(root, name, task.interval, task.id) for name in found["rows"]}
+            check(task, bars, metrics, made, verify)
+        return found
+    if lanes:
+        # Makes the folder of what is compiled known in this process.
+        compiler.lanes_pay(1 << 40, 1)
+    market = Market.of(bars, metrics, task.interval, task.lookback, task.forming)
+    files = _Files(task, root)
+    errors = _Errors()
+    try:
+        with open_duckdb() as connection:
+            sql = SqlIndicators(connection)
+            for symbol in task.symbols:
+                for rows in market.history(
+                    symbol, task.declared, task.since, task.until, sql, errors, task.profile, lanes
+                ):
+                    files.add(rows)
+        files.close()
+        if verify:
+            check(task, bars, metrics, files.drafts, verify)
+        parts = files.publish()
+    except BaseException:
+        files.discard()
+        raise
+    record: Record = {
+        "id": task.id,
+        "task": asdict(task),
+        "symbols": sorted(market.bars),
+        "rows": files.rows,
+        "files": {str(part.relative_to(root)): part.stat().st_size for part in parts},
+        "left_out": dict(market.left_out),
+        "errors": errors.found,
+    }
+    folder.write_json(folder.record_of(root, task.id), record)
+    return record
+
+
+def _exported(task: Task, root: Path) -> tuple[pa.Table, pa.Table | None]:
+    bars = pq.read_table(folder.bars_of(root, task.bars), use_threads=False)
+    chosen = pc.field("symbol").isin(task.symbols)
+    metrics = [pq.read_table(folder.bars_of(root, name), filters=chosen, use_threads=False) for name in task.metrics]
+    return bars, pa.concat_tables(metrics).combine_chunks() if metrics else None
+
+
+class _Files:
+    """The files of a task while they are written, one for each indicator that has rows."""
+
+    def __init__(self, task: Task, root: Path) -> None:
+        self._task, self._root = task, root
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._waiting: dict[str, list[pa.Table]] = defaultdict(list)
+        #: Drafts by indicator.
+        self.drafts: dict[str, Path] = {}
+        #: Rows by indicator.
+        self.rows: dict[str, int] = {}
+
+    def add(self, found: Mapping[Indicator, pa.Table]) -> None:
+        """Take rows, which are after all others in the order of symbol and time."""
+        for declared, rows in found.items():
+            if rows.num_rows:
+                self._waiting[declared.id].append(rows.drop_columns("interval"))
+        for name, tables in list(self._waiting.items()):
+            if sum(table.num_rows for table in tables) >= _SLICE:
+                self._write(name)
+
+    def close(self) -> None:
+        """Write what is left."""
+        for name in list(self._waiting):
+            self._write(name)
+        for writer in self._writers.values():
+            writer.close()
+
+    def publish(self) -> list[Path]:
+        """Give the files their names."""
+        parts = {
+            draft: folder.part_of(self._root, name, self._task.interval, self._task.id)
+            for name, draft in self.drafts.items()
+        }
+        folder.publish(parts)
+        return list(parts.values())
+
+    def discard(self) -> None:
+        """Remove the drafts."""
+        for draft in self.drafts.values():
+            draft.unlink(missing_ok=True)
+
+    def _write(self, name: str) -> None:
+        table = pa.concat_tables(self._waiting.pop(name)).combine_chunks()
+        if name not in self._writers:
+            self.drafts[name] = folder.draft_of(folder.part_of(self._root, name, self._task.interval, self._task.id))
+            self._writers[name] = pq.ParquetWriter(self.drafts[name], table.schema, compression="zstd")
+        self._writers[name].write_table(table)
+        self.rows[name] = self.rows.get(name, 0) + table.num_rows
