@@ -42,6 +42,11 @@ LINES: dict[str, list[tuple[str, ...]]] = {
         (NASTY, "--interval", NASTY),
     ],
     "changes": [FILES[:2], (*FILES[:2], "--json"), (*FILES[:2], "--symbols", f"X{NASTY}")],
+    "backfill": [
+        ("--sqlite", f"{FOLDER}/r.db", *ASKED, "--symbols", "all", "--log-level", "debug"),
+        ("--from", NASTY, "--to", NASTY, "--output", f"{FOLDER}/b"),
+        ("--sqlite", f"{FOLDER}/r.db", *ASKED, "--symbols", f"X{NASTY}"),
+    ],
     "query": [
         ("SELECT symbol FROM candles LIMIT 2", *WORK),
         ("SELECT symbol AS s, repeat(symbol, 9) AS t FROM candles LIMIT 2", "--json", *WORK),
@@ -67,7 +72,7 @@ LINES: dict[str, list[tuple[str, ...]]] = {
     "parity": [(f"{FOLDER}/r.db", f"{FOLDER}/r.db"), (f"{FOLDER}/r.db", f"{FOLDER}/r.db", "--tables", NASTY)],
     "doctor": [FILES, (*FILES, "--json")],
 }
-SOURCED = ("run", "watch", "history", "symbols", "ingest", "init-db", "doctor")
+SOURCED = ("run", "watch", "history", "backfill", "symbols", "ingest", "init-db", "doctor")
 
 
 def test_the_suite_has_every_command() -> None:
@@ -162,6 +167,7 @@ def test_no_command_shows_a_password_of_a_source_that_it_cannot_reach(
         "run": ("run", "--log-level", "debug", "--memray", "memory.bin"),
         "watch": ("watch", "--for", "0", "--log-level", "debug"),
         "history": ("history", "AAA", "--log-level", "debug"),
+        "backfill": ("backfill", "--from", "2026-01-01", "--to", "2026-01-02", "--output", "b", "--log-level", "debug"),
         "symbols": ("symbols", "--log-level", "debug"),
         "ingest": ("ingest", "binance-vision", "in", "--log-level", "debug"),
         "init-db": ("init-db", "--log-level", "debug"),

@@ -19,7 +19,7 @@ import pytest
 from candlemill.pipeline.demo.market import current_minute, load_market
 from candlemill.pipeline.source.schema import init_db
 from tests.conftest import CANDLEMILL, listening
-from tests.test_backfill import CASE, FEW, contents
+from tests.long.test_backfill_tasks import CASE, FEW, contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -82,7 +82,7 @@ NONE = ("nan", "inf", "-1", "1e400", "99999999999999999999", "9" * 5000)
 
 
 def test_every_number_of_every_command_has_bounds_and_tells_them() -> None:
-    assert len({words for words, _ in NUMBERS}) == 9
+    assert len({words for words, _ in NUMBERS}) == 10
     runner = CliRunner()
     for words, option in NUMBERS:
         assert option.min is not None, (words, option.opts)
@@ -235,6 +235,9 @@ LINES = {
     "run --source {url} --symbols AAAUSDT --intervals 5m --json --indicators macd --as-of " + AS_OF: (0, 0),
     "demo --log-level loud": (2, 2),
     "watch --status --duckdb {work}": (1, 1),
+    "history AAAUSDT --interval 5m --indicators macd --bars 3 --csv --source {url} --as-of " + AS_OF: (0, 4),
+    "changes --sqlite {result}": (0, 4),
+    "backfill --from yesterday --to today --output x": (2, 2),
     "query %FROM_candles --csv --duckdb {work}": (0, 4),
     "query %FROM_catalog --json --duckdb {work}": (0, 4),
     "query %FROM_catalog --duckdb {work}": (0, 4),
