@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from .base.duck import open_duckdb
 from .base.errors import NoCandlesError
+from .base.intervals import microseconds, moment
 from .compute.checks import possible_metrics
 from .compute.compiler import lanes_pay
 from .compute.history import END, history_of, series_of_candles, series_of_futures
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _HOUR = timedelta(hours=1)
 
 
@@ -60,13 +59,13 @@ def read_history(settings: Settings, bars: int) -> pa.Table:
     interval = settings.intervals[0]
     source = Source.connect(settings.source)
     symbols = symbols_to_read(settings, source)
-    as_of = _microseconds(settings.as_of)
+    as_of = microseconds(settings.as_of)
     table = source.candles(
         interval, settings.exchange, symbols, settings.as_of, bars + settings.lookback, settings.closed_only
     )
     candles, skipped = series_of_candles(table, interval, settings.lookback, as_of, source.forming(interval))
     _tell(skipped)
-    begin = _microseconds(interval.back(settings.as_of, 2 * bars))
+    begin = microseconds(interval.back(settings.as_of, 2 * bars))
     drawn = {symbol: one.time[one.ends > begin][-bars:] for symbol, one in candles.items()}
     drawn = {symbol: times for symbol, times in drawn.items() if len(times)}
     _report_unseen(source, settings, symbols, drawn)
@@ -98,7 +97,7 @@ def _metrics(
     source: Source, interval: Interval, as_of: datetime, since: Mapping[str, int]
 ) -> tuple[dict[str, Series], dict[str, dict[str, Floats]]]:
     """The metrics of some symbols, each from the window of its first bar on, and the market's totals at their rows."""
-    first = _EPOCH + min(since.values()) * _MICROSECOND
+    first = moment(min(since.values()))
     # Of the whole market what the totals count; of these symbols also the rows of a window before it.
     begin = first - max(_HOUR, interval.length)
     late = dict.fromkeys(since, min(begin, first - METRICS_WINDOW))
@@ -107,7 +106,7 @@ def _metrics(
         log.warning("%s: the source has no futures metrics", interval.name)
         return {}, {}
     possible, skipped = possible_metrics(table)
-    found, others = series_of_futures(possible, interval, METRICS_ROWS, METRICS_WINDOW, _microseconds(as_of))
+    found, others = series_of_futures(possible, interval, METRICS_ROWS, METRICS_WINDOW, microseconds(as_of))
     _tell(skipped + others)
     series = {symbol: found[symbol] for symbol in since if symbol in found}
     ends = [one.ends[one.time >= since[symbol]] for symbol, one in series.items()]
@@ -178,7 +177,3 @@ def _meant(symbol: str, known: Sequence[str]) -> str:
 def _tell(left_out: Counter[str]) -> None:
     for reason, count in left_out.items():
         log.warning("left out %d: %s", count, reason)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 
 from ...indicators.kinds import UTC_MICROSECONDS
 from ..base.errors import SourceError
+from ..base.intervals import MICROSECOND, microseconds, moment
 from ..compute.checks import possible_metrics
 from ..compute.history import later
 from ..compute.pivot import market_totals
 from ..source.reader import METRICS_WINDOW, Newer
-from .plan import microseconds, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,6 @@ _FIVE_MINUTES = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
 #: How the columns with totals are called.
 TOTAL = "total_"
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def read_bars(
@@ -54,7 +53,7 @@ def read_bars(
     Of some symbols, or of all. Raises SourceError.
     """
     before = interval.back(moment(since), 2 * lookback)
-    end = interval.back(moment(until), -1) - _MICROSECOND
+    end = interval.back(moment(until), -1) - MICROSECOND
     found = source.newer_candles(interval, exchange, symbols, end, Newer(before, {}))
     return _sorted(_between(found, microseconds(before) + 1, until))
 
@@ -66,8 +65,8 @@ def pieces(source: Source, interval: Interval, since: int, until: int) -> Iterat
         return
     # Where an interval's are built from 5m rows, these are what is read.
     fine = interval.length // _FIVE_MINUTES if form.build else 1
-    step = max(1, _PIECE // fine) * (interval.length // _MICROSECOND)
-    for start in range(since - METRICS_WINDOW // _MICROSECOND, until, step):
+    step = max(1, _PIECE // fine) * (interval.length // MICROSECOND)
+    for start in range(since - METRICS_WINDOW // MICROSECOND, until, step):
         yield start, min(start + step, until)
 
 
@@ -84,7 +83,7 @@ def read_metrics(
     A total is the one of a run as of the end of the row's bar, less a microsecond; its column is ``total_<field>``.
     Raises SourceError.
     """
-    begin, end = moment(since) - _HOUR - _MICROSECOND, interval.back(moment(until), -1) - _MICROSECOND
+    begin, end = moment(since) - _HOUR - MICROSECOND, interval.back(moment(until), -1) - MICROSECOND
     found = source.metrics(interval, end, Newer(begin, {}))
     if found is None:
         raise SourceError(f"the source has no metrics at {interval.name}: leave the indicators of futures out")

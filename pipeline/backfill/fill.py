@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from ...indicators.profiles import PARITY
 from ..base import ending
 from ..base.duck import open_duckdb
 from ..base.errors import NoCandlesError
+from ..base.intervals import microseconds
 from ..compute import compiler
 from ..compute.history import Part, side_by_side
 from ..compute.sql import SqlIndicators
@@ -22,7 +22,6 @@ from ..source.reader import Source
 from ..source.symbols import symbols_to_read
 from ..source.urls import redacted
 from .export import pieces, read_bars, read_metrics
-from .plan import microseconds
 from .task import Market, traded
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 log = logging.getLogger(__name__)
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def fill(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Record:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ...indicators.registry import INDICATORS
 from .. import __version__
-from ..base.intervals import INTERVALS
+from ..base.intervals import INTERVALS, MICROSECOND, microseconds, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 MOST_BARS = 131_072
 #: What a value takes in a file, in bytes, measured on sample markets.
 _BYTES_OF_VALUE, _BYTES_OF_BAR = 6.4, 48
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since the epoch."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def moment(since_epoch: int) -> datetime:
-    """The moment so many microseconds after the epoch."""
-    return _EPOCH + since_epoch * _MICROSECOND
 
 
 def digest(value: Any, letters: int = 16) -> str:
@@ -119,7 +107,7 @@ class Plan:
 
     def range_of(self, interval: Interval) -> tuple[int, int]:
         """From which start on, and before which, the closed bars of an interval are asked for."""
-        last = interval.back(datetime.fromisoformat(self.closed), 1) + _MICROSECOND
+        last = interval.back(datetime.fromisoformat(self.closed), 1) + MICROSECOND
         since, until = datetime.fromisoformat(self.request.begin), min(datetime.fromisoformat(self.request.end), last)
         return microseconds(since), microseconds(until)
 
@@ -202,10 +190,10 @@ def _bars(interval: Interval, since: int, until: int) -> int:
     """Bars of one symbol that start in a range, at most."""
     # A month that is shorter than the length of the interval's bars makes it no more than one more.
     length = timedelta(days=28) if interval.monthly else interval.length
-    return max(0, -(-(until - since) // (length // _MICROSECOND)))
+    return max(0, -(-(until - since) // (length // MICROSECOND)))
 
 
 def _parts(interval: Interval, since: int, until: int) -> Iterator[tuple[int, int]]:
-    step = MOST_BARS * (interval.length // _MICROSECOND)
+    step = MOST_BARS * (interval.length // MICROSECOND)
     for begin in range(since, until, step):
         yield begin, min(begin + step, until)

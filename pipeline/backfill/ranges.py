@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from ...indicators.profiles import PARITY
 from ..base.errors import NoCandlesError, SinkError, UsageError
-from ..base.intervals import INTERVALS
+from ..base.intervals import INTERVALS, moment
 from ..base.threads import ReadAhead
 from ..compute import compiler
 from ..settings import symbols_of
@@ -32,7 +32,7 @@ from ..source.symbols import choose
 from . import folder
 from .export import pieces, read_bars, read_metrics
 from .local import Failure, perform_all
-from .plan import Plan, Request, code_version, digest, moment, size_of
+from .plan import Plan, Request, code_version, digest, size_of
 from .task import Task
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ...indicators.kinds import UTC_MICROSECONDS
 from ..base.duck import open_duckdb
-from ..base.intervals import INTERVALS
+from ..base.intervals import INTERVALS, MICROSECOND, moment
 from ..compute.checks import possible_bars, possible_metrics
 from ..compute.history import later
 from ..compute.pivot import pivot_bars, pivot_metrics
@@ -20,7 +19,6 @@ from ..compute.rows import compute_interval
 from ..compute.sql import SqlIndicators
 from ..source.reader import METRICS_ROWS, METRICS_WINDOW
 from .export import TOTAL
-from .plan import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
     from ...indicators.contract import Panel
     from .task import Task
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class DifferenceError(Exception):
@@ -125,7 +121,7 @@ def _candles(task: Task, table: pa.Table, time: int, sql: SqlIndicators) -> Pane
 def _metrics(task: Task, table: pa.Table, time: int, sql: SqlIndicators) -> Panel:
     """The panel of the metrics of a run likewise, looked at from the time of its newest row."""
     end = _end(task, time)
-    window = _window(table, end - METRICS_WINDOW // _MICROSECOND, time)
+    window = _window(table, end - METRICS_WINDOW // MICROSECOND, time)
     possible, _ = possible_metrics(window)
     newest = _window(window, time - 1, time)
     totals = {

@@ -1,10 +1,23 @@
-"""The candle intervals: their lengths, tables and buckets."""
+"""The candle intervals: their lengths, tables and buckets; and moments as microseconds, as arrays have them."""
 
 from __future__ import annotations
 
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import MINYEAR, UTC, datetime, timedelta
+
+MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since the epoch."""
+    return (moment - _EPOCH) // MICROSECOND
+
+
+def moment(since_epoch: int) -> datetime:
+    """The moment so many microseconds after the epoch."""
+    return _EPOCH + since_epoch * MICROSECOND
 
 
 @dataclass(frozen=True)

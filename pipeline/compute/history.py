@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import pyarrow as pa
 from ...indicators.contract import Panel
 from ...indicators.profiles import PARITY
 from ...indicators.windows import Windows
+from ..base.intervals import MICROSECOND
 from ..record import SILENT
 from .checks import possible_bars, possible_metrics
 from .pivot import joined, nullable, series_of_bars, series_of_metrics
@@ -28,6 +28,7 @@ from .rows import compute_interval
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from ...indicators.contract import Array, Floats, Indicator, Ints
     from ..base.intervals import Interval
@@ -39,7 +40,6 @@ TOGETHER = 8192
 FEWEST = 256
 #: Windows that are computed together as the series of a panel: their bars are copied.
 COPIED = 512
-_MICROSECOND = timedelta(microseconds=1)
 #: A moment after all bars.
 END = 2**62
 
@@ -82,7 +82,7 @@ class Series:
 def later(moments: Ints, interval: Interval, bars: int) -> Ints:
     """Moments so many bars later, or earlier, as ``Interval.back`` counts them; shape (moments,)."""
     if not interval.monthly:
-        return moments + bars * (interval.length // _MICROSECOND)
+        return moments + bars * (interval.length // MICROSECOND)
     times = moments.astype("datetime64[us]")
     months = times.astype("datetime64[M]")
     days = times.astype("datetime64[D]")
@@ -141,7 +141,7 @@ def series_of_futures(
     possible, skipped = possible_metrics(table)
     found, others = series_of_metrics(possible)
     series = {
-        symbol: Series(symbol, interval, time, fields, rows, lambda ends: ends - reach // _MICROSECOND, as_of)
+        symbol: Series(symbol, interval, time, fields, rows, lambda ends: ends - reach // MICROSECOND, as_of)
         for symbol, (time, fields) in found.items()
     }
     return series, skipped + others

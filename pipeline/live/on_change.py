@@ -7,10 +7,9 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..base.intervals import INTERVALS
+from ..base.intervals import INTERVALS, moment
 from ..base.shown import as_json
 from ..base.threads import in_thread
 from ..results import reader
@@ -29,7 +28,6 @@ log = logging.getLogger(__name__)
 
 #: Changes that wait for the command at most: more come together only while it hangs.
 _MOST = 100_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OnChange:
@@ -77,7 +75,7 @@ class OnChange:
             if not columns:
                 continue
             times = rows["bucket_ts"].cast("int64").to_pylist()
-            starts = {time: _EPOCH + timedelta(microseconds=time) for time in set(times)}
+            starts = {time: moment(time) for time in set(times)}
             keys = zip(rows["symbol"].to_pylist(), rows["interval"].to_pylist(), times, strict=True)
             texts = zip(*(rows[column.name].to_pylist() for column in columns), strict=True)
             for (symbol, interval, time), words in zip(keys, texts, strict=True):

@@ -30,7 +30,7 @@ from candlemill.pipeline.backfill.ranges import backfill
 from candlemill.pipeline.backfill.task import Task, perform
 from candlemill.pipeline.backfill.verify import DifferenceError
 from candlemill.pipeline.base.errors import Exit, NoCandlesError, SinkError, SourceError, UsageError
-from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.base.intervals import INTERVALS, microseconds, moment
 from candlemill.pipeline.base.marker import DEMO
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.commands.progress import Share
@@ -374,8 +374,8 @@ def test_every_bar_of_every_symbol_is_of_one_task(symbols: int, lookback: int) -
                     ranges[symbol].append((slot.since, slot.until))
         assert ranges.keys() == set(names)
         for parts in ranges.values():
-            assert parts[0][0] == plan.microseconds(begin)
-            assert plan.moment(parts[-1][1]) == interval.back(closed, 1) + MICROSECOND
+            assert parts[0][0] == microseconds(begin)
+            assert moment(parts[-1][1]) == interval.back(closed, 1) + MICROSECOND
             assert all(before[1] == after[0] for before, after in pairwise(parts))
     assert size_of(Plan(request, names, closed.isoformat())).tasks == len(slots)
 
