@@ -9,10 +9,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-# Before any thread begins, as PyArrow looks at it in each: where one imports it on demand, another may recurse into
-# NumPy meanwhile (python/cpython#149728).
-from numpy import ma  # noqa: F401
-
 from .base.errors import SourceError
 from .base.threads import ReadAhead, in_thread
 from .record import Observer, Record, Stage, age, timed

@@ -10,10 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Before any thread begins, as PyArrow looks at it in each: where one imports it on demand, another may recurse into
-# NumPy meanwhile (python/cpython#149728).
-from numpy import ma  # noqa: F401
-
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Panel, Parameters, Source, Values
 from ...indicators.profiles import PARITY
 from ...indicators.registry import INDICATORS
