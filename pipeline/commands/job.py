@@ -73,6 +73,7 @@ def perform(
     from ..reading import begin
 
     capture = _capture(memray)
+    # A capture shall have all of the reading.
     begun = None if capture else begin(settings, opening)
     # Imported while the source works.
     from ..engine import run as run_engine
@@ -88,7 +89,9 @@ def perform(
         )
     stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
     with capture or nullcontext(), stage_bar(stages, quiet) as progress:
-        record = run_engine(settings, capture.marking(progress) if capture else progress, begun)
+        record = run_engine(
+            settings, capture.marking(progress) if capture else progress, begun or begin(settings, opening)
+        )
     if capture:
         log.info("memory captured in %s", memray)
         for what, file in capture.report():
