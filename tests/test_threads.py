@@ -182,8 +182,9 @@ def test_one_item_is_read_ahead_and_no_more() -> None:
     assert list(items) == [2, 3, 4]
 
 
-def test_items_that_are_read_side_by_side_come_in_their_order() -> None:
-    gates = [threading.Event() for _ in range(6)]
+def gated(keys: int) -> tuple[Callable[[int], int], list[threading.Event], list[int]]:
+    """A read of numbers that waits at the gate of each, the gates, and the numbers that have begun to be read."""
+    gates = [threading.Event() for _ in range(keys)]
     begun: list[int] = []
 
     def read(key: int) -> int:
@@ -191,6 +192,11 @@ def test_items_that_are_read_side_by_side_come_in_their_order() -> None:
         assert gates[key].wait(10)
         return key
 
+    return read, gates, begun
+
+
+def test_items_that_are_read_side_by_side_come_in_their_order() -> None:
+    read, gates, begun = gated(6)
     items = ReadAhead(read, range(6), weight=lambda _: 10, worth=10, most=1000, abreast=2)
     assert eventually(lambda: sorted(begun) == [0, 1])
     gates[1].set()
@@ -203,14 +209,7 @@ def test_items_that_are_read_side_by_side_come_in_their_order() -> None:
 
 
 def test_no_more_is_read_side_by_side_than_can_wait() -> None:
-    gates = [threading.Event() for _ in range(6)]
-    begun: list[int] = []
-
-    def read(key: int) -> int:
-        begun.append(key)
-        assert gates[key].wait(10)
-        return key
-
+    read, gates, begun = gated(6)
     items = ReadAhead(read, range(6), weight=lambda _: 10, worth=10, most=15, abreast=3)
     # What the first ones weigh is not known before.
     assert eventually(lambda: sorted(begun) == [0, 1, 2])
