@@ -333,16 +333,18 @@ def test_who_does_not_own_an_aggregate_is_told_what_its_owner_has_to_run(archive
         "GRANT USAGE ON SCHEMA market_data TO collector",
         "GRANT SELECT, INSERT, UPDATE ON market_data.candles_1m TO collector",
     )
-    archives.days("AUSDT", today - 9 * DAY, 1)
+    # Days of two weeks: in a week of which only some days are loaded, a second load could not tell its rows from others.
+    monday = today - 14 * DAY - timedelta(days=today.weekday())
+    archives.days("AUSDT", monday + 8 * DAY, 1)
     archives.load()
     collector = url.replace("postgres@", "collector@")
-    archives.days("AUSDT", today - 11 * DAY, 1)
+    archives.days("AUSDT", monday + 2 * DAY, 1)
     hidden = archives.load(collector)
     assert {one.aggregate for one in hidden} == {f"candles_{name}" for name in WIDTHS}
     for one in hidden:
         assert 'GRANT SELECT ON "market_data"."candles_' in one.reason
         execute(url, *one.reason.partition("into it: ")[2].removesuffix("; and load again").split("; "))
-    archives.days("AUSDT", today - 11 * DAY, 1)
+    archives.days("AUSDT", monday + 2 * DAY, 1)
     hidden = archives.load(collector)
     assert {one.aggregate for one in hidden} == {f"candles_{name}" for name in WIDTHS}
     for one in hidden:
