@@ -9,12 +9,10 @@ import duckdb
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What DuckDB keeps of rows that are on their way to a file; beyond it they are written out early. Those of 30 symbols x
-# 7 intervals have room in it.
-_DRAFT_MEMORY = "64MB"
-#: The same for many rows, which have no room anyway. 200 symbols x 7 intervals: some 15 MB less than with 48 MB, for
-#: 2 % more time; 3000 symbols at one interval need no more either.
-OF_MANY_ROWS = "SET memory_limit = '24MB'"
+# What DuckDB keeps of rows that are on their way to a file; beyond it they are written out early, a block to a file of
+# its own. The 400 columns that are begun take most of it, however many rows they have: with half of it, 200 symbols x 7
+# intervals come to 1,900 such files and a sixth of the processor time.
+_DRAFT_MEMORY = "48MB"
 # Building their symbol tables for the few texts of each column takes 70 ms of a run, and the file becomes no smaller.
 _DRAFT_WITHOUT = "fsst,dict_fsst"
 # A quarter of the default. A work file has 400 columns of a few rows each, which take two blocks apiece: at 4 symbols

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from ...indicators.registry import INDICATORS
 from ..base import folders
-from ..base.duck import AS_WRITTEN, LAST_COMMIT, OF_MANY_ROWS, open_duckdb
+from ..base.duck import AS_WRITTEN, LAST_COMMIT, open_duckdb
 from ..base.errors import CandlemillError, SinkError, one_line
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
@@ -65,8 +65,6 @@ _PREFIX = ".candlemill-"
 _FOLDER = re.compile(r"\.candlemill-[0-9a-f]{32}-\w{8}-?")
 #: Seconds to wait for another run that begins or publishes in the same folder.
 _PATIENCE = 30.0
-#: Bars of an interval from which on the draft has no room in memory.
-_MANY_ROWS = 40_000
 #: Runs that the history has at most: a day of passes, at one every ten seconds.
 RUNS_KEPT = 10_000
 
@@ -160,8 +158,6 @@ class WorkFile(SqlIndicators):
         """Keep the bars and metrics of an interval for analysts."""
         self._symbols.update(bars.panel.symbols)
         self._intervals.append(interval)
-        if bars.ranked.num_rows >= _MANY_ROWS:
-            self._connection.execute(OF_MANY_ROWS)
         constants = Sql(f'{literal(self._exchange)} AS exchange, {literal(interval)} AS "interval"')
         self._keep("candles", Sql(f"{constants}, kept.* EXCLUDE (series, interval, n, rn)"), bars.ranked)
         if metrics is not None:
