@@ -109,7 +109,9 @@ def test_what_only_an_aggregate_has_is_not_put_at_risk(market: str, now: datetim
     found = faults(market)
     assert "of AUSDT it holds rows that candles_1m lacks: load the archives" in found["aggregate candles_1h"]
     for seen in found.values():
-        mend(market, seen)
+        # A week that is over has nothing that could be refreshed.
+        if "CALL" in seen:
+            mend(market, seen)
     for name, there in before.items():
         after = {row[1:3]: row for row in table(market, name)}
         newest = max(row[2] for row in there)

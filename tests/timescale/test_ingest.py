@@ -396,11 +396,13 @@ def test_the_command_says_what_stays_hidden_and_why(
 def test_a_load_that_raises_the_watermark_hides_nothing_that_others_wrote_before(
     archives: Archives, today: datetime
 ) -> None:
-    add_minutes(archives.url, ["AUSDT"], today - 9 * DAY, today - 8 * DAY)
-    archives.days("BUSDT", today - 4 * DAY, 1)
+    # Three weeks, one after the other: what others write into the second is later than all that the aggregates hold.
+    monday = today - 21 * DAY - timedelta(days=today.weekday())
+    add_minutes(archives.url, ["AUSDT"], monday + DAY, monday + 2 * DAY)
+    archives.days("BUSDT", monday + 4 * DAY, 1)
     assert archives.load() == []
     archives.all_right()
-    add_minutes(archives.url, ["AUSDT"], today - 3 * DAY, today - 2 * DAY)
-    archives.days("BUSDT", today - DAY, 1)
+    add_minutes(archives.url, ["AUSDT"], monday + 8 * DAY, monday + 9 * DAY)
+    archives.days("BUSDT", monday + 15 * DAY, 1)
     assert archives.load() == []
     archives.all_right()
