@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What DuckDB keeps of rows that are on their way to a file; beyond it they are written out early, a block to a file of
-# its own. The 400 columns that are begun take most of it, however many rows they have: with half of it, 200 symbols x 7
-# intervals come to 1,900 such files and a sixth of the processor time.
-_DRAFT_MEMORY = "48MB"
+# its own. The 400 columns that are begun take most of it, however many rows they have: with 24 MB, 200 symbols x 7
+# intervals come to 1,900 such files, and a sixth of the processor time goes into making and removing them.
+_DRAFT_MEMORY = "40MB"
+# By default five, which take the same once more before any is written.
+_ROW_GROUPS_WAITING = 1
 # Building their symbol tables for the few texts of each column takes 70 ms of a run, and the file becomes no smaller.
 _DRAFT_WITHOUT = "fsst,dict_fsst"
 # A quarter of the default. A work file has 400 columns of a few rows each, which take two blocks apiece: at 4 symbols
@@ -39,6 +41,7 @@ def open_duckdb(path: Path | None = None, threads: int = 1, spill: Path | None =
         config |= {
             "temp_directory": str(spill),
             "memory_limit": _DRAFT_MEMORY,
+            "write_buffer_row_group_count": _ROW_GROUPS_WAITING,
             "disabled_compression_methods": _DRAFT_WITHOUT,
             "default_block_size": _DRAFT_BLOCK,
             "storage_compatibility_version": _DRAFT_STORAGE,
