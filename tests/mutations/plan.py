@@ -35,7 +35,7 @@ _RESULT_PATHS += tuple(
     f"faults/test_disk.py::test_a_{which}"
     for which in ("read_only_result_database_is_refused", "folder_where_nothing_can_be_written_is_refused")
 )
-_RESULTS = ("test_retention.py", "test_sink.py", "test_old_files.py")
+_RESULTS = ("test_retention.py", "test_sink.py", "long/test_old_files.py")
 _BARS = ("test_chunks.py", "test_source.py", "long/test_live.py")
 _TIMESCALE = ("timescale/test_init_db.py", "timescale/test_doctor.py", "timescale/test_ingest.py")
 #: Statements about aggregates, which nothing else runs.

@@ -333,7 +333,7 @@ def test_who_does_not_own_an_aggregate_is_told_what_its_owner_has_to_run(archive
         "GRANT USAGE ON SCHEMA market_data TO collector",
         "GRANT SELECT, INSERT, UPDATE ON market_data.candles_1m TO collector",
     )
-    # Days of two weeks: in a week of which only some days are loaded, a second load could not tell its rows from others.
+    # Of two weeks: of one that is loaded in part, a second load could not tell its own rows from those of others.
     monday = today - 14 * DAY - timedelta(days=today.weekday())
     archives.days("AUSDT", monday + 8 * DAY, 1)
     archives.load()
