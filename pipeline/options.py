@@ -365,6 +365,11 @@ class Options:
         Setting("The same; it waited for notices.", commands=("run",), section=OLD),
     ] = False
 
+    @property
+    def shows_no_bar(self) -> bool:
+        """Whether no progress is shown on a terminal: none was wanted, or each line is to be JSON."""
+        return self.quiet or self.log_json
+
 
 def _declared() -> Iterator[Setting]:
     kinds = get_type_hints(Options, include_extras=True)

@@ -232,6 +232,31 @@ def test_log_json_is_a_log_of_objects_with_times_in_utc(url: str, candlemill: Ca
         time = datetime.fromisoformat(line["time"])
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
         assert abs((datetime.now(UTC) - time).total_seconds()) < 600
+    # The figures are there as such.
+    assert lines[1]["run"] == ran.record
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("run", "--json-log"), 2),
+        (("run", "--log-json", "--no-such-option"), 2),
+        (("run", "--log-json", "--log-file", "none/a.log"), 2),
+        (("watch", "--log-json", "--source", "postgresql://me:geheim@127.0.0.1:1/x", "--every", "1m=x"), 2),
+        (("run", "--log-json", "--log-level", "debug", "--source", "postgresql://me:geheim@127.0.0.1:1/x"), 3),
+        (("--log-json", "--source", "postgresql://127.0.0.1:1/x", "--quiet"), 3),
+    ],
+)
+def test_log_json_ends_with_json_however_it_ends(
+    words: tuple[str, ...], code: int, candlemill: Callable[..., Ran]
+) -> None:
+    ran = candlemill(*words)
+    assert ran.code == code
+    *_, last = lines = [json.loads(line) for line in ran.err.splitlines()]
+    assert all({"time", "level", "name", "message"} <= set(line) for line in lines)
+    assert (last["level"], last["exit_code"]) == ("ERROR", code)
+    assert ("Traceback" in last.get("exc_info", "")) == ("debug" in words)
+    assert "geheim" not in ran.err
 
 
 def test_memray_captures_a_file_and_reports_beside_it(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> None:

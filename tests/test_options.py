@@ -243,7 +243,8 @@ def test_the_log_is_in_the_file_too_and_ends_as_the_program_does(
     assert ran.code == 3
     before, *lines = (tmp_path / "a.log").read_text().splitlines()
     assert before == "before"
-    assert json.loads(lines[-1])["message"] == ran.last.removeprefix("candlemill: ")
+    assert lines == ran.err.splitlines()
+    assert json.loads(lines[-1])["exit_code"] == 3
     refused = candlemill("run", "--source", "postgresql://127.0.0.1:1/x", "--log-file", "none/a.log")
     assert refused.code == 2
     assert refused.last.startswith("candlemill: --log-file none/a.log cannot be written: No such file or directory")
@@ -264,7 +265,7 @@ def test_a_log_file_that_is_full_or_moved_away_stops_nothing(
         log.info("one")
         (tmp_path / "a.log").rename(tmp_path / "a.log.1")
         log.info("two")
-        logs.say_last("the end")
+        logs.say_last("the end", 4)
         log.info("after it")
     finally:
         for handler in root.handlers:

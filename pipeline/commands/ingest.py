@@ -47,7 +47,7 @@ def binance_vision(
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
     files = find(paths)
-    with count_bar(len(files), asked.quiet) as progress:
+    with count_bar(len(files), asked.shows_no_bar) as progress:
         report = ingest(asked.source, files, exchange, progress)
     if as_json:
         say_json(report.as_json())

@@ -46,7 +46,7 @@ def run(asked: Options, as_json: bool = False, memray: Path | None = None) -> No
         from ..live.metrics import check_metrics_file
 
         check_metrics_file(asked.metrics_file)
-    record = perform(settings, memray, as_json, asked.quiet, opening)
+    record = perform(settings, memray, as_json, asked.shows_no_bar, opening)
     if asked.metrics_file:
         _write_metrics(asked.metrics_file, settings, record)
 
@@ -96,7 +96,7 @@ def perform(
         log.info("memory captured in %s", memray)
         for what, file in capture.report():
             log.info("%s: %s", what, file)
-    log.info("%s", record.summary())
+    log.info("%s", record.summary(), extra={"run": record})
     if as_json:
         say_json(record.as_json())
     return record

@@ -36,10 +36,11 @@ def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray
 
     Example: candlemill demo --intervals 1h,1d
     """
-    from ..demo.market import COINS, current_minute, load_market
+    from ..demo.market import COINS, TABLES, current_minute, load_market
     from ..demo.server import demo_server
     from ..engine import check_results
     from ..source.schema import init_db
+    from .progress import count_bar
 
     set_up_log(asked)
     settings = replace(settings_of(asked, os.environ), marker=DEMO)
@@ -50,5 +51,6 @@ def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray
         now = current_minute()
         init_db(url)
         log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())
-        log.info("loaded %d rows", load_market(url, now))
-        job.perform(replace(settings, source=url, as_of=now), memray, as_json, asked.quiet)
+        with count_bar(len(TABLES), asked.shows_no_bar, "tables") as progress:
+            log.info("loaded %d rows", load_market(url, now, progress))
+        job.perform(replace(settings, source=url, as_of=now), memray, as_json, asked.shows_no_bar)
