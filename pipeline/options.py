@@ -11,6 +11,7 @@ eighth of the second that a run of a few symbols may take; and typer derives no 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
@@ -47,6 +48,7 @@ _RUNS = ("run", "demo", "watch")
 _DEMO = Path("data/demo")
 DEMO_WORK_FILE = _DEMO / "candlemill.duckdb"
 DEMO_RESULTS = _DEMO / "market_data.db"
+_WITH_DRIVER = re.compile(r"postgres(ql)?\+[a-z0-9_]+://")
 #: What numbers go up to where nothing else bounds them: seconds of a year, and bars or passes.
 _YEAR, _MANY = 31_536_000, 1_000_000
 _KEPT = f"{','.join(f'{name}={rows}' for name, rows in RETENTION.items())}, and {OTHER_RETENTION} elsewhere"
@@ -364,6 +366,11 @@ class Options:
         bool,
         Setting("The same; it waited for notices.", commands=("run",), section=OLD),
     ] = False
+
+    def __post_init__(self) -> None:
+        # As SQLAlchemy writes it, with a driver that is not ours.
+        if self.source and (found := _WITH_DRIVER.match(self.source)):
+            object.__setattr__(self, "source", f"postgresql://{self.source[found.end() :]}")
 
     @property
     def shows_no_bar(self) -> bool:

@@ -18,7 +18,7 @@ from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.history import read_history
 from candlemill.pipeline.options import Options, settings_of
 from candlemill.pipeline.workfile.beside import beside
-from candlemill.pipeline.workfile.query import answer
+from candlemill.pipeline.workfile.query import answers
 from tests import goldens
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def test_a_query_of_the_page_returns_rows_with_the_columns_shown(
     if trades:
         Path("trades.csv").write_text("symbol,time,price\nBTCUSDT,2026-01-22T05:12:09Z,50000\n")
     read = beside(query, lambda: work_file.with_name("result.db"), backfilled)
-    with answer(work_file, query, trades, read) as found:
+    with answers(work_file, query, trades, read) as all_of_them:
+        found = next(all_of_them)
         assert found.schema.names == names.split()
         assert sum(batch.num_rows for batch in found) > 0
 

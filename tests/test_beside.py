@@ -20,7 +20,7 @@ from candlemill.pipeline.base.marker import DEMO
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.results.extension import extension_path
 from candlemill.pipeline.workfile.beside import Beside, beside
-from candlemill.pipeline.workfile.query import answer
+from candlemill.pipeline.workfile.query import answers
 from tests.test_changes import BEGIN, KDJ, kdj, table, write
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(sql: str, work: Path, results: Path, folder: Path | None = None) -> list[dict[str, Any]]:
-    with answer(work, sql, beside=beside(sql, lambda: results, folder)) as found:
+    with answers(work, sql, beside=beside(sql, lambda: results, folder)) as all_of_them:
+        found = next(all_of_them)
         return pa.Table.from_batches(list(found), found.schema).to_pylist()
 
 
@@ -215,8 +216,8 @@ def test_what_is_handed_in_is_no_way_out(
     file = folder / "kdj" / "interval=1h" / "0.parquet"
     given = query.format(results=results, folder=folder, file=file, extension=extension_path())
     before = held(results.parent, folder, work_file.parent)
-    with pytest.raises(UsageError), answer(work_file, given, beside=handed_in) as found:
-        list(found)
+    with pytest.raises(UsageError), answers(work_file, given, beside=handed_in) as found:
+        list(next(found))
     assert held(results.parent, folder, work_file.parent) == before
 
 

@@ -77,8 +77,8 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( (\[[a-z]+\]|\{{[A-Z]+\}}(?:\.\.\.)?))?", usage)
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out
-    for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
-        assert re.match(r"  --[a-z-]+(?:, --[a-z-]+)*(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
+    for explained in re.split(r"\n(?=  -)", ran.out.partition("Options:\n")[2]):
+        assert re.match(r"  (?:-[a-z], )?--[a-z-]+(?:, --[a-z-]+)*(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
 
 
 def test_version(candlemill: Callable[..., Ran]) -> None:

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     ``run-or-demo``, which the help leaves out, is for ``make run``.
     """
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    own = ("--help", "--version", "--install-completion", "--show-completion")
+    own = ("-h", "--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
     for word in words:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..base.marker import DEMO
 from ..options import Options, settings_of
-from . import job, options
+from . import options
 from .console import set_up_log
 
 log = logging.getLogger("candlemill")
@@ -25,6 +25,8 @@ def run(
 
     Example: candlemill run --symbols BTCUSDT,ETHUSDT --intervals 5m,1h
     """
+    from . import job
+
     job.run(asked, as_json, memray)
 
 
@@ -40,6 +42,7 @@ def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray
     from ..demo.server import demo_server
     from ..engine import check_results
     from ..source.schema import init_db
+    from . import job
     from .progress import count_bar
 
     set_up_log(asked)
