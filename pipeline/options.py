@@ -231,6 +231,14 @@ class Options:
             commands=("run", "watch", "backfill"),
         ),
     ] = False
+    strict: Annotated[
+        bool,
+        Setting(
+            "End with 5 where a symbol that was asked for has no candles, with 1 where an indicator fails for all its "
+            "series; what there is is written.",
+            commands=("run", "demo"),
+        ),
+    ] = False
     lock_timeout: Annotated[
         float,
         Setting(

@@ -56,4 +56,7 @@ def demo(asked: Options, as_json: options.AsJson = False, memray: options.Memray
         log.info("loading the sample market: %d symbols up to %s", len(COINS), now.isoformat())
         with count_bar(len(TABLES), asked.shows_no_bar, "tables") as progress:
             log.info("loaded %d rows", load_market(url, now, progress))
-        job.perform(replace(settings, source=url, as_of=now), memray, as_json, asked.shows_no_bar)
+        settings = replace(settings, source=url, as_of=now)
+        record = job.perform(settings, memray, as_json, asked.shows_no_bar)
+        if asked.strict:
+            job.be_strict(settings, record)
