@@ -42,6 +42,17 @@ def run(asked: Options, as_json: bool = False, memray: Path | None = None) -> No
     # Opened while Python imports the rest, which needs another processor.
     opening = in_thread(opened, "sink")
     settings = settings_of(asked, os.environ)
+    perform_all(asked, settings, memray, as_json, opening)
+
+
+def perform_all(
+    asked: Options,
+    settings: Settings,
+    memray: Path | None,
+    as_json: bool,
+    opening: Future[duckdb.DuckDBPyConnection] | None = None,
+) -> None:
+    """A run, and what was asked for beside it. Raises as ``be_strict`` does where that was asked for."""
     if asked.metrics_file:
         from ..live.metrics import check_metrics_file
 
