@@ -119,3 +119,22 @@ def test_the_notebook_runs_from_top_to_bottom_and_is_stored_without_outputs(
     shown = ["".join(str(output) for output in cell.outputs) for cell in programs]
     assert all(shown)
     assert not any("0 rows" in text for text in shown)
+
+
+def test_every_word_of_the_signals_stands_in_english_beside_it(work_file: Path) -> None:
+    with closing(duckdb.connect(str(work_file), read_only=True)) as connection:
+        rows = connection.execute("FROM latest_signals").to_arrow_table().to_pylist()
+        words = connection.execute("SELECT words FROM catalog").to_arrow_table()["words"].to_pylist()
+    named = [name for name in rows[0] if name not in ("symbol", "interval", "bucket_ts", "price")]
+    texts = [name for name in named if not name.endswith("_en")]
+    assert {f"{name}_en" for name in texts} == set(named) - set(texts)
+    seen = 0
+    for row in rows:
+        for name in texts:
+            if row[name] is None:
+                assert row[f"{name}_en"] is None
+                continue
+            seen += 1
+            for word, meant in zip(row[name].split(","), row[f"{name}_en"].split(", "), strict=True):
+                assert meant in {some[word] for some in map(dict, words) if word in some}
+    assert seen > 100
