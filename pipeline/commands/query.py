@@ -29,6 +29,13 @@ def query(
     history: Annotated[
         Path | None, typer.Option("--history", help="Read the history from this folder of a backfill.")
     ] = None,
+    attach: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--attach",
+            help="Let the query read the tables of this SQLite or DuckDB file, as NAME.TABLE; also repeated.",
+        ),
+    ] = None,
     demo: files.Demo = False,
 ) -> None:
     """Run SQL over the work file, which it cannot change, and print the rows. Times are in UTC.
@@ -43,10 +50,10 @@ def query(
 
     form = tabular.Form(as_csv, as_json, parquet, rows)
     text = _read(sql)
-    from ..workfile.beside import beside
+    from ..workfile.beside import attached, beside
     from ..workfile.query import answers
 
-    read = beside(text, lambda: files.result_database(asked, demo), history)
+    read = beside(text, lambda: files.result_database(asked, demo), history) + attached(text, attach or [])
     with answers(files.work_file(asked, demo), text, allow_files, read, one=not form.is_table) as found:
         for number, answer in enumerate(found):
             if number:
