@@ -18,7 +18,8 @@ setup: $(READY) ## make .venv with all that running takes, from requirements.loc
 define install
 	@test -x $(BIN)/python || { echo "making .venv with $$($(PYTHON) --version)" >&2; $(PYTHON) -m venv .venv; }
 	@echo "installing $(1) into .venv, once" >&2
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement $(1) >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement $(1) \
+		| { grep --line-buffered -v -e '^Requirement already' -e '^Ignoring' || true; } >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
 	@$(BIN)/python -m compileall -q pipeline indicators
 	@echo ".venv is ready: $$(du -sh .venv | cut -f1)" >&2

