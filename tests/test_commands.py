@@ -171,7 +171,7 @@ def test_a_wrong_value_in_the_environment_is_wrong_usage(
 
 FIELDS = """run_id, started_at, finished_at, as_of, version, source, symbols, intervals, indicators, series, rows,
     t_start, t_read, t_compute, t_write, total, stages, pg_queries, pg_rows, pg_bytes, sqlite_commits,
-    sqlite_rows_written, sqlite_rows_pruned, peak_rss_mb, skipped, errors"""
+    sqlite_rows_written, sqlite_rows_pruned, peak_rss_mb, skipped, errors, sqlite, duckdb"""
 
 
 def test_json_is_the_record_and_nothing_else(done: Ran, url: str) -> None:
@@ -225,15 +225,16 @@ def test_log_json_is_a_log_of_objects_with_times_in_utc(url: str, candlemill: Ca
     assert ran.code == 0, ran.err
     assert (ran.record["symbols"], ran.record["skipped"]) == (1, {"symbol without candles": 1})
     lines: list[dict[str, Any]] = [json.loads(line) for line in ran.err.splitlines()]
-    assert [line["level"] for line in lines] == ["WARNING", "INFO"]
-    assert lines[0]["message"] == "no candles for NOSUCHUSDT"
-    assert lines[1]["message"].startswith("run complete: t_read=")
+    assert [line["level"] for line in lines] == ["WARNING", "INFO", "INFO", "INFO"]
+    assert lines[0]["message"].startswith("no candles for NOSUCHUSDT")
+    assert lines[1]["message"] == "results in result.db"
+    assert lines[-1]["message"].startswith("run complete: t_read=")
     for line in lines:
         time = datetime.fromisoformat(line["time"])
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
         assert abs((datetime.now(UTC) - time).total_seconds()) < 600
     # The figures are there as such.
-    assert lines[1]["run"] == ran.record
+    assert lines[-1]["run"] == ran.record
 
 
 @pytest.mark.parametrize(
@@ -298,7 +299,8 @@ def test_indicators_as_a_table_has_a_line_for_each(candlemill: Callable[..., Ran
     ran = candlemill("indicators")
     assert ran.code == 0
     for declared in INDICATORS.values():
-        assert re.search(rf"^ *{declared.id} +{re.escape(declared.table)} +{declared.family} ", ran.out, re.MULTILINE)
+        line = rf"^ *{declared.id} +{re.escape(declared.title)} +{re.escape(declared.table)} +{declared.family} "
+        assert re.search(line, ran.out, re.MULTILINE)
 
 
 def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(
