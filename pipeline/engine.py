@@ -237,9 +237,16 @@ def report_unseen(
 
 def _meant(missing: Sequence[str], known: Sequence[str]) -> str:
     """The symbols that were probably meant; nothing where none is like them."""
-    by_letters = {name.upper(): name for name in known}
-    close = [match for name in missing[:_HINTS] for match in get_close_matches(name.upper(), by_letters, n=1)]
-    return f"did you mean {', '.join(by_letters[match] for match in dict.fromkeys(close))}?" if close else ""
+    found = [name for word in missing[:_HINTS] for name in _like(word.upper(), known)]
+    return f"did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
+
+
+def _like(word: str, known: Sequence[str]) -> list[str]:
+    """The symbol that is written almost so, or else those that begin so, as BTCUSDT does with BTC."""
+    names = {name.upper(): name for name in known}
+    # Most symbols end alike, so that even a half of each is the same.
+    close = get_close_matches(word, names, n=1, cutoff=0.8) or sorted(name for name in names if name.startswith(word))
+    return [names[name] for name in close[:_HINTS]]
 
 
 def _known(settings: Settings, record: Record) -> Sequence[str]:

@@ -47,6 +47,10 @@ def test_a_symbol_without_candles_is_told_with_the_one_that_was_meant(
     with pytest.raises(NoCandlesError, match="the results are written, but there are no candles for NOTHING, n60usd"):
         be_strict(asked, record)
     assert asked.sqlite.exists()
+    with pytest.raises(NoCandlesError, match=r"did you mean AAAUSDT\?"):
+        run(settings("aaa"))
+    with pytest.raises(NoCandlesError, match="check --symbols"):
+        run(settings("NOSUCHUSDT"))
     with pytest.raises(NoCandlesError, match=r"no candles for AAAUSD at 5m before .*: did you mean AAAUSDT\?"):
         run(settings("AAAUSD"))
 

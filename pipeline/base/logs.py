@@ -116,7 +116,7 @@ def follow_standard_error() -> None:
 def fall_silent() -> None:
     """Let threads that go on say no more, not even those that are in the middle of a line."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, _StandardError):
+        if isinstance(handler, _StandardError) and not handler.stream.closed:
             # Waits for a line that is being written; to disable logging would not stop one that is about to be.
             handler.setStream(io.StringIO())
 

