@@ -83,10 +83,12 @@ def test_serve_leaves_a_server_to_try_things_on_until_it_is_ended(
             lines.append(child.stdout.readline())
         url = lines[1].split("'")[1]
         ran = candlemill("run", "--symbols", "BTCUSDT", "--intervals", "5m", "--indicators", "macd", "--source", url)
+        filled = candlemill("backfill", "--sqlite", "--symbols", "BTCUSDT", "--intervals", "1w", "--source", url)
         child.send_signal(signal.SIGINT)
         _, err = child.communicate()
     assert ran.code == 0, ran.err
     assert f"results in {DEMO_RESULTS}" in ran.err
+    assert filled.out.endswith(f"rows written into {DEMO_RESULTS}\n")
     assert not (tmp_path / "data" / "market_data.db").exists()
     assert (child.returncode, err) == (130, "candlemill: interrupted, the demo's server has stopped; its files stay\n")
     assert (tmp_path / Options.data / MARK).exists()
