@@ -5,22 +5,35 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+TOOLS := .venv/tools
 
 .PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make .venv from the lock file (every other target does it where needed)
+setup: $(READY) ## make .venv with all that running takes, from requirements.lock (targets do it where needed)
+
+# $(1): a lock file. What pip says goes to standard error, as results go to standard output.
+define install
+	@test -x $(BIN)/python || { echo "making .venv with $$($(PYTHON) --version)" >&2; $(PYTHON) -m venv .venv; }
+	@echo "installing $(1) into .venv, once" >&2
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement $(1) \
+		| { grep --line-buffered -v -e '^Requirement already' -e '^Ignoring' || true; } >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . >&2
+	@$(BIN)/python -m compileall -q pipeline indicators
+	@echo ".venv is ready: $$(du -sh .venv | cut -f1)" >&2
+	@touch $@
+endef
 
 # An installation has a copy of the two modules of `pipeline` that `python -m pipeline` needs elsewhere.
 $(READY): requirements.lock pyproject.toml pipeline/__init__.py pipeline/__main__.py
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv, once"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q pipeline indicators
-	@touch $@
+	$(call install,requirements.lock)
+
+# The same and the tools of a developer.
+$(TOOLS): requirements-dev.lock pyproject.toml pipeline/__init__.py pipeline/__main__.py
+	$(call install,requirements-dev.lock)
+	@touch $(READY)
 
 run: $(READY) ## the main job: against DATABASE_URL where it is set (or in .env), else the embedded demo market
 	@exec $(BIN)/candlemill run-or-demo
@@ -31,63 +44,65 @@ demo: $(READY) ## the main job on the embedded demo market
 watch: $(READY) ## live operation against DATABASE_URL; it stays up
 	@exec $(BIN)/candlemill watch
 
-test: $(READY) ## the whole test suite
+test: $(TOOLS) ## the whole test suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-faults: $(READY) ## what it promises under kills, full disks, hostile input, careless hands (a quarter of an hour)
+test-faults: $(TOOLS) ## what it promises under kills, full disks, hostile input, careless hands (a quarter of an hour)
 	@$(BIN)/python -m pytest tests/attack tests/faults tests/long -n auto --dist loadfile
 
-test-timescale: $(READY) tests/timescale/node_modules/.package-lock.json ## against TimescaleDB in WebAssembly (needs Node and npm)
+test-timescale: $(TOOLS) tests/timescale/node_modules/.package-lock.json ## against TimescaleDB in WebAssembly (needs Node and npm)
 	@$(BIN)/python -m pytest tests/timescale -n 2
 
 tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.json
 	@npm ci --silent --no-audit --no-fund --prefix tests/timescale
 	@touch $@
 
-test-pgbouncer: $(READY) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
+test-pgbouncer: $(TOOLS) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
 	@$(BIN)/python -m pytest tests/pgbouncer
 
-test-mutations: $(READY) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
+test-mutations: $(TOOLS) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
 	@$(BIN)/python -m tests.mutations
 
-fuzz: $(READY) ## random damage to random bars, random result databases, random passwords in URLs, ten minutes each
+fuzz: $(TOOLS) ## random damage to random bars, random result databases, random passwords in URLs, ten minutes each
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py \
 		tests/faults/test_fuzz_sqlite.py tests/faults/test_fuzz_urls.py
 
-bench: $(READY) ## 30 symbols x 7 intervals, medians against the floor
+bench: $(TOOLS) ## 30 symbols x 7 intervals, medians against the floor
 	@$(BIN)/python -m bench 30x7
 
-bench-full: $(READY) ## all scales and states and the growth, into docs/performance.md (some 20 minutes)
+bench-full: $(TOOLS) ## all scales and states and the growth, into docs/performance.md (some 20 minutes)
 	@$(BIN)/python -m bench 4x2 30x7 200x7 600x7 --filled --scaling --json bench-full.json
 	@$(BIN)/python -m bench --report docs/performance.md bench-full.json
 
-profile: $(READY) ## cProfile of a whole run: top functions of reading, computing, writing, publishing
+profile: $(TOOLS) ## cProfile of a whole run: top functions of reading, computing, writing, publishing
 	@$(BIN)/python -m bench.profiling cprofile
 
-flamegraph: $(READY) ## py-spy's flame graph of a whole run
+flamegraph: $(TOOLS) ## py-spy's flame graph of a whole run
 	@$(BIN)/python -m bench.profiling flamegraph
 
-memray: $(READY) ## memory over a whole run, and who allocates it
+memray: $(TOOLS) ## memory over a whole run, and who allocates it
 	@$(BIN)/python -m bench.profiling memray
 
 parity: $(READY) ## compare two result databases: make parity A=old.db B=new.db
 	@exec $(BIN)/candlemill parity $(A) $(B)
 
-lint: $(READY) ## ruff: rules and formatting
+lint: $(TOOLS) ## ruff: rules and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-format: $(READY) ## put the code into its format
+format: $(TOOLS) ## put the code into its format
 	@$(BIN)/ruff check --fix --exit-zero . && $(BIN)/ruff format .
 
-typecheck: $(READY) ## mypy, strict
+typecheck: $(TOOLS) ## mypy, strict
 	@$(BIN)/mypy
 
-lock: $(READY) ## write requirements.lock from pyproject.toml, keeping what it pins where that fits
+COMPILED := --quiet --universal --generate-hashes --no-header --python-version 3.11
+lock: $(TOOLS) ## write both locks from pyproject.toml, keeping what they pin where that fits
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --no-header --python-version 3.11 \
+	@$(BIN)/uv pip compile $(COMPILED) --all-extras pyproject.toml --output-file requirements-dev.lock
+	@$(BIN)/uv pip compile $(COMPILED) --extra build --extra demo --extra plot --constraint requirements-dev.lock \
 		pyproject.toml --output-file requirements.lock
 
-docs: $(READY) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
+docs: $(TOOLS) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
 	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example

@@ -22,19 +22,21 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
+from difflib import get_close_matches
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
 from .base import ending
-from .base.errors import NoCandlesError
+from .base.errors import NoCandlesError, SourceError
 from .base.intervals import bucket_start
 from .compute.pivot import joined
 from .compute.rows import compute_interval
 from .reading import begin
 from .record import WITHOUT_CANDLES, Basis, Record, timed
 from .results.sink import Sink
+from .source.reader import Source
 from .source.symbols import every_symbol
 from .workfile.provenance import Provenance
 from .workfile.writer import WorkFile
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 log = logging.getLogger(__name__)
+
+#: Symbols without candles for which a similar one is looked for.
+_HINTS = 5
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def run(
         with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
             market = begun.market.result()
             results = compute(settings, market.incoming, work, record, progress)
-            report_unseen(market.symbols, results.symbols, settings, record)
+            report_unseen(market.symbols, results.symbols, settings, record, lambda: _known(settings, record))
             insert(settings, results, sink, work, record, progress)
             with ending.postponed():
                 commit_and_publish(settings, sink, work, record, progress=progress)
@@ -158,6 +163,7 @@ def commit_and_publish(
         sink.commit(record)
     ending.leaves("the results were written")
     progress("publish")
+    record.sqlite, record.duckdb = (str(file.resolve()) for file in (settings.sqlite, settings.duckdb))
     record.close()
     return work.publish([*earlier, record], Provenance.of(settings, record, every_symbol(settings)))
 
@@ -203,15 +209,50 @@ def _loaded(source: Literal["candles", "metrics"], pivots: Sequence[Pivot], sql:
     return panel
 
 
-def report_unseen(symbols: Sequence[str] | None, seen: set[str], settings: Settings, record: Record) -> None:
-    """Say which symbols have no candles at all. Raises NoCandlesError where none has any."""
+def report_unseen(
+    symbols: Sequence[str] | None,
+    seen: set[str],
+    settings: Settings,
+    record: Record,
+    known: Callable[[], Sequence[str]] = tuple,
+) -> None:
+    """Say which symbols have no candles at all, and which of ``known`` were probably meant.
+
+    Raises NoCandlesError where none has any.
+    """
     missing = sorted(set(symbols or ()) - seen)
+    if seen and not missing:
+        return
+    hint = _meant(missing, known()) if missing else ""
     if not seen:
         asked = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "") if missing else "any symbol"
         raise NoCandlesError(
             f"no candles for {asked} at {', '.join(record.intervals)} before {settings.as_of.isoformat()}: "
-            "check --symbols, --exchange, --intervals and --as-of"
+            f"{hint or 'check --symbols, --exchange, --intervals and --as-of'}"
         )
-    if missing:
-        log.warning("no candles for %s", ", ".join(missing))
-        record.left_out({WITHOUT_CANDLES: len(missing)})
+    log.warning("no candles for %s%s", ", ".join(missing), f": {hint}" if hint else "")
+    record.left_out({WITHOUT_CANDLES: len(missing)})
+    record.unseen = missing
+
+
+def _meant(missing: Sequence[str], known: Sequence[str]) -> str:
+    """The symbols that were probably meant; nothing where none is like them."""
+    found = [name for word in missing[:_HINTS] for name in _like(word.upper(), known)]
+    return f"did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
+
+
+def _like(word: str, known: Sequence[str]) -> list[str]:
+    """The symbol that is written almost so, or else those that begin so, as BTCUSDT does with BTC."""
+    names = {name.upper(): name for name in known}
+    # Most symbols end alike, so that even a half of each is the same.
+    close = get_close_matches(word, names, n=1, cutoff=0.8) or sorted(name for name in names if name.startswith(word))
+    return [names[name] for name in close[:_HINTS]]
+
+
+def _known(settings: Settings, record: Record) -> Sequence[str]:
+    """The symbols of the source; none where it cannot be read any more, as they are wanted for a hint alone."""
+    try:
+        source = Source.connect(settings.source, record)
+        return source.symbols(settings.exchange, settings.intervals, settings.as_of, settings.lookback)
+    except SourceError:
+        return []

@@ -11,10 +11,13 @@ eighth of the second that a run of a few symbols may take; and typer derives no 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
+from .base.marker import DEMO as DEMO_MARKER
+from .base.marker import DESK, is_of_demo
 from .base.threads import MOST_THREADS, useful_threads
 from .settings import (
     DEFAULT_EXCHANGE,
@@ -47,6 +50,7 @@ _RUNS = ("run", "demo", "watch")
 _DEMO = Path("data/demo")
 DEMO_WORK_FILE = _DEMO / "candlemill.duckdb"
 DEMO_RESULTS = _DEMO / "market_data.db"
+_WITH_DRIVER = re.compile(r"postgres(ql)?\+[a-z0-9_]+://")
 #: What numbers go up to where nothing else bounds them: seconds of a year, and bars or passes.
 _YEAR, _MANY = 31_536_000, 1_000_000
 _KEPT = f"{','.join(f'{name}={rows}' for name, rows in RETENTION.items())}, and {OTHER_RETENTION} elsewhere"
@@ -194,7 +198,8 @@ class Options:
         ),
     ] = DEFAULT_LOOKBACK
     as_of: Annotated[
-        str | None, Setting("Look from this moment, ISO 8601.", commands=("run", "history", "symbols"), otherwise="now")
+        str | None,
+        Setting("Look from this moment, ISO 8601.", commands=("run", "demo", "history", "symbols"), otherwise="now"),
     ] = None
     workers: Annotated[
         int | None,
@@ -209,14 +214,14 @@ class Options:
         ),
     ] = None
     exchange: Annotated[
-        str, Setting("Exchange of the candles.", commands=("run", "watch", "history", "backfill", "symbols"))
+        str, Setting("Exchange of the candles.", commands=(*_RUNS, "history", "backfill", "symbols"))
     ] = DEFAULT_EXCHANGE
-    closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=("run", "watch", "history"))] = False
+    closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=(*_RUNS, "history"))] = False
     retention: Annotated[
         str | None,
         Setting(
             "Rows kept per symbol, such as 1m=120,5m=120.",
-            commands=("run", "watch", "backfill"),
+            commands=(*_RUNS, "backfill"),
             variables=("INDICATOR_RETENTION",),
             otherwise=_KEPT,
             example="1m=240,1h=720",
@@ -226,14 +231,22 @@ class Options:
         bool,
         Setting(
             "Write into an SQLite file that is not recognised as a result database, too.",
-            commands=("run", "watch", "backfill"),
+            commands=(*_RUNS, "backfill"),
+        ),
+    ] = False
+    strict: Annotated[
+        bool,
+        Setting(
+            "End with 5 where a symbol that was asked for has no candles, with 1 where an indicator fails for all its "
+            "series; what there is is written.",
+            commands=("run", "demo"),
         ),
     ] = False
     lock_timeout: Annotated[
         float,
         Setting(
             "Seconds to retry while another process holds the result database.",
-            commands=("run", "watch", "backfill"),
+            commands=(*_RUNS, "backfill"),
             least=0,
             most=_YEAR,
         ),
@@ -242,7 +255,7 @@ class Options:
         int,
         Setting(
             "MB of the result database's write-ahead log from which on it warns that readers keep it from shrinking.",
-            commands=("run", "watch", "doctor"),
+            commands=(*_RUNS, "doctor"),
             variables=("CANDLEMILL_WAL_LIMIT",),
             least=1,
             most=_MANY,
@@ -315,7 +328,7 @@ class Options:
         Path | None,
         Setting(
             "Write metrics for Prometheus into this file after each pass.",
-            commands=("run", "watch"),
+            commands=_RUNS,
             section=LIVE,
         ),
     ] = None
@@ -364,6 +377,16 @@ class Options:
         bool,
         Setting("The same; it waited for notices.", commands=("run",), section=OLD),
     ] = False
+
+    def __post_init__(self) -> None:
+        # As SQLAlchemy writes it, with a driver that is not ours.
+        if self.source and (found := _WITH_DRIVER.match(self.source)):
+            object.__setattr__(self, "source", f"postgresql://{self.source[found.end() :]}")
+
+    @property
+    def shows_no_bar(self) -> bool:
+        """Whether no progress is shown on a terminal: none was wanted, or each line is to be JSON."""
+        return self.quiet or self.log_json
 
 
 def _declared() -> Iterator[Setting]:
@@ -430,6 +453,13 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
     Raises UsageError for what cannot be read or does not go together.
     """
     rules = parse_symbol_rules(environment)
+    if of_demo := is_of_demo(asked.source or "", environment):
+        # Where no files were asked for, those of a desk are not meant.
+        asked = replace(
+            asked,
+            sqlite=DEMO_RESULTS if asked.sqlite == Options.sqlite else asked.sqlite,
+            duckdb=DEMO_WORK_FILE if asked.duckdb == Options.duckdb else asked.duckdb,
+        )
     return Settings(
         source=asked.source or "",
         sqlite=asked.sqlite,
@@ -447,4 +477,5 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         retention=parse_retention(asked.retention, environment),
         symbol_rules=rules,
         adopt=asked.adopt,
+        marker=DEMO_MARKER if of_demo else DESK,
     )

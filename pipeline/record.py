@@ -92,7 +92,9 @@ class Record(Observer):
     Attributes:
         t_start: from the start of the process to that of ``total``; 0 for the passes of a process that stays up.
         total: from the start of the pass to its end; what the process does later is not in it.
+        sqlite: the result database, its whole path; likewise ``duckdb``, the work file.
         bases: those of the intervals that were computed; they are not among what others read of a record.
+        unseen: symbols that were asked for and have no candles; likewise.
     """
 
     as_of: datetime
@@ -121,7 +123,10 @@ class Record(Observer):
     peak_rss_mb: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     errors: list[dict[str, str]] = field(default_factory=list)
+    sqlite: str = ""
+    duckdb: str = ""
     bases: dict[str, Basis] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
     _clock: float = field(default_factory=perf_counter, repr=False)
 
     def sent(self) -> None:
@@ -172,7 +177,7 @@ class Record(Observer):
         """The record as an object that JSON can hold; durations rounded to the microsecond."""
         plain: dict[str, Any] = {}
         for name, value in asdict(self).items():
-            if name == "bases" or name.startswith("_"):
+            if name in ("bases", "unseen") or name.startswith("_"):
                 continue
             if isinstance(value, datetime):
                 plain[name] = value.isoformat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,8 @@ class SymbolRules:
         return next((name for name in self.groups if word in (name, name.lower())), None)
 
 
+#: Minutes of the units that an interval can be written in.
+_MINUTES = {"m": 1, "h": 60, "d": 1440, "w": 10080}
 #: Names that an error lists.
 _LISTED = 40
 #: Bytes of a file of symbols, at most.
@@ -123,10 +125,20 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
 
 
 def parse_interval(name: str) -> Interval:
-    """The interval of a name such as ``5m``."""
-    if name not in INTERVALS:
+    """The interval of a name such as ``5m``; ``60m`` is 1h and ``4H`` is 4h, but ``1M`` is a month."""
+    found = INTERVALS.get(name) or _of_length(name)
+    if found is None:
         raise unknown("interval", name, INTERVALS)
-    return INTERVALS[name]
+    return found
+
+
+def _of_length(name: str) -> Interval | None:
+    """The interval as long as what a name in other units or capitals says."""
+    match = re.fullmatch("0*([1-9][0-9]{0,5})(m|h|d|w|H|D|W)", name)
+    if not match:
+        return None
+    length = int(match[1]) * timedelta(minutes=_MINUTES[match[2].lower()])
+    return next((each for each in INTERVALS.values() if each.length == length and not each.monthly), None)
 
 
 def parse_intervals(text: str | None) -> tuple[Interval, ...]:
@@ -158,10 +170,21 @@ def _by_name(name: str, parts: bool, known: Mapping[str, Indicator]) -> list[str
     within = [d for d in known.values() if any(part in each.casefold() for each in (d.id, d.table.removesuffix(".py")))]
     if parts and (whole or within):
         return whole or [declared.id for declared in within]
+    hints = []
     if within:
         candidates = ", ".join(f"{declared.id} ({declared.table})" for declared in within)
-        raise UsageError(f"unknown indicator {name!r}: it is a part of {candidates}; give an id or a table name whole")
+        hints.append(f"it is a part of {candidates}")
+    if part and (having := [found for declared in known.values() if (found := _having(declared, part))]):
+        hints.append(f"there are columns of that name in {', '.join(having)}")
+    if hints:
+        raise UsageError(f"unknown indicator {name!r}: {'; '.join(hints)}; give an id or a table name whole")
     raise unknown("indicator", name, known)
+
+
+def _having(declared: Indicator, part: str) -> str:
+    """The indicator with those of its columns that have a word in their names; nothing where there is none."""
+    columns = [column.name for column in declared.columns if re.search(rf"(^|_){re.escape(part)}\d*(_|$)", column.name)]
+    return f"{declared.id} ({', '.join(columns)})" if columns else ""
 
 
 def parse_indicators(

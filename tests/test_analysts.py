@@ -18,7 +18,7 @@ from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.history import read_history
 from candlemill.pipeline.options import Options, settings_of
 from candlemill.pipeline.workfile.beside import beside
-from candlemill.pipeline.workfile.query import answer
+from candlemill.pipeline.workfile.query import answers
 from tests import goldens
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def test_a_query_of_the_page_returns_rows_with_the_columns_shown(
     if trades:
         Path("trades.csv").write_text("symbol,time,price\nBTCUSDT,2026-01-22T05:12:09Z,50000\n")
     read = beside(query, lambda: work_file.with_name("result.db"), backfilled)
-    with answer(work_file, query, trades, read) as found:
+    with answers(work_file, query, trades, read) as all_of_them:
+        found = next(all_of_them)
         assert found.schema.names == names.split()
         assert sum(batch.num_rows for batch in found) > 0
 
@@ -118,3 +119,22 @@ def test_the_notebook_runs_from_top_to_bottom_and_is_stored_without_outputs(
     shown = ["".join(str(output) for output in cell.outputs) for cell in programs]
     assert all(shown)
     assert not any("0 rows" in text for text in shown)
+
+
+def test_every_word_of_the_signals_stands_in_english_beside_it(work_file: Path) -> None:
+    with closing(duckdb.connect(str(work_file), read_only=True)) as connection:
+        rows = connection.execute("FROM latest_signals").to_arrow_table().to_pylist()
+        words = connection.execute("SELECT words FROM catalog").to_arrow_table()["words"].to_pylist()
+    named = [name for name in rows[0] if name not in ("symbol", "interval", "bucket_ts", "price")]
+    texts = [name for name in named if not name.endswith("_en")]
+    assert {f"{name}_en" for name in texts} == set(named) - set(texts)
+    seen = 0
+    for row in rows:
+        for name in texts:
+            if row[name] is None:
+                assert row[f"{name}_en"] is None
+                continue
+            seen += 1
+            for word, meant in zip(row[name].split(","), row[f"{name}_en"].split(", "), strict=True):
+                assert meant in {some[word] for some in map(dict, words) if word in some}
+    assert seen > 100

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,8 +22,8 @@ from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.marker import DEMO
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.results.extension import extension_path
-from candlemill.pipeline.workfile.beside import Beside, beside
-from candlemill.pipeline.workfile.query import answer
+from candlemill.pipeline.workfile.beside import Beside, attached, beside
+from candlemill.pipeline.workfile.query import answers
 from tests.test_changes import BEGIN, KDJ, kdj, table, write
 
 if TYPE_CHECKING:
@@ -54,7 +57,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(sql: str, work: Path, results: Path, folder: Path | None = None) -> list[dict[str, Any]]:
-    with answer(work, sql, beside=beside(sql, lambda: results, folder)) as found:
+    with answers(work, sql, beside=beside(sql, lambda: results, folder)) as all_of_them:
+        found = next(all_of_them)
         return pa.Table.from_batches(list(found), found.schema).to_pylist()
 
 
@@ -215,8 +219,8 @@ def test_what_is_handed_in_is_no_way_out(
     file = folder / "kdj" / "interval=1h" / "0.parquet"
     given = query.format(results=results, folder=folder, file=file, extension=extension_path())
     before = held(results.parent, folder, work_file.parent)
-    with pytest.raises(UsageError), answer(work_file, given, beside=handed_in) as found:
-        list(found)
+    with pytest.raises(UsageError), answers(work_file, given, beside=handed_in) as found:
+        list(next(found))
     assert held(results.parent, folder, work_file.parent) == before
 
 
@@ -251,3 +255,33 @@ def test_the_demos_results_are_read_where_there_are_no_others(
     assert "data/demo/market_data.db is read, the demo's invented prices" in err
     # Where a query does not read them, nothing is said of them.
     assert called("SELECT count(*) AS n FROM kdj")[1] == ""
+
+
+def test_tables_of_other_files_are_handed_in_and_nothing_else_of_them(work_file: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "trades.db")) as connection, connection:
+        connection.execute("CREATE TABLE fills (symbol TEXT, price REAL)")
+        connection.execute("INSERT INTO fills VALUES ('AAAUSDT', 1.5)")
+    with closing(duckdb.connect(str(tmp_path / "own.duckdb"))) as own:
+        own.execute("CREATE TABLE \"my table\" AS SELECT 7 AS seven; CREATE VIEW spy AS FROM glob('/*')")
+    both = [tmp_path / "trades.db", tmp_path / "own.duckdb"]
+
+    def asked(sql: str) -> list[dict[str, Any]]:
+        with answers(work_file, sql, beside=attached(sql, both)) as found:
+            answer = next(found)
+            return pa.Table.from_batches(list(answer), answer.schema).to_pylist()
+
+    joined = asked('SELECT f.price, o.seven FROM trades.fills AS f, own."my table" AS o')
+    assert joined == [{"price": 1.5, "seven": 7}]
+    for refused in (
+        "FROM own.spy",
+        f"FROM '{both[0]}'",
+        f"ATTACH '{both[1]}'",
+        "INSERT INTO trades.fills VALUES ('x', 1)",
+    ):
+        with pytest.raises(UsageError):
+            asked(refused)
+    (tmp_path / "candles.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "results.db").write_bytes(both[0].read_bytes())
+    for path, why in (("candles.csv", "no database"), ("none.db", "cannot be read"), ("results.db", "already")):
+        with pytest.raises(UsageError, match=why):
+            attached("FROM x", [tmp_path / path])

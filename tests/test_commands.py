@@ -77,8 +77,8 @@ def test_help_of_a_command_says_what_it_does_and_explains_every_option(
     assert re.fullmatch(rf"Usage: candlemill {command} \[OPTIONS\]( (\[[a-z]+\]|\{{[A-Z]+\}}(?:\.\.\.)?))?", usage)
     assert re.fullmatch(r"  [A-Z].{20,}", description)
     assert f"Example: candlemill {command}" in ran.out
-    for explained in re.split(r"\n(?=  --)", ran.out.partition("Options:\n")[2]):
-        assert re.match(r"  --[a-z-]+(?:, --[a-z-]+)*(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
+    for explained in re.split(r"\n(?=  -)", ran.out.partition("Options:\n")[2]):
+        assert re.match(r"  (?:-[a-z], )?--[a-z-]+(?:, --[a-z-]+)*(?: <[^>]+>)?\s{2,}[A-Za-z]", explained), explained
 
 
 def test_version(candlemill: Callable[..., Ran]) -> None:
@@ -171,7 +171,7 @@ def test_a_wrong_value_in_the_environment_is_wrong_usage(
 
 FIELDS = """run_id, started_at, finished_at, as_of, version, source, symbols, intervals, indicators, series, rows,
     t_start, t_read, t_compute, t_write, total, stages, pg_queries, pg_rows, pg_bytes, sqlite_commits,
-    sqlite_rows_written, sqlite_rows_pruned, peak_rss_mb, skipped, errors"""
+    sqlite_rows_written, sqlite_rows_pruned, peak_rss_mb, skipped, errors, sqlite, duckdb"""
 
 
 def test_json_is_the_record_and_nothing_else(done: Ran, url: str) -> None:
@@ -225,13 +225,39 @@ def test_log_json_is_a_log_of_objects_with_times_in_utc(url: str, candlemill: Ca
     assert ran.code == 0, ran.err
     assert (ran.record["symbols"], ran.record["skipped"]) == (1, {"symbol without candles": 1})
     lines: list[dict[str, Any]] = [json.loads(line) for line in ran.err.splitlines()]
-    assert [line["level"] for line in lines] == ["WARNING", "INFO"]
-    assert lines[0]["message"] == "no candles for NOSUCHUSDT"
-    assert lines[1]["message"].startswith("run complete: t_read=")
+    assert [line["level"] for line in lines] == ["WARNING", "INFO", "INFO", "INFO"]
+    assert lines[0]["message"].startswith("no candles for NOSUCHUSDT")
+    assert lines[1]["message"] == "results in result.db"
+    assert lines[-1]["message"].startswith("run complete: t_read=")
     for line in lines:
         time = datetime.fromisoformat(line["time"])
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
         assert abs((datetime.now(UTC) - time).total_seconds()) < 600
+    # The figures are there as such.
+    assert lines[-1]["run"] == ran.record
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("run", "--json-log"), 2),
+        (("run", "--log-json", "--no-such-option"), 2),
+        (("run", "--log-json", "--log-file", "none/a.log"), 2),
+        (("watch", "--log-json", "--source", "postgresql://me:geheim@127.0.0.1:1/x", "--every", "1m=x"), 2),
+        (("run", "--log-json", "--log-level", "debug", "--source", "postgresql://me:geheim@127.0.0.1:1/x"), 3),
+        (("--log-json", "--source", "postgresql://127.0.0.1:1/x", "--quiet"), 3),
+    ],
+)
+def test_log_json_ends_with_json_however_it_ends(
+    words: tuple[str, ...], code: int, candlemill: Callable[..., Ran]
+) -> None:
+    ran = candlemill(*words)
+    assert ran.code == code
+    *_, last = lines = [json.loads(line) for line in ran.err.splitlines()]
+    assert all({"time", "level", "name", "message"} <= set(line) for line in lines)
+    assert (last["level"], last["exit_code"]) == ("ERROR", code)
+    assert ("Traceback" in last.get("exc_info", "")) == ("debug" in words)
+    assert "geheim" not in ran.err
 
 
 def test_memray_captures_a_file_and_reports_beside_it(url: str, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
@@ -273,7 +299,8 @@ def test_indicators_as_a_table_has_a_line_for_each(candlemill: Callable[..., Ran
     ran = candlemill("indicators")
     assert ran.code == 0
     for declared in INDICATORS.values():
-        assert re.search(rf"^ *{declared.id} +{re.escape(declared.table)} +{declared.family} ", ran.out, re.MULTILINE)
+        line = rf"^ *{declared.id} +{re.escape(declared.title)} +{re.escape(declared.table)} +{declared.family} "
+        assert re.search(line, ran.out, re.MULTILINE)
 
 
 def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(

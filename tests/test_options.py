@@ -16,9 +16,12 @@ from dotenv import dotenv_values
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base import logs
 from candlemill.pipeline.base.errors import UsageError
+from candlemill.pipeline.base.shown import looks_secret, shown
 from candlemill.pipeline.base.threads import useful_threads
+from candlemill.pipeline.commands import completion
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.documents import environment
 from candlemill.pipeline.options import (
@@ -32,6 +35,8 @@ from candlemill.pipeline.options import (
     variables_set,
 )
 from candlemill.pipeline.settings import RETENTION, Settings, parse_symbol_rules
+from candlemill.pipeline.workfile.reader import published
+from candlemill.pipeline.workfile.symbols import symbols_of
 from tests import goldens
 from tests.conftest import dump_of
 
@@ -243,7 +248,8 @@ def test_the_log_is_in_the_file_too_and_ends_as_the_program_does(
     assert ran.code == 3
     before, *lines = (tmp_path / "a.log").read_text().splitlines()
     assert before == "before"
-    assert json.loads(lines[-1])["message"] == ran.last.removeprefix("candlemill: ")
+    assert lines == ran.err.splitlines()
+    assert json.loads(lines[-1])["exit_code"] == 3
     refused = candlemill("run", "--source", "postgresql://127.0.0.1:1/x", "--log-file", "none/a.log")
     assert refused.code == 2
     assert refused.last.startswith("candlemill: --log-file none/a.log cannot be written: No such file or directory")
@@ -264,7 +270,7 @@ def test_a_log_file_that_is_full_or_moved_away_stops_nothing(
         log.info("one")
         (tmp_path / "a.log").rename(tmp_path / "a.log.1")
         log.info("two")
-        logs.say_last("the end")
+        logs.say_last("the end", 4)
         log.info("after it")
     finally:
         for handler in root.handlers:
@@ -278,3 +284,47 @@ def test_a_log_file_that_is_full_or_moved_away_stops_nothing(
 def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--sqlite and --duckdb are the same file"):
         settings_of(Options(sqlite=tmp_path / "a", duckdb=tmp_path / "a"), {})
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "postgres+psycopg2", "postgresql+psycopg"])
+def test_the_driver_in_a_url_of_sqlalchemy_is_passed_over_and_its_password_is_shown_nowhere(scheme: str) -> None:
+    url = f"{scheme}://me:geheim@h:5433/market"
+    assert Options(source=url).source == "postgresql://me:geheim@h:5433/market"
+    assert "geheim" not in shown(f"could not reach {url}")
+    assert looks_secret(url)
+
+
+@pytest.mark.parametrize("words", [["-h"], ["run", "-h"], ["ingest", "-h"], ["plot", "BTCUSDT", "-h"]])
+def test_h_is_help(words: list[str]) -> None:
+    said = CliRunner().invoke(app, words)
+    assert (said.exit_code, said.output.startswith("Usage: ")) == (0, True)
+
+
+def test_every_path_of_a_command_may_begin_with_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for words in (["query", "SELECT 1", "--duckdb"], ["runs", "--duckdb"], ["plot", "BTCUSDT", "--duckdb"]):
+        said = run_in_process(monkeypatch, *words, "~/none.duckdb")
+        assert str(tmp_path / "none.duckdb") in said
+    assert str(tmp_path / "query.sql") in run_in_process(monkeypatch, "query", "@~/query.sql").replace(
+        "~", str(tmp_path)
+    )
+
+
+def test_values_are_completed() -> None:
+    assert completion.interval("1h,5") == ["1h,5m"]
+    assert completion.indicator("ma") == ["macd"]
+    assert sorted(completion.indicator("")) == sorted(INDICATORS)
+
+
+def test_symbols_are_completed_from_the_work_file(work_file: Path, tmp_path: Path) -> None:
+    symbols = symbols_of(work_file)
+    assert len(symbols) > 2
+    with published(work_file) as connection:
+        found = connection.execute("SELECT DISTINCT symbol FROM candles ORDER BY symbol").fetchall()
+    assert [(symbol,) for symbol in symbols] == found
+    words = f"candlemill plot --duckdb {work_file} {symbols[0][:2]}"
+    variables = {"COMP_WORDS": words, "COMP_CWORD": "4", "_CANDLEMILL_COMPLETE": "complete_bash"}
+    said = CliRunner().invoke(app, [], env=variables, prog_name="candlemill")
+    assert symbols[0] in said.output.split()
+    (tmp_path / "other").write_text("something else")
+    assert symbols_of(tmp_path / "other") == symbols_of(tmp_path / "none") == []

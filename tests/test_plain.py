@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -74,6 +74,7 @@ def read_by_typer(words: list[str], environment: dict[str, str]) -> tuple[Option
     return None if memray else (options, as_json)
 
 
+@settings(deadline=None)
 @given(LINES, ENVIRONMENTS)
 def test_typer_takes_a_plain_line_for_the_same(words: list[str], environment: dict[str, str]) -> None:
     try:

@@ -113,6 +113,7 @@ KNOWN = {
     "Sql(f'${name}')": "the fields of the run record",
     "pipeline/workfile/query.py connection.execute(setting)": "settings that stand in the program",
     "pipeline/workfile/query.py connection.execute(sql)": "the user's own, over a file that is read-only",
+    "pipeline/workfile/query.py connection.execute(each)": "the same, of several statements each",
     "Sql(f'{cell} AS c{position}')": "a rendered statement, and a number",
     "Sql(f'params = row(${side})')": "one of two names that stand in the program",
     """Sql(f"{{'position': {p}, 'a': l.c{p}, 'b': r.c{p}}}")""": "numbers",

@@ -20,6 +20,7 @@ from candlemill.pipeline.settings import (
     items,
     parse_as_of,
     parse_indicators,
+    parse_interval,
     parse_intervals,
     parse_retention,
     symbols_of,
@@ -292,3 +293,36 @@ def test_symbols_of_a_list(text: str, expected: list[str]) -> None:
 def test_a_list_without_symbols_or_with_a_nul_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="names no symbol: give SYMBOL,SYMBOL, auto, all, a group"):
         symbols_of(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("60m", "1h"),
+        ("240m", "4h"),
+        ("24h", "1d"),
+        ("7d", "1w"),
+        ("1H", "1h"),
+        ("4H", "4h"),
+        ("1D", "1d"),
+        ("1W", "1w"),
+    ],
+)
+def test_an_interval_goes_by_its_length_too(written: str, name: str) -> None:
+    assert parse_interval(written).name == name
+
+
+def test_a_month_is_no_length() -> None:
+    assert parse_interval("1M").monthly
+    for written in ("31d", "744h", "7m", "0m", "-1h", "1.5h", "\u0661h"):
+        with pytest.raises(UsageError, match="unknown interval"):
+            parse_interval(written)
+
+
+def test_a_word_of_columns_names_the_indicators_that_have_it() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_indicators("rsi")
+    assert "part of harmonic_rsi (" in str(refused.value)
+    assert "smart_rsi (rsi_mean, rsi7, rsi14, rsi21)" in str(refused.value)
+    with pytest.raises(UsageError, match=r"columns of that name in .*kdj \(j\)"):
+        parse_indicators("j")

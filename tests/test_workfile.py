@@ -303,3 +303,16 @@ def test_a_run_that_is_stopped_keeps_others_waiting_for_a_while_only(
     assert re.search(why, caplog.text)
     os.close(handle)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_table_and_view_says_what_it_is(work_file: Path) -> None:
+    with closing(duckdb.connect(str(work_file), read_only=True)) as connection:
+        comments = dict(
+            connection.execute(
+                "SELECT table_name, comment FROM duckdb_tables() UNION ALL "
+                "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal"
+            ).fetchall()
+        )
+    assert all(comments.values())
+    assert len(comments) == len(INDICATORS) + 7
+    assert comments["macd"].startswith("MACD: ")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -164,7 +163,7 @@ def _end_if_asked() -> None:
             try:
                 release()
             except Exception as error:  # whatever it is, the others are released, too
-                sys.stderr.write(f"candlemill: something could not be removed or stopped: {error}\n")
-        logs.say_last(f"{word}, {_State.left}")
+                logs.say(f"something could not be removed or stopped: {error}")
+        logs.say_last(f"{word}, {_State.left}", code)
     finally:
         os._exit(code)

@@ -12,6 +12,7 @@ class Exit(IntEnum):
     """Exit codes of the command line."""
 
     DONE = 0
+    #: Of ``parity``: the databases differ. Of a run with ``--strict``: an indicator fails everywhere.
     DIFFERENT = 1
     USAGE = 2
     SOURCE = 3
@@ -59,3 +60,9 @@ class NoCandlesError(CandlemillError):
     """There are no candles for what was asked."""
 
     exit_code = Exit.NO_CANDLES
+
+
+class FailingError(CandlemillError):
+    """Results were written, and lack an indicator altogether."""
+
+    exit_code = Exit.DIFFERENT

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ...indicators.profiles import PARITY
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
+
+#: The file that says that a folder is the demo's.
+MARK = "candlemill-demo"
+#: The folder of a server's socket: as a parameter, or in the place of a host.
+_SOCKET = re.compile(r"(?:^|[?&\s])host\s*=\s*'?([^&\s']+)|(?://|@)(%2F[^/:?]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,3 +46,15 @@ class Marker:
 
 
 DESK, DEMO = Marker(), Marker(demo=True)
+
+
+def is_of_demo(source: str, environment: Mapping[str, str]) -> bool:
+    """Whether a URL leads to the demo's server, which can be reached by a socket in its own folder alone.
+
+    libpq takes the folder from ``PGHOST`` where the URL has none.
+    """
+    found = _SOCKET.search(source)
+    host = unquote(found[1] or found[2]) if found else environment.get("PGHOST", "")
+    if not source or not host.startswith("/"):
+        return False
+    return any((folder / MARK).is_file() for folder in (Path(host), Path(host).parent))

@@ -21,10 +21,10 @@ STARS = "***"
 #: Control characters, marks that turn the direction of writing, separators of lines, and halves of characters.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: Anything that begins as the URL of a database. A path has one slash of the two.
-_URL = re.compile(r"postgres(?:ql)?:/+\S*", re.IGNORECASE)
+_URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?:/+\S*", re.IGNORECASE)
 #: A URL without anything that could be a password, perhaps at the end of a sentence.
 _HOST = r"([\w.%*-]*|\[[\w:.%]+\])(:\d*)?"
-_BARE = re.compile(rf"\w+:/+([^\s:/?#@\[\]]*@)?{_HOST}(,{_HOST})*(/[^\s:/?#@\[\]]*)?[:;]?", re.ASCII)
+_BARE = re.compile(rf"[\w+]+:/+([^\s:/?#@\[\]]*@)?{_HOST}(,{_HOST})*(/[^\s:/?#@\[\]]*)?[:;]?", re.ASCII)
 #: A password that is a word, or a number, is like many others that messages consist of: shorter ones, too.
 _PROSE = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]+|\d+|\W+|.{1,3}", re.DOTALL)
 _QUOTES = "[\"'`]"

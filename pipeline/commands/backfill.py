@@ -72,7 +72,9 @@ def backfill(
     if sqlite is not None:
         if output or begin or end or verify:
             raise UsageError("--sqlite has no range and no folder: leave --from, --to, --output and --verify out")
-        _fill(replace(settings, sqlite=sqlite), asked.quiet)
+        # Of the demo's server the demo's, where no file was named.
+        file = settings.sqlite if sqlite == Options.sqlite else sqlite
+        _fill(replace(settings, sqlite=file), asked.shows_no_bar)
         return
     if output is None or begin is None or end is None:
         raise UsageError("no range or folder: give --from TIME --to TIME --output FOLDER, or --sqlite")
@@ -80,7 +82,7 @@ def backfill(
     from .progress import share_bar
 
     ending.leaves("what is done stays: give the same command again to go on")
-    with share_bar(asked.quiet) as (total, move):
+    with share_bar(asked.shows_no_bar) as (total, move):
 
         def begins(size: Size) -> None:
             log.info(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import Options
-from . import files, options
+from . import completion, files, options
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 def changes(
     asked: Options,
     interval: Annotated[
-        str | None, typer.Option("--interval", help="Only this, or these: 1h,4h. Default: all.")
+        str | None,
+        typer.Option(
+            "--interval", help="Only this, or these: 1h,4h. Default: all.", autocompletion=completion.interval
+        ),
     ] = None,
-    symbols: Annotated[str | None, typer.Option("--symbols", help="Only these, BTCUSDT,ETHUSDT. Default: all.")] = None,
+    symbols: Annotated[
+        str | None,
+        typer.Option("--symbols", help="Only these, BTCUSDT,ETHUSDT. Default: all.", autocompletion=completion.symbol),
+    ] = None,
     as_csv: options.AsCsv = False,
     as_json: options.AsJson = False,
     demo: files.Demo = False,

@@ -22,13 +22,15 @@ def main(arguments: list[str] | None = None) -> None:
     ``run-or-demo``, which the help leaves out, is for ``make run``.
     """
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    own = ("--help", "--version", "--install-completion", "--show-completion")
+    own = ("-h", "--help", "--version", "--install-completion", "--show-completion")
     if words and words[0].startswith("-") and words[0] not in own:
         words = ["run", *words]
     for word in words:
         # An error may repeat a word that was given where something else is expected.
         if looks_secret(word):
             keep_secret(word)
+    if {"--log-json", "--json-log"} & set(words):
+        logs.expect_json()
     try:
         environment.load(Path(".env"))
         if words[0] == "run-or-demo":
@@ -93,7 +95,5 @@ def _main_job() -> str:
 def _end(message: str, code: Exit, error: Exception | None = None) -> NoReturn:
     ending.finish()
     debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
-    logs.say_last(one_line(message))
-    if error is not None and debugging:
-        sys.stderr.write(f"{logs.traceback_of(error)}\n")
+    logs.say_last(one_line(message), code, error if debugging else None)
     sys.exit(code)

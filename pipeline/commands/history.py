@@ -11,7 +11,7 @@ import typer
 
 from ..base.errors import UsageError
 from ..options import DEMO_WORK_FILE, Options, settings_of
-from . import files, options
+from . import completion, files, options
 from .console import say, set_up_log
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 @options.takes("history")
 def history(
     asked: Options,
-    symbols: Annotated[list[str], typer.Argument(metavar="SYMBOL", help="Such as BTCUSDT,ETHUSDT.")],
-    interval: Annotated[str, typer.Option("--interval", help="Such as 1h.")] = "1h",
+    symbols: Annotated[
+        list[str],
+        typer.Argument(metavar="SYMBOL", help="Such as BTCUSDT,ETHUSDT.", autocompletion=completion.symbol),
+    ],
+    interval: options.IntervalOption = "1h",
     bars: Annotated[int, typer.Option("--bars", min=1, max=options.MOST_SHOWN, help="Bars of each symbol.")] = 100,
     as_csv: options.AsCsv = False,
     as_json: options.AsJson = False,

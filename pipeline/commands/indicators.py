@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from . import options
-from .console import cells, say_json
+from .console import say_json
+from .fitting import Column, print_table
 
 
 def indicators(as_json: options.AsJson = False) -> None:
-    """List the indicators: id, table, family, minimum bars, columns.
+    """List the indicators: id, title, table, family, minimum bars, columns.
 
     Example: candlemill indicators --json
     """
@@ -41,12 +40,18 @@ def indicators(as_json: options.AsJson = False) -> None:
         ]
         say_json(catalogue, indent=2)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("id", "table", "family", "mode", "min bars", "columns", box=None, header_style="bold")
+    columns = [
+        Column("id"),
+        Column("title", folds=True),
+        Column("table", rank=1),
+        Column("family", rank=2),
+        Column("mode", rank=4),
+        Column("min bars", right=True, rank=2),
+        Column("columns", folds=True, rank=3),
+    ]
+    rows = []
     for declared in INDICATORS.values():
         stored = declared.stored
         bars, labels = str(stored.bars_needed("")), ", ".join(stored.labels.values())
-        table.add_row(*cells(declared.id, stored.table, declared.family, stored.mode, bars, labels))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+        rows.append((declared.id, declared.title, stored.table, declared.family, stored.mode, bars, labels))
+    print_table(columns, rows)

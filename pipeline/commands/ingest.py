@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,10 +10,14 @@ from ..base import ending
 from ..base.errors import Exit, NoCandlesError, UsageError
 from ..options import Options
 from . import options
-from .console import cells, say, say_json, set_up_log
+from .console import say, say_json, set_up_log
+from .fitting import Column, print_table
 
 if TYPE_CHECKING:
     from ..ingest.report import Conflict, FileReport, Hidden, Report, SeriesReport
+
+#: Counts that are left out first where a terminal is narrow.
+_RANKS = {"unchanged": 4, "updated": 3, "inserted": 3}
 
 app = typer.Typer(help="Load downloaded archives into the source database.")
 
@@ -47,7 +50,7 @@ def binance_vision(
     if not asked.source:
         raise UsageError("no database: give --source URL or set DATABASE_URL")
     files = find(paths)
-    with count_bar(len(files), asked.quiet) as progress:
+    with count_bar(len(files), asked.shows_no_bar) as progress:
         report = ingest(asked.source, files, exchange, progress)
     if as_json:
         say_json(report.as_json())
@@ -60,20 +63,23 @@ def binance_vision(
 
 
 def _show(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from ..ingest.report import COUNTS
 
     if report.series:
-        table = Table("symbol", "what", "files", "first", "last", box=None, header_style="bold")
-        for name in (*COUNTS, "missing"):
-            table.add_column(name, justify="right")
+        texts = [
+            Column("symbol"),
+            Column("what"),
+            Column("files", rank=1),
+            Column("first", rank=2),
+            Column("last", rank=2),
+        ]
+        columns = [*texts, *(Column(name, right=True, rank=_RANKS.get(name, 0)) for name in (*COUNTS, "missing"))]
+        rows = []
         for series in report.series:
             span = [f"{moment:%Y-%m-%d %H:%M}" for moment in (series.first, series.last)]
             counts = [*(series.total(name) for name in COUNTS), series.missing]
-            table.add_row(*cells(series.symbol, series.what, str(len(series.files)), *span, *map(str, counts)))
-        Console(width=None if sys.stdout.isatty() else 200).print(table)
+            rows.append((series.symbol, series.what, str(len(series.files)), *span, *map(str, counts)))
+        print_table(columns, rows)
     for line in _remarks(report):
         say(line)
 

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..base.errors import UsageError
+from ..base.errors import FailingError, NoCandlesError, UsageError
 from ..base.threads import in_thread
 from ..options import OPTIONS, Options, settings_of
 from ..results.extension import opened
@@ -42,13 +42,41 @@ def run(asked: Options, as_json: bool = False, memray: Path | None = None) -> No
     # Opened while Python imports the rest, which needs another processor.
     opening = in_thread(opened, "sink")
     settings = settings_of(asked, os.environ)
+    perform_all(asked, settings, memray, as_json, opening)
+
+
+def perform_all(
+    asked: Options,
+    settings: Settings,
+    memray: Path | None,
+    as_json: bool,
+    opening: Future[duckdb.DuckDBPyConnection] | None = None,
+) -> None:
+    """A run, and what was asked for beside it. Raises as ``be_strict`` does where that was asked for."""
     if asked.metrics_file:
         from ..live.metrics import check_metrics_file
 
         check_metrics_file(asked.metrics_file)
-    record = perform(settings, memray, as_json, asked.quiet, opening)
+    record = perform(settings, memray, as_json, asked.shows_no_bar, opening)
     if asked.metrics_file:
         _write_metrics(asked.metrics_file, settings, record)
+    if asked.strict:
+        be_strict(settings, record)
+
+
+def be_strict(settings: Settings, record: Record) -> None:
+    """Raise NoCandlesError where a symbol has no candles, FailingError where an indicator fails for all its series."""
+    if record.unseen:
+        raise NoCandlesError(f"the results are written, but there are no candles for {', '.join(record.unseen)}")
+    read = [name for name, basis in record.bases.items() if basis.newest is not None]
+    failing = []
+    for declared in settings.indicators:
+        errors = [error for error in record.errors if error["table"] == declared.table and not error["symbol"]]
+        failed = {name for error in errors for name in error["interval"].split(",")}
+        if failed and failed.issuperset(name for name in read if declared.covers(name)):
+            failing.append(declared.id)
+    if failing:
+        raise FailingError(f"the results are written, but these indicators fail on all symbols: {', '.join(failing)}")
 
 
 def _watching(asked: Options) -> str:
@@ -96,7 +124,10 @@ def perform(
         log.info("memory captured in %s", memray)
         for what, file in capture.report():
             log.info("%s: %s", what, file)
-    log.info("%s", record.summary())
+    option = " --demo" if settings.marker.demo else ""
+    log.info("results in %s", settings.sqlite)
+    log.info("for analysts in %s: candlemill query%s 'FROM latest_signals'", settings.duckdb, option)
+    log.info("%s", record.summary(), extra={"run": record})
     if as_json:
         say_json(record.as_json())
     return record
@@ -118,6 +149,9 @@ def _write_metrics(file: Path, settings: Settings, record: Record) -> None:
 def _capture(file: Path | None) -> Capture | None:
     if file is None:
         return None
-    from .memory import Capture
+    try:
+        from .memory import Capture
+    except ImportError as error:
+        raise UsageError("--memray needs memray, the extra candlemill[memray]: pip install memray") from error
 
     return Capture(file)

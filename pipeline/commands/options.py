@@ -11,6 +11,7 @@ import typer
 
 from ..base import folders
 from ..options import LOG, OPTIONS, Options, Setting
+from . import completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ Once = Annotated[bool, typer.Option("--once", help="One pass; accepted so that o
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else there.")
 ]
+IntervalOption = Annotated[str, typer.Option("--interval", help="Such as 1h.", autocompletion=completion.interval)]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Parquet = Annotated[Path | None, typer.Option("--parquet", help="Write the rows into this Parquet file.")]
 Rows = Annotated[
@@ -36,7 +38,7 @@ PlotFile = Annotated[
     Path | None, typer.Option("--plot", help="Draw times and memory over the runs: a .png, .svg or .html file.")
 ]
 OutputFolder = Annotated[
-    Path | None, typer.Option("--output", help="Folder for the files: a new one, or that of a backfill.")
+    Path | None, typer.Option("--output", "-o", help="Folder for the files: a new one, or that of a backfill.")
 ]
 FilledDatabase = Annotated[
     Path | None,
@@ -45,6 +47,13 @@ FilledDatabase = Annotated[
 ThemeOption = Annotated[
     str | None, typer.Option("--theme", help="light or dark. Default: light; in .html what the reader prefers.")
 ]
+#: What values of settings are completed with.
+_COMPLETED: dict[str, Callable[..., list[str]]] = {
+    "symbols": completion.symbol,
+    "intervals": completion.interval,
+    "indicators": completion.indicator,
+    "without": completion.indicator,
+}
 
 
 def takes(command: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -103,6 +112,7 @@ def _option(setting: Setting) -> Any:
         min=setting.least,
         max=setting.most,
         help=setting.help,
+        autocompletion=_COMPLETED.get(setting.name),
     )
 
 

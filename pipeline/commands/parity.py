@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
@@ -14,27 +13,27 @@ import typer
 from ..base import folders
 from ..base.errors import Exit, UsageError
 from . import options
-from .console import cells, say_json
+from .console import say, say_json
+from .fitting import Column, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from rich.table import Table
 
     from ..parity.compare import Finding, Question, Report, Rows
 
 #: Findings that are shown, and symbols that are named in each; ``--json`` has more.
 SHOWN, NAMED = 30, 3
 _MOST_SEED, _MOST_ATOL = 999_999_999, 1e18
+#: Figures of the counts: the title, the name in the report, and which of them are left out first on a narrow terminal.
 FIGURES = (
-    ("rows A", "rows_a"),
-    ("rows B", "rows_b"),
-    ("repeated A", "repeated_a"),
-    ("repeated B", "repeated_b"),
-    ("only A", "only_a"),
-    ("only B", "only_b"),
-    ("compared", "rows_compared"),
-    ("values", "values_compared"),
+    ("rows A", "rows_a", 2),
+    ("rows B", "rows_b", 2),
+    ("repeated A", "repeated_a", 3),
+    ("repeated B", "repeated_b", 3),
+    ("only A", "only_a", 1),
+    ("only B", "only_b", 1),
+    ("compared", "rows_compared", 2),
+    ("values", "values_compared", 1),
 )
 
 
@@ -109,30 +108,23 @@ def _as_json(paths: tuple[Path, Path], question: Question, report: Report) -> di
 
 
 def _show(question: Question, report: Report) -> None:
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
-    console.print(_counts(report))
-    if report.findings:
-        console.print()
-        console.print(_findings(report.findings))
-    if len(report.findings) > SHOWN:
-        console.print(f"… and {len(report.findings) - SHOWN} more: --json has them all")
-    for line in _notes(report):
-        console.print(*cells(line))
-    for rule in question.allow:
-        console.print(*cells(f"allowed by {rule.text}: {report.allowed(rule)}"))
     verdict = f"{report.differences} differences" if report.differences else "no difference"
-    console.print(f"{verdict}, {sum(counted.values_compared for counted in report.rows)} values compared")
+    say(f"{verdict}, {sum(counted.values_compared for counted in report.rows)} values compared")
+    for rule in question.allow:
+        say(f"allowed by {rule.text}: {report.allowed(rule)}")
+    say("")
+    _show_counts(report)
+    if report.findings:
+        say("")
+        _show_findings(report.findings)
+    if len(report.findings) > SHOWN:
+        say(f"… and {len(report.findings) - SHOWN} more: --json has them all")
+    for line in _notes(report):
+        say(line)
 
 
-def _counts(report: Report) -> Table:
+def _show_counts(report: Report) -> None:
     """A line per table; where something departs, one per interval."""
-    from rich.table import Table
-
-    shown = Table("table", "interval", box=None, header_style="bold")
-    for title in (*(title for title, _ in FIGURES), "departures"):
-        shown.add_column(title, justify="right")
     departing = {found.table for found in report.findings}
     departures: Counter[tuple[str, str]] = Counter()
     for found in report.findings:
@@ -141,23 +133,29 @@ def _counts(report: Report) -> Table:
     for rows in report.rows:
         interval = rows.interval or "none" if rows.table in departing else "all"
         groups.setdefault((rows.table, interval), []).append(rows)
+    columns = [
+        *(Column("table"), Column("interval")),
+        *(Column(title, right=True, rank=rank) for title, _, rank in FIGURES),
+        Column("departures", right=True),
+    ]
+    shown = []
     for place, group in groups.items():
-        figures = [sum(getattr(rows, name) for rows in group) for _, name in FIGURES]
-        shown.add_row(*cells(*place, *map(str, [*figures, departures[place]])))
-    return shown
+        figures = [sum(getattr(rows, name) for rows in group) for _, name, _ in FIGURES]
+        shown.append((*place, *map(str, [*figures, departures[place]])))
+    print_table(columns, shown)
 
 
-def _findings(findings: Sequence[Finding]) -> Table:
+def _show_findings(findings: Sequence[Finding]) -> None:
     """The largest findings, first those that are not allowed."""
-    from rich.table import Table
-
-    shown = Table("departure", "table", "interval", "column", box=None, header_style="bold")
-    shown.add_column("count", justify="right")
-    shown.add_column("relative", justify="right")
-    for title in ("symbols", "example", "allowed by"):
-        shown.add_column(title)
-    for found in sorted(findings, key=lambda found: (found.allowed_by is not None, -found.departures))[:SHOWN]:
-        row = (
+    columns = [
+        *(Column("departure", folds=True), Column("table"), Column("interval"), Column("column", folds=True)),
+        Column("count", right=True),
+        Column("relative", right=True, rank=1),
+        *(Column("symbols", folds=True, rank=3), Column("example", folds=True, rank=2)),
+        Column("allowed by", folds=True, rank=1),
+    ]
+    rows = [
+        (
             found.kind,
             found.table,
             found.interval or "",
@@ -168,8 +166,9 @@ def _findings(findings: Sequence[Finding]) -> Table:
             _example(found),
             found.allowed_by or "",
         )
-        shown.add_row(*cells(*row))
-    return shown
+        for found in sorted(findings, key=lambda found: (found.allowed_by is not None, -found.departures))[:SHOWN]
+    ]
+    print_table(columns, rows)
 
 
 def _symbols(found: Finding) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from ..base.errors import UsageError
 from ..options import Options
-from . import files, options
+from . import completion, files, options
 from .console import say
 
 _FOLDER = Path("data/plots")
@@ -19,16 +19,24 @@ _FOLDER = Path("data/plots")
 @options.takes("plot")
 def plot(
     asked: Options,
-    symbol: Annotated[str | None, typer.Argument(help="What to draw, such as BTCUSDT; not with --run.")] = None,
-    interval: Annotated[str, typer.Option("--interval", help="Such as 1h.")] = "1h",
+    symbol: Annotated[
+        str | None,
+        typer.Argument(help="What to draw, such as BTCUSDT; not with --run.", autocompletion=completion.symbol),
+    ] = None,
+    interval: options.IntervalOption = "1h",
     indicators: Annotated[
-        str, typer.Option("--indicators", help="Ids or table names to draw, as a comma list.")
+        str,
+        typer.Option(
+            "--indicators",
+            help="Ids or table names to draw, as a comma list.",
+            autocompletion=completion.indicator,
+        ),
     ] = "bollinger,macd",
     bars: Annotated[int, typer.Option("--bars", min=1, max=options.MOST_SHOWN, help="Bars to draw, the newest.")] = 120,
     run: Annotated[bool, typer.Option("--run", help="Draw a run's time and memory instead, the newest run's.")] = False,
     run_id: Annotated[str | None, typer.Option("--run-id", help="That run; the first characters will do.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="A .png, .svg or .html file. Default: a .png in data/plots.")
+        Path | None, typer.Option("--output", "-o", help="A .png, .svg or .html file. Default: a .png in data/plots.")
     ] = None,
     theme: options.ThemeOption = None,
     demo: files.Demo = False,

@@ -1,4 +1,4 @@
-"""Progress bars on a terminal; nothing elsewhere."""
+"""Progress bars on a terminal, with the log above them; nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..base import ending
+from ..base import ending, logs
 from ..base.shown import visible
 
 if TYPE_CHECKING:
@@ -20,21 +20,35 @@ log = logging.getLogger("candlemill")
 
 #: Between two lines of the log that say how far it is.
 _SECONDS = 10.0
+#: Characters of a name beside the bar.
+_SHOWN = 40
+
+
+#: Stages of a run that come after its intervals, as they are shown.
+_AFTER = {"write": "writing", "publish": "publishing"}
 
 
 @contextmanager
 def stage_bar(stages: Sequence[str], quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function to tell which stage begins; it moves a bar on standard error where that is a terminal."""
-    with _bar("read", len(stages), quiet) as move:
-        yield lambda stage: move(visible(stage), stages.index(stage))
+    """A function to tell which stage begins; it moves a bar on standard error where that is a terminal.
+
+    What is counted are the intervals among the stages that are computed.
+    """
+    intervals = [stage for stage in stages if stage not in _AFTER]
+
+    def doing(stage: str) -> str:
+        return _AFTER.get(stage) or f"computing {visible(stage)}"
+
+    with _bar("reading", len(intervals), quiet, "intervals") as move:
+        yield lambda stage: move(doing(stage), min(stages.index(stage), len(intervals)))
 
 
 @contextmanager
-def count_bar(total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+def count_bar(total: int, quiet: bool, what: str = "files") -> Iterator[Callable[[str], None]]:
     """A function to tell which of some things, each as long as the other, begins; it moves such a bar, too."""
     done = count()
-    with _bar("", total, quiet) as move:
-        yield lambda thing: move(visible(thing)[-40:], next(done))
+    with _bar("", total, quiet, what) as move:
+        yield lambda thing: move(visible(thing)[-_SHOWN:], next(done))
 
 
 class Share:
@@ -90,21 +104,35 @@ def share_bar(quiet: bool) -> Iterator[tuple[Callable[[int, int], None], Callabl
 
 
 @contextmanager
-def _bar(first: str, total: int, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+def _bar(first: str, total: int, quiet: bool, what: str = "") -> Iterator[Callable[[str, int], None]]:
+    """A function that says what is being done, and how many of ``total`` things are; without ``what``, uncounted."""
     if quiet or not sys.stderr.isatty():
         yield lambda _description, _completed: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
+    counted = f"{{task.completed:.0f}} of {{task.total:.0f}} {what}" if what else ""
     columns = (
-        TextColumn("{task.description:<8}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        # As wide as the others leave room.
+        BarColumn(bar_width=None),
+        *([TextColumn(counted, markup=False, table_column=Column(no_wrap=True))] if what else []),
         TimeElapsedColumn(),
     )
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    # It hides the cursor of the terminal until it stops.
-    with ending.owned(bar.start, lambda _: bar.stop()):
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, expand=True)
+
+    def start() -> None:
+        # The bar hides the cursor, and has its own stream in the place of standard error: what is written to that
+        # comes above the bar.
+        bar.start()
+        logs.follow_standard_error()
+
+    def stop() -> None:
+        bar.stop()
+        logs.follow_standard_error()
+
+    with ending.owned(start, lambda _: stop()):
         task = bar.add_task(first, total=total)
         yield lambda description, completed: bar.update(task, description=description, completed=completed)

@@ -12,6 +12,7 @@ from ..base import folders
 from ..base.errors import UsageError
 from ..options import Options
 from . import files, options
+from .console import say
 
 
 @options.takes("query")
@@ -28,9 +29,18 @@ def query(
     history: Annotated[
         Path | None, typer.Option("--history", help="Read the history from this folder of a backfill.")
     ] = None,
+    attach: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--attach",
+            help="Let the query read the tables of this SQLite or DuckDB file, as NAME.TABLE; also repeated.",
+        ),
+    ] = None,
     demo: files.Demo = False,
 ) -> None:
     """Run SQL over the work file, which it cannot change, and print the rows. Times are in UTC.
+
+    Of several queries, with semicolons between them, each has its table.
 
     The schema results has the tables of the result database, history a view of each indicator over them, in English.
 
@@ -40,12 +50,15 @@ def query(
 
     form = tabular.Form(as_csv, as_json, parquet, rows)
     text = _read(sql)
-    from ..workfile.beside import beside
-    from ..workfile.query import answer
+    from ..workfile.beside import attached, beside
+    from ..workfile.query import answers
 
-    read = beside(text, lambda: files.result_database(asked, demo), history)
-    with answer(files.work_file(asked, demo), text, allow_files, read) as found:
-        tabular.put_out(found, form)
+    read = beside(text, lambda: files.result_database(asked, demo), history) + attached(text, attach or [])
+    with answers(files.work_file(asked, demo), text, allow_files, read, one=not form.is_table) as found:
+        for number, answer in enumerate(found):
+            if number:
+                say("")
+            tabular.put_out(answer, form)
 
 
 def _read(sql: str) -> str:

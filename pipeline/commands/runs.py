@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..options import Options
 from . import files, options
-from .console import cells, say, say_json
+from .console import say, say_json
+from .fitting import Column, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 #: Figures of a record as the table shows them, under their names in the record.
 _COUNTERS = ("symbols", "indicators", "rows", "pg_queries", "sqlite_commits", "sqlite_rows_pruned", "peak_rss_mb")
+_RANKS = {"symbols": 2, "rows": 1, "peak_rss_mb": 2}
+#: Runs of the table, where nobody says how many.
+_LAST = 20
 _SECONDS = ("total", "t_read", "t_compute", "t_write")
 
 
@@ -24,7 +27,9 @@ def runs(
     asked: Options,
     last: Annotated[
         int | None,
-        typer.Option("--last", min=1, max=options.MOST_SHOWN, help="Only so many, the newest. Default: all."),
+        typer.Option(
+            "--last", min=1, max=options.MOST_SHOWN, help=f"Only so many, the newest. Default: {_LAST} in the table."
+        ),
     ] = None,
     as_json: options.AsJson = False,
     plot: options.PlotFile = None,
@@ -48,18 +53,24 @@ def runs(
     if as_json:
         say_json(records)
     else:
-        _print(records)
+        show(records, last)
 
 
-def _print(records: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("started", "run", "intervals", box=None, header_style="bold")
-    for heading in (*_SECONDS, *_COUNTERS, "pg_mb", "skipped", "errors"):
-        table.add_column(heading, justify="right")
-    for record in records:
-        row = (
+def show(records: Sequence[Mapping[str, Any]], last: int | None) -> None:
+    """Print records as a table, so many of them at most, the newest; None: as many as somebody can look at."""
+    shown = records if last else records[-_LAST:]
+    columns = [
+        Column("started"),
+        Column("run"),
+        Column("intervals", rank=3),
+        *(Column(name, right=True, rank=0 if name == "total" else 1) for name in _SECONDS),
+        *(Column(name, right=True, rank=_RANKS.get(name, 4)) for name in _COUNTERS),
+        Column("pg_mb", right=True, rank=4),
+        Column("skipped", right=True, rank=2),
+        Column("errors", right=True),
+    ]
+    rows = [
+        (
             record["started_at"][:19],
             record["run_id"][:8],
             ",".join(record["intervals"]),
@@ -69,5 +80,8 @@ def _print(records: Sequence[Mapping[str, Any]]) -> None:
             str(sum(record["skipped"].values())),
             str(len(record["errors"])),
         )
-        table.add_row(*cells(*row))
-    Console(width=None if sys.stdout.isatty() else 220).print(table)
+        for record in shown
+    ]
+    print_table(columns, rows)
+    if len(shown) < len(records):
+        say(f"the newest {len(shown)} of {len(records)} runs: see others with --last N, or --json", err=True)

@@ -7,7 +7,8 @@ import os
 from ..base.errors import UsageError
 from ..options import Options, settings_of
 from . import options
-from .console import cells, say_json, set_up_log
+from .console import say_json, set_up_log
+from .fitting import Column, print_table
 
 
 @options.takes("symbols")
@@ -30,10 +31,5 @@ def symbols(asked: Options, as_json: options.AsJson = False) -> None:
     if as_json:
         say_json([{"symbol": symbol, "rules": found} for symbol, found in chosen.items()])
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("symbol", "rules", box=None, header_style="bold")
-    for symbol, found in chosen.items():
-        table.add_row(*cells(symbol, ", ".join(found)))
-    Console().print(table)
+    rows = [(symbol, ", ".join(found)) for symbol, found in chosen.items()]
+    print_table([Column("symbol"), Column("rules", folds=True)], rows)

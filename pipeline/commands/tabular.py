@@ -55,6 +55,11 @@ class Form:
         if self.csv + self.json + (self.parquet is not None) > 1:
             raise UsageError("--csv, --json and --parquet are three forms of one result: give one of them")
 
+    @property
+    def is_table(self) -> bool:
+        """Whether it is the table for people."""
+        return not (self.csv or self.json or self.parquet)
+
 
 def put_out(answer: Answer, form: Form) -> None:
     """Print rows on standard output, or write them into a file. Raises UsageError as ``write_parquet`` does."""

@@ -14,6 +14,7 @@ from ..base.errors import UsageError
 from ..options import Options, settings_of
 from . import options
 from .console import cells, say, say_json, set_up_log
+from .fitting import Column, print_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,28 +84,35 @@ def _show_status(duckdb: Path, as_json: bool) -> None:
     if as_json:
         say_json({"fresh": not reasons, "stale": reasons, **health.as_json()})
     else:
-        _print(health, reasons, now)
+        show(health, reasons, now)
     if reasons:
         raise typer.Exit(_STALE)
 
 
-def _print(health: Health, reasons: list[str], now: datetime) -> None:
+def show(health: Health, reasons: list[str], now: datetime) -> None:
+    """Print how a watch is doing, and why it is stale, if it is."""
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("interval", "newest bar", box=None, header_style="bold")
-    for heading in ("lag, s", "stale after, s", "looked at", "due next"):
-        table.add_column(heading, justify="right")
+    columns = [
+        Column("interval"),
+        Column("newest bar"),
+        Column("lag, s", right=True),
+        Column("stale after, s", right=True, rank=1),
+        Column("looked at", rank=2),
+        Column("due next", rank=1),
+    ]
+    rows = []
     for watched in health.intervals:
         lag = f"{(now - watched.newest_bar).total_seconds():.0f}" if watched.newest_bar else ""
-        row = (
-            watched.interval,
-            *(_clock(watched.newest_bar), lag, f"{watched.stale_after:.0f}"),
-            *(_clock(watched.looked_at), _clock(watched.next_due)),
+        rows.append(
+            (
+                watched.interval,
+                *(_clock(watched.newest_bar), lag, f"{watched.stale_after:.0f}"),
+                *(_clock(watched.looked_at), _clock(watched.next_due)),
+            )
         )
-        table.add_row(*cells(*row))
+    print_table(columns, rows)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table)
     run = health.last_run
     last = f"last {run.run_id[:8]} in {run.total:.2f} s with {run.rows} rows" if run else "none yet"
     published = f"work file of {_clock(health.published_at)}" if health.published_at else "no work file yet"

@@ -64,7 +64,7 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Obs
     if declared.compute is None:
         _report(declared, "", _intervals(panel), error, observer)
         return evaluate.nothing(declared, panel)
-    sound = True
+    failed: list[tuple[str, str, Exception]] = []
     parts: list[Values] = []
     for column, symbol in enumerate(panel.symbols):
         alone = panel.select([column])
@@ -73,13 +73,15 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Obs
             evaluate.finish(declared, alone, part, profile=profile)
         except Exception as cause:
             pass_on(cause)
-            _report(declared, symbol, panel.intervals[column], cause, observer)
+            failed.append((symbol, panel.intervals[column], cause))
             part = evaluate.nothing(declared, alone)
-            sound = False
         parts.append(part)
-    if sound:
-        # It fails on all of them together only; the values of each alone stand, and the failure is told.
+    if len(failed) in (0, panel.series):
+        # It fails on all, in one line; or on all of them together only: the values of each alone stand, and it is told.
         _report(declared, "", _intervals(panel), error, observer)
+    else:
+        for symbol, interval, its_error in failed:
+            _report(declared, symbol, interval, its_error, observer)
     columns = [_joined([part.columns[i] for part in parts]) for i in range(len(declared.columns))]
     defined = [np.ones(1, dtype=np.bool_) if part.defined is None else part.defined for part in parts]
     return Values(*columns, defined=np.concatenate(defined))

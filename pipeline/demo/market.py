@@ -22,6 +22,8 @@ from ..settings import DEFAULT_EXCHANGE
 from ..source.session import session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...indicators.contract import Floats, Ints
 
 BARS = 500
@@ -65,12 +67,22 @@ COINS = (
 )
 
 
-def load_market(url: str, now: datetime) -> int:
-    """Fill an empty schema with the sample market up to a moment, replacing an earlier one. Returns the rows loaded."""
-    tables = {f"candles_{name}": candles(INTERVALS[name], now) for name in DEFAULT_INTERVALS}
-    tables["binance_futures_metrics_5m"] = metrics(now)
+_METRICS = "binance_futures_metrics_5m"
+#: The tables that the sample fills, each with the interval of its bars; None: it has metrics.
+TABLES = {**{f"candles_{name}": INTERVALS[name] for name in DEFAULT_INTERVALS}, _METRICS: None}
+
+
+def load_market(url: str, now: datetime, progress: Callable[[str], None] = lambda _: None) -> int:
+    """Fill an empty schema with the sample market up to a moment, replacing an earlier one. Returns the rows loaded.
+
+    ``progress`` is told the name of each table of ``TABLES`` when it begins.
+    """
+    loaded = 0
     with session(url, writes=True) as connection, connection.transaction():
-        for name, rows in tables.items():
+        for name, interval in TABLES.items():
+            progress(name)
+            rows = candles(interval, now) if interval else metrics(now)
+            loaded += rows.num_rows
             relation = f"market_data.{identifier(name)}"
             connection.execute(f"TRUNCATE {relation}".encode())
             columns = join([identifier(column) for column in rows.column_names])
@@ -80,7 +92,7 @@ def load_market(url: str, now: datetime) -> int:
                 copy.write(memoryview(sink.getvalue()))
     with session(url, writes=True) as connection:
         connection.execute("ANALYZE")
-    return sum(rows.num_rows for rows in tables.values())
+    return loaded
 
 
 def candles(interval: Interval, now: datetime) -> pa.Table:

@@ -105,7 +105,7 @@ def _other_minima(declared: Indicator) -> list[tuple[str, int]]:
 def _row(declared: Indicator, column: Column) -> str:
     rounding = str(declared.stored.rounding.get(column.name) or "")
     escaped = column.meaning.replace("|", "\\|")
-    words = "".join(f"<br>`{word}`: {english}" for word, english in column.words.items() if not column.listed)
+    words = "".join(f"<br>`{word}`: {english}" for word, english in column.words.items())
     label = declared.label(column)
     return _cells(f"`{label}`", column.name, column.kind.declared, column.unit, rounding, escaped + words)
 

@@ -64,6 +64,13 @@ def _lines(health: Health, now: datetime) -> Iterator[str]:
         {_labels(interval=interval): (now - newest).total_seconds() for interval, newest in bars.items()},
     )
     yield from _metric(
+        "stale_after_seconds",
+        "gauge",
+        "How old the newest bar of an interval may be.",
+        {_labels(interval=watched.interval): watched.stale_after for watched in health.intervals},
+    )
+    yield from _metric("wal_megabytes", "gauge", "Size of the result database's log.", {"": health.wal_mb})
+    yield from _metric(
         "left_out_rows",
         "gauge",
         "Rows that the last computation of an interval left out.",

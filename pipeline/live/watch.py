@@ -176,12 +176,12 @@ class _Watch:
         if not _is_over(self._published, self._plan.publish, at):
             record = self._passes.update(at.now, due)
             self._schedule.looked(due, at)
-            log.debug("%s", record.summary())
+            log.debug("%s", record.summary(), extra={"run": record})
             return record
         record = self._passes.publish(at.now)
         self._schedule.looked(self._settings.intervals, at)
         self._published, self._health.published_at = at, at.now
-        log.info("%s", record.summary())
+        log.info("%s", record.summary(), extra={"run": record})
         return record
 
     def _succeeded(self, record: Record, now: datetime) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from ...indicators.registry import INDICATORS
+from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
 from ..base.shortage import pass_on
 from ..base.statements import Sql, identifier, join, literal, render, statement
@@ -24,11 +25,13 @@ from ..results.retention import ATTACHED, native
 from ..results.rows import DATA_TIME, INTERVAL, SYMBOL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from ...indicators.contract import Indicator
 
+#: Names that a schema of another file cannot have.
+_TAKEN = ("work", "results", "history", "memory", "temp", "system", "main", "information_schema", "pg_catalog")
 #: Schemas: the tables of the result database, and a view for each indicator.
 RESULTS, HISTORY = "results", "history"
 
@@ -55,6 +58,11 @@ class Beside:
     schemas: Sequence[str] = ()
     relations: Sequence[Relation] = ()
     hint: str = ""
+
+    def __add__(self, other: Beside) -> Beside:
+        """What both have."""
+        hint = "; ".join(filter(None, (self.hint, other.hint)))
+        return Beside([*self.schemas, *other.schemas], [*self.relations, *other.relations], hint)
 
 
 @dataclass
@@ -87,6 +95,56 @@ def beside(sql: str, database: Callable[[], Path], folder: Path | None = None) -
     if RESULTS in named or (HISTORY in named and folder is None):
         _read(sql, database(), RESULTS in named, indicators, found)
     return Beside(schemas, found.relations, "; ".join(found.hints))
+
+
+def attached(sql: str, files: Sequence[Path]) -> Beside:
+    """The tables of other SQLite and DuckDB files that a query names, each in a schema named as its file.
+
+    They are copied into memory: what is not named is not read. Views are not handed in, as they could read other files.
+
+    Raises UsageError where a file cannot be read, or has the name of another schema.
+    """
+    found = _Found()
+    schemas: list[str] = []
+    for path in files:
+        schema = path.stem
+        if schema.casefold() in (name.casefold() for name in (*_TAKEN, *schemas)):
+            raise UsageError(f"--attach {path}: there is a schema {schema} already; give the file another name")
+        schemas.append(schema)
+        for name, rows in _tables_of(path, sql.casefold()):
+            found.relations.append(Relation(schema, name, rows))
+    return Beside(schemas, found.relations)
+
+
+def _tables_of(path: Path, text: str) -> Iterator[tuple[str, pa.Table]]:
+    """The tables of a file whose names stand in a text, with their rows."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(16)
+    except OSError as error:
+        raise UsageError(f"--attach {path} cannot be read: {error.strerror}") from error
+    if head.startswith(b"SQLite format 3"):
+        with result_database(path) as connection:
+            there: dict[str, list[str]] = {}
+            for table, column in native(connection, statement("results/columns")):
+                there.setdefault(table, []).append(column)
+            for table, columns in there.items():
+                if table.casefold() in text:
+                    yield table, _rows(connection, table, columns)
+    elif head[8:12] == b"DUCK":
+        with open_duckdb() as connection:
+            try:
+                connection.execute(f"ATTACH {literal(str(path))} AS theirs (READ_ONLY)")
+                for (table,) in connection.execute(
+                    statement("workfile/attached_tables"), {"name": "theirs"}
+                ).fetchall():
+                    if table.casefold() in text:
+                        yield table, connection.execute(f"FROM theirs.{identifier(table)}").to_arrow_table()
+            except duckdb.Error as error:
+                pass_on(error)
+                raise UsageError(f"--attach {path} cannot be read: {one_line(error)}") from error
+    else:
+        raise UsageError(f"--attach {path} is no database of SQLite or DuckDB: read other files with --allow-files")
 
 
 def _read(sql: str, path: Path, tables: bool, indicators: Sequence[Indicator], found: _Found) -> None:

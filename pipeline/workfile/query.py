@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BATCH_ROWS = 10_000
+#: What statements that only read are expected to have.
+_ROWS = [duckdb.ExpectedResultType.QUERY_RESULT]
 #: In this order: a file system cannot be taken away from external access that is still on.
 _CLOSED = ("SET enable_external_access = false", "SET disabled_filesystems = 'LocalFileSystem'")
 NOTHING_BESIDE = Beside()
@@ -46,30 +48,55 @@ class Answer:
 
 
 @contextmanager
-def answer(path: Path, sql: str, allow_files: bool = False, beside: Beside = NOTHING_BESIDE) -> Iterator[Answer]:
-    """The rows of a query over the work file at ``path``; of several statements, those of the last one.
+def answers(
+    path: Path, sql: str, allow_files: bool = False, beside: Beside = NOTHING_BESIDE, one: bool = False
+) -> Iterator[Iterator[Answer]]:
+    """The rows of each query over the work file at ``path``; of other statements those of the last one.
 
-    Columns of the same name get a number: symbol, symbol_1.
+    An answer is there until the next one is asked for. Columns of the same name get a number: symbol, symbol_1.
 
     Args:
         path: the work file.
-        sql: the query, which the caller has from the user.
+        sql: the query, or several, which the caller has from the user.
         allow_files: let it read and write other files too. The work file stays read-only.
         beside: what it reads beside the work file.
+        one: refuse several queries.
 
-    Raises UsageError: there is no work file, it cannot be opened, or the query fails.
+    Raises UsageError: there is no work file, it cannot be opened, there is nothing to answer, or a query fails.
     """
     with closing(_open(path, allow_files, beside)) as connection:
         try:
-            done = connection.execute(sql)
-            if done is None or connection.description is None:
-                raise UsageError("the query is empty: give SQL, @FILE, or - for standard input")
-            reader = connection.to_arrow_reader(_BATCH_ROWS)
-            schema = _distinct(reader.schema)
-            yield Answer(schema, _batches(reader, schema))
+            yield _answers(connection, sql, one)
         except (duckdb.Error, pa.ArrowException) as error:
             pass_on(error)
             raise UsageError(_explained(error, beside)) from error
+
+
+def _answers(connection: duckdb.DuckDBPyConnection, sql: str, one: bool) -> Iterator[Answer]:
+    statements = connection.extract_statements(sql)
+    if not statements:
+        raise UsageError("the query is empty: give SQL, @FILE, or - for standard input")
+    queries = [each for each in statements[:-1] if each.expected_result_type == _ROWS]
+    if queries and one:
+        raise UsageError(
+            f"there are {len(queries) + 1} queries, and one can be put out so: give one, or make it a table"
+        )
+    if not queries:
+        connection.execute(sql)
+        yield _answer(connection)
+        return
+    for each in statements:
+        connection.execute(each)
+        if each in queries or each is statements[-1]:
+            yield _answer(connection)
+
+
+def _answer(connection: duckdb.DuckDBPyConnection) -> Answer:
+    if connection.description is None:
+        raise UsageError("the query has no rows: give one that reads something")
+    reader = connection.to_arrow_reader(_BATCH_ROWS)
+    schema = _distinct(reader.schema)
+    return Answer(schema, _batches(reader, schema))
 
 
 def _open(path: Path, allow_files: bool, beside: Beside) -> duckdb.DuckDBPyConnection:

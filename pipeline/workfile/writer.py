@@ -59,6 +59,18 @@ _CATALOG = pa.schema(
     ]
 )
 
+#: What a client shows of the tables and views that are no indicators.
+_TABLES = {
+    "futures_metrics": "the futures metrics that the run saw, the newest rows of each symbol and interval",
+    "runs": "the record of every run so far",
+    "catalog": "what every column of the indicators is called and means, and its words in English",
+}
+_VIEWS = {
+    "latest_signals": "what the indicators say of the newest bar of each series, in words and in English",
+    "overview": "the figures of the newest bar of each series, the moment of the run, and how long ago that is",
+    "bars_and_metrics": "every bar with the futures metrics of the same time",
+}
+
 #: Name of a run's folder: 32 digits of its own, and what ``mkdtemp`` and the removal add. Nobody calls a folder so by
 #: chance, and as the name is there from the first moment, a folder is known as a run's whenever that was killed.
 _PREFIX = ".candlemill-"
@@ -136,8 +148,10 @@ class WorkFile(SqlIndicators):
             self._writer.execute(statement(f"workfile/{table}"))
         for declared in INDICATORS.values():
             self._writer.execute(_create(declared))
-        for view in ("latest_signals", "overview", "bars_and_metrics"):
+        for view in _VIEWS:
             self._writer.execute(statement(f"views/{view}"))
+        # At once, as each alone takes as long. Those of the columns would take ten times that: the catalogue has them.
+        self._writer.execute(join(list(_comments()), "; "))
         self._fill_catalog()
         self._writer.execute(AS_WRITTEN)
         self._writer.execute("BEGIN")
@@ -364,6 +378,16 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _comments() -> Iterator[Sql]:
+    """Statements that say of each table what it is, to any client; that of the bars has their provenance."""
+    for declared in INDICATORS.values():
+        yield Sql(f"COMMENT ON TABLE {identifier(declared.id)} IS {literal(f'{declared.title}: {declared.formula}')}")
+    for name, text in _TABLES.items():
+        yield Sql(f"COMMENT ON TABLE {identifier(name)} IS {literal(text)}")
+    for name, text in _VIEWS.items():
+        yield Sql(f"COMMENT ON VIEW {identifier(name)} IS {literal(text)}")
 
 
 def _create(declared: Indicator) -> Sql:

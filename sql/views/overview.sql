@@ -1,4 +1,5 @@
--- The figures of the newest bar that a desk scans first.
+-- The figures of the newest bar that a desk scans first, with the moment that the run looked from, and how long ago
+-- that is.
 -- grain:   one row per (symbol, interval)
 -- NULL:    an indicator without a value for the series, or that was not part of the run
 CREATE VIEW overview AS
@@ -20,7 +21,9 @@ SELECT
     support_resistance.support,
     support_resistance.resistance,
     f.open_interest_value,
-    f.global_account_ratio
+    f.global_account_ratio,
+    (SELECT max_by(as_of, started_at) FROM runs) AS as_of,
+    now() - (SELECT max_by(as_of, started_at) FROM runs) AS age
 FROM base_data AS b
 LEFT JOIN volume_ratio USING (symbol, "interval")
 LEFT JOIN atr_bands USING (symbol, "interval")

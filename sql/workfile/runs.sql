@@ -1,7 +1,8 @@
 -- The history of runs, carried over from work file to work file (DuckDB).
 -- grain:   one row per run
 -- columns: the run record; stages and errors are lists of structures, skipped maps reasons to counts; durations in
---          seconds; t_start is NULL for runs of versions that do not record it; all stages are written in one transaction, and t_write of a stage is the share of its rows in it
+--          seconds; t_start and the paths of the result database and the work file, sqlite and duckdb, are NULL for runs
+--          of versions that do not record them; all stages are written in one transaction, and t_write of a stage is the share of its rows in it
 CREATE TABLE runs (
     run_id VARCHAR PRIMARY KEY,
     started_at TIMESTAMPTZ NOT NULL,
@@ -30,5 +31,7 @@ CREATE TABLE runs (
     sqlite_rows_pruned BIGINT NOT NULL,
     peak_rss_mb BIGINT NOT NULL,
     skipped MAP(VARCHAR, BIGINT) NOT NULL,
-    errors STRUCT("table" VARCHAR, symbol VARCHAR, "interval" VARCHAR, message VARCHAR)[] NOT NULL
+    errors STRUCT("table" VARCHAR, symbol VARCHAR, "interval" VARCHAR, message VARCHAR)[] NOT NULL,
+    sqlite VARCHAR,
+    duckdb VARCHAR
 )

@@ -70,7 +70,7 @@ def test_a_database_agrees_with_its_copy_and_with_itself(
     rows = [row(), row("BBBUSDT"), row(interval="1h", macd=None, signal=None)]
     ran = compare(rows, rows)
     assert ran.code == 0, ran.err
-    assert ran.out.splitlines()[-1] == "no difference, 6 values compared"
+    assert ran.out.splitlines()[0] == "no difference, 6 values compared"
     assert ran.err == ""
     assert candlemill("parity", "a.db", "a.db").code == 0
 
@@ -402,7 +402,7 @@ def test_the_table_shows_the_worst_row(compare: Callable[..., Ran]) -> None:
     assert "allowed by macd:信号概述: 0\n" in ran.out
     assert "7.5e-01" in ran.out
     assert f"BBBUSDT {TIME}: 1.0 | 4.0" in ran.out
-    assert ran.out.splitlines()[-1] == "3 differences, 6 values compared"
+    assert ran.out.splitlines()[0] == "3 differences, 6 values compared"
 
 
 def test_help(candlemill: Callable[..., Ran]) -> None:

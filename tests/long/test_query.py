@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from candlemill.pipeline.base.errors import UsageError
-from candlemill.pipeline.workfile.query import answer
+from candlemill.pipeline.workfile.query import answers
 from tests.conftest import CANDLEMILL, Ran
 
 if TYPE_CHECKING:
@@ -70,6 +70,18 @@ def test_json_is_an_array_of_objects_with_values_as_json_has_them(asked: Asked) 
         }
     ]
     assert asked("FROM candles WHERE FALSE", "--json").out.split() == ["[", "]"]
+
+
+def test_of_several_queries_each_has_its_table_and_the_other_forms_take_one(asked: Asked) -> None:
+    several = "CREATE TEMP TABLE t AS SELECT 7 AS seven; FROM t; SELECT 8 AS eight;"
+    ran = asked(several)
+    assert ran.code == 0, ran.err
+    assert [line.strip() for line in ran.out.splitlines()] == ["seven", "7", "", "eight", "8"]
+    ran = asked(several, "--csv")
+    assert (ran.code, ran.out) == (2, "")
+    assert "there are 2 queries" in ran.last
+    assert asked("CREATE TEMP TABLE t AS SELECT 7 AS seven; FROM t", "--csv").out == "seven\n7\n"
+    assert asked("PIVOT (SELECT 'a' AS k, 1 AS v) ON k USING sum(v); SELECT 1 AS one").code == 0
 
 
 def test_csv_has_the_same_values_as_text(asked: Asked) -> None:
@@ -228,8 +240,9 @@ def test_a_query_writes_nothing_and_reads_the_work_file_alone(query: str, work_f
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
     before = work_file.read_bytes()
-    with pytest.raises(UsageError), answer(work_file, query.format(work=work_file, other=other, folder=tmp_path)):
-        pass
+    text = query.format(work=work_file, other=other, folder=tmp_path)
+    with pytest.raises(UsageError), answers(work_file, text) as found:
+        list(found)
     assert work_file.read_bytes() == before
     assert other.read_text() == "a,b\n1,2\n"
     assert list(tmp_path.iterdir()) == [other]

@@ -133,6 +133,8 @@ def test_metrics_are_those_of_the_health(tmp_path: Path) -> None:
         "candlemill_errors_total 1",
         f'candlemill_newest_bar_timestamp_seconds{{interval="1m"}} {(NOW - MINUTE).timestamp()}',
         'candlemill_lag_seconds{interval="1m"} 60.0',
+        'candlemill_stale_after_seconds{interval="1m"} 600',
+        "candlemill_wal_megabytes 0",
         'candlemill_left_out_rows{interval="1m",reason="a \\"reason\\"\\n\\\\"} 3',
     ]
     for sample in samples:
