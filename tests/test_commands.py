@@ -188,7 +188,9 @@ def test_json_is_the_record_and_nothing_else(done: Ran, url: str) -> None:
     started, finished = (datetime.fromisoformat(record[name]) for name in ("started_at", "finished_at"))
     assert (datetime.now(UTC) - started).total_seconds() < 600
     assert abs((finished - started).total_seconds() - record["total"]) < 0.05
-    assert 0 < record["t_read"] + record["t_write"] < record["total"]
+    # Intervals are read side by side, so that reading may come to more than the whole.
+    assert record["t_read"] > 0
+    assert 0 < record["t_write"] < record["total"]
     assert 0 < record["t_start"] < 600
     assert 50 < record["peak_rss_mb"] < 2000
     assert record["pg_bytes"] > 8 * 10 * record["pg_rows"] > 0

@@ -200,8 +200,8 @@ def test_a_folder_elsewhere_is_made_with_a_word(
 def test_every_folder_that_a_path_needs_is_made_there() -> None:
     rooms = Path(folders.__file__).parent.parent
     makers = {str(file.relative_to(rooms)) for file in rooms.rglob("*.py") if ".mkdir(" in file.read_text()}
-    # The cache of compiled lanes and the folder of the demo's socket are nobody's paths, and a backfill's folder has been
-    # made before those in it.
+    # The cache of compiled lanes and the folder of the demo's socket are nobody's paths, and a backfill's folder has
+    # been made before those in it.
     assert makers == {"base/folders.py", "compute/compiler.py", "backfill/folder.py", "demo/server.py"}
 
 
