@@ -293,25 +293,37 @@ class _Chunk:
 
         ``series`` is the column of the panel.
         """
-        one = self.series
         counts = np.minimum(panel.lengths, newest)
         series = np.repeat(np.arange(panel.series), counts)
         rank = np.repeat(np.cumsum(counts), counts) - np.arange(len(series))
-        bars = np.searchsorted(one.time, panel.newest_time)[series] + 1 - rank
-
-        def named(text: str) -> pa.Array:
-            return pa.DictionaryArray.from_arrays(np.zeros(len(series), dtype=np.int8), pa.array([text], pa.string()))
-
+        bars = np.searchsorted(self.series.time, panel.newest_time)[series] + 1 - rank
         columns: dict[str, Callable[[], Any]] = {
             "series": lambda: series,
+            "n": lambda: panel.lengths[series],
+            "rn": lambda: rank,
+            **self._columns(bars),
+        }
+        return pa.table({name: columns[name]() for name in reads(columns)})
+
+    def sliding_rows(self, newest: int, reads: Callable[[Iterable[str]], list[str]]) -> pa.Table:
+        """The bars that are among the newest of some window, each once, as ``SqlIndicators.load_sliding`` wants them."""
+        bars = np.arange(self.ends[0] + 1 - newest, self.ends[-1] + 1)
+        columns = {"n": lambda: np.full(len(bars), self.lengths[0]), **self._columns(bars)}
+        return pa.table({"place": bars - self.ends[0], **{name: columns[name]() for name in reads(columns)}})
+
+    def _columns(self, bars: Ints) -> dict[str, Callable[[], Any]]:
+        """What there is of some bars of the series, by name."""
+        one = self.series
+
+        def named(text: str) -> pa.Array:
+            return pa.DictionaryArray.from_arrays(np.zeros(len(bars), dtype=np.int8), pa.array([text], pa.string()))
+
+        return {
             "interval": lambda: named(one.interval.name),
             "symbol": lambda: named(one.symbol),
             "bucket_ts": lambda: pa.array(one.time[bars]).cast(pa.timestamp("us", "UTC")),
-            "n": lambda: panel.lengths[series],
-            "rn": lambda: rank,
             **{name: partial(lambda values: nullable(values[bars]), values) for name, values in one.fields.items()},
         }
-        return pa.table({name: columns[name]() for name in reads(columns)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,10 +398,16 @@ def _computed(
         found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile))
 
     compute(in_numpy)
-    for declared in indicators:
-        if not declared.compute and declared.covers(chunk.interval):
-            # Each statement sees what it reads, no more: the bars of neighbouring windows are the same, copied.
-            reads = partial(sql.reads, declared, profile=profile)
-            sql.load_ranked(chunk.ranked(panel, declared.bars_read(), reads), source)
-            compute([declared])
+    in_sql = [declared for declared in indicators if not declared.compute and declared.covers(chunk.interval)]
+    newest = [min(declared.bars_read(), panel.rows) for declared in in_sql]
+    sliding = isinstance(panel, Windows)
+    if in_sql and isinstance(chunk, _Chunk) and sliding:
+        sql.load_sliding(chunk.sliding_rows(max(newest), partial(sql.reads, in_sql, profile=profile)))
+    for declared, count in zip(in_sql, newest, strict=True):
+        # Each statement sees what it reads, no more: the bars of neighbouring windows are the same.
+        if sliding:
+            sql.read_windows(panel.series, count, source)
+        else:
+            sql.load_ranked(chunk.ranked(panel, count, partial(sql.reads, [declared], profile=profile)), source)
+        compute([declared])
     return found
