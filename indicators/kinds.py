@@ -146,6 +146,10 @@ class Kind(ABC):
         """Finished values as the work file takes them."""
         return pa.array(values, mask=null)
 
+    def coded(self, values: Any, null: Bools) -> pa.Array:
+        """The same, where texts are places in a dictionary of different words."""
+        return self.arrow(values, null)
+
     @abstractmethod
     def spread(self, found: Array, series: Array, width: int) -> Array:
         """A column that DuckDB computed for some series, for all of them: NULL where it has none; shape (width,)."""
@@ -200,6 +204,10 @@ class _Text(Kind):
     def arrow(self, values: Coded, null: Bools) -> pa.Array:
         words = pa.array(values.words, pa.string())
         return pa.DictionaryArray.from_arrays(pa.array(values.codes, mask=null), words).dictionary_decode()
+
+    def coded(self, values: Coded, null: Bools) -> pa.Array:
+        words = pa.array(values.words, pa.string()).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(words.indices.take(pa.array(values.codes, mask=null)), words.dictionary)
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         texts = np.full(width, None, dtype=np.object_)

@@ -159,6 +159,7 @@ def history_of(
     totals: Mapping[str, Floats] | None = None,
     profile: str = PARITY,
     lanes: bool = False,
+    coded: bool = False,
 ) -> dict[Indicator, pa.Table]:
     """Finished rows of every indicator, one for each bar (or metrics row) of its series in a range of time.
 
@@ -173,6 +174,7 @@ def history_of(
         totals: the market's totals at each metrics row, by field, shape (metrics rows,); unknown where not given.
         profile: whose values.
         lanes: whether windows of one length may be computed as the windows of a series.
+        coded: whether texts are dictionary arrays.
 
     Returns:
         Tables of symbol, interval, bucket_ts and the indicator's columns, oldest row first.
@@ -186,7 +188,7 @@ def history_of(
         wanted = {name: (totals or {}).get(name) for declared in chosen for name in declared.totals}
         for chunk in _chunks(series, since, until, lanes):
             panel, order = chunk.panel(names, wanted)
-            for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile).items():
+            for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile, coded).items():
                 parts[declared].append(rows if order is None else rows.take(pa.array(order)))
     return {declared: pa.concat_tables(tables).drop_columns("run_id") for declared, tables in parts.items()}
 
@@ -388,6 +390,7 @@ def _computed(
     sql: SqlIndicators,
     observer: Observer,
     profile: str,
+    coded: bool = False,
 ) -> dict[Indicator, pa.Table]:
     found: dict[Indicator, pa.Table] = {}
     in_numpy = [declared for declared in indicators if declared.compute]
@@ -395,7 +398,7 @@ def _computed(
 
     def compute(some: Sequence[Indicator]) -> None:
         bars, metrics = (panel, None) if source == "candles" else (None, panel)
-        found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile))
+        found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile, coded=coded))
 
     compute(in_numpy)
     in_sql = [declared for declared in indicators if not declared.compute and declared.covers(chunk.interval)]
