@@ -745,8 +745,8 @@ def medians(rows, out):  # type: ignore[no-untyped-def]
                 for k in range(m):
                     a = u[k]
                     b = v[k]
-                    u[k] = b if b < a else a
-                    v[k] = a if b < a else b
+                    u[k] = min(a, b)
+                    v[k] = max(b, a)
         for k in range(m):
             out[j + k] = kept[n // 2, k] if n % 2 else (kept[n // 2 - 1, k] + kept[n // 2, k]) / 2
 

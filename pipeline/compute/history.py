@@ -308,7 +308,7 @@ class _Chunk:
         return pa.table({name: columns[name]() for name in reads(columns)})
 
     def sliding_rows(self, newest: int, reads: Callable[[Iterable[str]], list[str]]) -> pa.Table:
-        """The bars that are among the newest of some window, each once, as ``SqlIndicators.load_sliding`` wants them."""
+        """The bars that are among the newest of some window, each once, for ``SqlIndicators.load_sliding``."""
         bars = np.arange(self.ends[0] + 1 - newest, self.ends[-1] + 1)
         columns = {"n": lambda: np.full(len(bars), self.lengths[0]), **self._columns(bars)}
         return pa.table({"place": bars - self.ends[0], **{name: columns[name]() for name in reads(columns)}})

@@ -36,7 +36,8 @@ def compute_interval(
 ) -> dict[Indicator, pa.Table]:
     """Finished rows of every indicator, a row per series of the intervals that it covers, each with the run's id.
 
-    Texts are dictionary arrays where they are wanted ``coded``. A failing indicator costs only the series it fails on: these get rows without values, and are reported.
+    Texts are dictionary arrays where they are wanted ``coded``. A failing indicator costs only the series it fails on:
+    these get rows without values, and are reported.
     """
     rows = {}
     panels = {"candles": bars, "metrics": metrics}
