@@ -198,12 +198,12 @@ def convergence(x, fast, slow, signal, n, w, dif, dea):  # type: ignore[no-untyp
                     dea[r, j + k] = e[k]
 
 
-@compiled("f1 f i b1 b1 i i F2 F2")
-def smoothed_twice(x, alpha, minimum, gapped, late, n, w, once, twice):  # type: ignore[no-untyped-def]
+@compiled("f1 f i b1 i i F2 F2")
+def smoothed_twice(x, alpha, minimum, gapped, n, w, once, twice):  # type: ignore[no-untyped-def]
     """Newest two rows of an EMA over gaps and of the same of it: (2, w) each.
 
-    ``gapped`` are the windows with a gap, ``late`` those with one in their first ``minimum`` rows: only these take the
-    arrangement in which the old value fades, the first ones for the first EMA and the second for the second.
+    ``gapped`` are the windows with a gap: only these take the arrangement in which the old value fades. The first EMA
+    has no gaps once it has begun.
     """
     y = np.empty(LANES)
     z = np.empty(LANES)
@@ -244,8 +244,6 @@ def smoothed_twice(x, alpha, minimum, gapped, late, n, w, once, twice):  # type:
                     if seen[k] >= minimum:
                         if seen_twice[k] == 0:
                             z[k] = y[k]
-                        elif late[j + k]:
-                            z[k] = z[k] + (alpha / (rest + alpha)) * (y[k] - z[k])
                         else:
                             z[k] = (y[k] - z[k]) * alpha + z[k]
                         seen_twice[k] += 1.0

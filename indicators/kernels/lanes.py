@@ -221,9 +221,9 @@ def smoothed_twice(values: Floats, alpha: float, minimum: int, first: Ints) -> t
     n, w = _shape(values)
     body = _body(values)
     gaps = np.concatenate([[0], np.cumsum(~np.isfinite(body))])
-    gapped, late = gaps[n:] > gaps[:w], gaps[minimum:][:w] > gaps[:w]
+    gapped = gaps[n:] > gaps[:w]
     once, twice = np.empty((2, w)), np.empty((2, w))
-    compiled.smoothed_twice(body, alpha, minimum, gapped, late, n, w, once, twice)
+    compiled.smoothed_twice(body, alpha, minimum, gapped, n, w, once, twice)
     return once, twice
 
 

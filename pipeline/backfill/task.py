@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from ...indicators.contract import Bools, Floats, Indicator, Ints
 
-#: Windows of a symbol that are computed at once, and rows of a group in a file: more would cost more than 600 MB.
-_SLICE = 6144
+#: Windows of a symbol that are computed at once, and fewest rows of a group in a file but the last: more of them would
+#: cost more than 600 MB.
+_SLICE, _GROUP = 6144, 4 * 6144
 #: Errors of indicators that a record lists.
 _MOST_ERRORS = 20
 
@@ -256,7 +257,7 @@ class _Files:
             if rows.num_rows:
                 self._waiting[declared.id].append(rows.drop_columns("interval"))
         for name, tables in list(self._waiting.items()):
-            if sum(table.num_rows for table in tables) >= _SLICE:
+            if sum(table.num_rows for table in tables) >= _GROUP:
                 self._write(name)
 
     def close(self) -> None:

@@ -107,19 +107,23 @@ def _report(declared: Indicator, symbol: str, interval: str, error: Exception, o
 
 def _keys(panel: Panel, run_id: str, coded: bool) -> dict[str, pa.Array]:
     """The key columns of a panel's rows, which all its indicators share."""
-    names = {"symbol": _texts(panel.symbols), "interval": _texts(panel.intervals)}
     return {
-        **({name: texts.dictionary_encode() for name, texts in names.items()} if coded else names),
+        "symbol": _texts(panel.symbols, coded),
+        "interval": _texts(panel.intervals, coded),
         "bucket_ts": TIME.arrow(panel.newest_time, np.zeros(panel.series, dtype=np.bool_)),
         "run_id": pa.repeat(run_id, panel.series),
     }
 
 
-def _texts(names: Sequence[str]) -> pa.Array:
+def _texts(names: Sequence[str], coded: bool) -> pa.Array:
     """Names as Arrow; those of the windows of a series are all the same."""
     if names and names.count(names[0]) == len(names):
-        return pa.repeat(pa.scalar(names[0], pa.string()), len(names))
-    return pa.array(names, pa.string())
+        texts = pa.array([names[0]], pa.string())
+        if coded:
+            return pa.DictionaryArray.from_arrays(np.zeros(len(names), dtype=np.int32), texts)
+        return pa.repeat(texts[0], len(names))
+    texts = pa.array(names, pa.string())
+    return texts.dictionary_encode() if coded else texts
 
 
 def _as_arrow(keys: dict[str, pa.Array], cells: Sequence[evaluate.Cells], coded: bool) -> pa.Table:
