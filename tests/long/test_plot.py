@@ -170,8 +170,8 @@ def test_a_source_has_the_bars_that_are_asked_for_with_the_values_of_runs(
 def test_a_plot_reads_the_source_where_there_is_one_and_says_where_it_cannot(
     work: Path, golden_url: Callable[[Path], str], candlemill: Callable[..., Ran]
 ) -> None:
-    words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--bars", 1000, "--output", "chart.svg")
-    words += ("--indicators", "bollinger")
+    words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--bars", 1000, "--output", "chart.svg",
+             "--indicators", "bollinger")  # fmt: skip
     given = (*words, "--source", golden_url(goldens.HERE / "synth_lengths"))
     ran = candlemill(*given)
     assert (ran.code, ran.err) == (0, "drawn in chart.svg\n")
