@@ -16,16 +16,20 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 def put_tables(document: Path, result: Mapping[str, Any]) -> None:
-    """Replace what stands between the marks of a document by the tables of a result.
+    """Replace what stands between the marks of a document by the tables of a result; see ``put``."""
+    put(document, tables(result), BEGIN, END)
+
+
+def put(document: Path, text: str, begin: str, end: str) -> None:
+    """Replace what stands between two marks of a document.
 
     Raises ValueError if the document does not have each mark once, in their order.
     """
-    text = document.read_text(encoding="utf-8")
-    before, begun, rest = text.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended or BEGIN in after or END in after:
-        raise ValueError(f"{document} has not one {BEGIN} before one {END}")
-    document.write_text(f"{before}{BEGIN}\n\n{tables(result)}\n{END}{after}", encoding="utf-8")
+    before, begun, rest = document.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended or begin in after or end in after:
+        raise ValueError(f"{document} has not one {begin} before one {end}")
+    document.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def tables(result: Mapping[str, Any]) -> str:

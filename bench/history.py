@@ -1,35 +1,49 @@
 """What a bar of history costs: the windows of a series in lanes beside the same windows as series of a panel.
 
 ``python -m bench.history``: processor time per window and core for all indicators of candles, and for those of metrics,
-medians of rounds in which both ways take turns.
+and for a whole task of a backfill with all tables of candles; medians of rounds in which all of them take turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from bench.document import put
+from candlemill.indicators.profiles import PARITY
 from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.backfill import folder
+from candlemill.pipeline.backfill.task import Task, perform
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.compute import compiler
 from candlemill.pipeline.compute.history import Series, history_of, later
 from candlemill.pipeline.compute.sql import SqlIndicators
 from candlemill.pipeline.record import Record
+from candlemill.pipeline.settings import RETENTION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from candlemill.indicators.contract import Ints
 
 INTERVAL = INTERVALS["5m"]
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 LOOKBACK, METRICS_ROWS = 400, 240
+MARKS = "<!-- history: begin -->", "<!-- history: end -->"
 MONTH = timedelta(days=30) // timedelta(microseconds=1)
 
 
@@ -75,57 +89,124 @@ def metrics(rows: int, seed: int) -> Series:
     return Series("COIN", INTERVAL, times(rows), fields, METRICS_ROWS, lambda ends: ends - MONTH)
 
 
-def measure(windows: int, as_series: int, rounds: int) -> dict[str, dict[str, float]]:
+def measure(windows: int, as_series: int, bars: int, rounds: int) -> dict[str, dict[str, float]]:
     """Microseconds per window by source: in lanes, as series of a panel, and how many times cheaper lanes are.
+
+    Under ``task``: microseconds per bar that a task writes, and bytes in its files.
 
     Args:
         windows: how many are computed in lanes.
         as_series: how many of them as series of a panel.
-        rounds: of both; medians are returned, the first round is for warming up.
+        bars: of the task.
+        rounds: of all; medians are returned, the first round is for warming up.
     """
     compiler.lanes_pay(1 << 40, 1)
-    found = {}
-    with open_duckdb() as connection:
+    both = {"candles": candles(windows + LOOKBACK, 5), "metrics": metrics(windows + METRICS_ROWS, 5)}
+    taken: dict[tuple[str, bool], list[float]] = defaultdict(list)
+    written: list[float] = []
+    with open_duckdb() as connection, TemporaryDirectory(prefix="candlemill-bench-") as place:
         sql = SqlIndicators(connection)
-        both = {"candles": candles(windows + LOOKBACK, 5), "metrics": metrics(windows + METRICS_ROWS, 5)}
-        for source, series in both.items():
-            chosen = [declared for declared in INDICATORS.values() if declared.source == source]
-            first = len(series.time) - windows
-            taken: dict[bool, list[float]] = {True: [], False: []}
-            for _ in range(rounds + 1):
+        for turn in range(rounds + 1):
+            for source, series in both.items():
                 for lanes, count in ((True, windows), (False, as_series)):
-                    since = int(series.time[first])
-                    until = int(series.time[first + count - 1]) + 1
-                    bars, futures = (series, None) if source == "candles" else (None, series)
-                    record = Record(BEGIN, "", [INTERVAL.name], len(chosen))
-                    begun = process_time()
-                    history_of(chosen, bars, futures, since, until, sql, record, lanes=lanes)
-                    taken[lanes].append((process_time() - begun) / count * 1e6)
-                    if record.errors:
-                        raise RuntimeError(record.errors[0]["message"])
-            in_lanes, by_definition = (statistics.median(taken[lanes][1:]) for lanes in (True, False))
-            found[source] = {"lanes": in_lanes, "series": by_definition, "times": by_definition / in_lanes}
+                    taken[source, lanes].append(computed(source, series, windows, count, sql, lanes) / count * 1e6)
+            begun = process_time()
+            record = perform(task(Path(place), bars, turn), Path(place), lanes=True)
+            written.append((process_time() - begun) / bars * 1e6)
+    found = {}
+    for source in both:
+        in_lanes, by_definition = (statistics.median(taken[source, lanes][1:]) for lanes in (True, False))
+        found[source] = {"lanes": in_lanes, "series": by_definition, "times": by_definition / in_lanes}
+    size = sum(record["files"].values()) / bars
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["task"] = {"lanes": statistics.median(written[1:]), "bytes": size, "peak_mb": peak}
     return found
 
 
+def computed(source: str, series: Series, windows: int, count: int, sql: SqlIndicators, lanes: bool) -> float:
+    """Seconds of processor time that the first of the newest windows of a series take."""
+    chosen = [declared for declared in INDICATORS.values() if declared.source == source]
+    first = len(series.time) - windows
+    since, until = int(series.time[first]), int(series.time[first + count - 1]) + 1
+    bars, futures = (series, None) if source == "candles" else (None, series)
+    record = Record(BEGIN, "", [INTERVAL.name], len(chosen))
+    begun = process_time()
+    history_of(chosen, bars, futures, since, until, sql, record, lanes=lanes)
+    taken = process_time() - begun
+    if record.errors:
+        raise RuntimeError(record.errors[0]["message"])
+    return taken
+
+
+def task(root: Path, bars: int, turn: int) -> Task:
+    """A task of all indicators of candles over one symbol, with its bars exported."""
+    series, name = candles(bars + 2 * LOOKBACK, 5), "bars"
+    file = folder.bars_of(root, name)
+    file.parent.mkdir(exist_ok=True)
+    columns = {"symbol": pa.repeat(series.symbol, len(series.time)), "bucket_ts": pa.array(series.time)}
+    table = pa.table({**columns, **series.fields})
+    place = table.column_names.index("bucket_ts")
+    pq.write_table(table.set_column(place, "bucket_ts", table["bucket_ts"].cast(pa.timestamp("us", "UTC"))), file)
+    return Task(
+        name="bench",
+        interval=INTERVAL.name,
+        symbols=(series.symbol,),
+        since=int(series.time[2 * LOOKBACK]),
+        until=int(series.time[-1]) + 1,
+        exchange="bench",
+        profile=PARITY,
+        lookback=LOOKBACK,
+        forming=0,
+        indicators=tuple(declared.id for declared in INDICATORS.values() if declared.source == "candles"),
+        bars=name,
+        metrics=(),
+        exported=(str(turn),),
+        version="bench",
+    )
+
+
+def table_of(found: Mapping[str, Mapping[str, float]], rounds: int) -> str:
+    """What was measured, as Markdown, and what a year comes to."""
+    lines = ["| processor time, one core | in lanes | as series of a panel | times |", "| --- | ---: | ---: | ---: |"]
+    for source in ("candles", "metrics"):
+        count = sum(declared.source == source for declared in INDICATORS.values())
+        cost = found[source]
+        lines.append(
+            f"| {count} indicators of {source}, µs per window | {cost['lanes']:.1f} | {cost['series']:.0f} "
+            f"| {cost['times']:.1f} |"
+        )
+    whole = found["task"]
+    rate = 1e6 / whole["lanes"]
+    lines.append(f"| all tables of candles written, µs per bar | {whole['lanes']:.1f} | | |")
+    bars = {name: 365 * 24 * 60 * 60 / INTERVALS[name].length.total_seconds() for name in RETENTION}
+    year = 50 * sum(bars.values())
+    fine = 50 * bars["1m"]
+    return (
+        f"Medians of {rounds} rounds that take turns; peak memory {whole['peak_mb']:.0f} MB.\n\n"
+        + "\n".join(lines)
+        + f"\n\nThat is {rate:,.0f} bars a second and core, of {whole['bytes']:,.0f} bytes each. "
+        f"A year of 50 symbols x "
+        f"7 intervals is {year / 1e6:.1f} million bars, {fine / 1e6:.1f} million of them of 1m: "
+        f"{year / rate / 3600:.1f} hours of one core, and {year * whole['bytes'] / 1e9:.0f} GB; without 1m "
+        f"{(year - fine) / rate / 60:.0f} minutes and {(year - fine) * whole['bytes'] / 1e9:.0f} GB.\n"
+    )
+
+
 def main() -> None:
-    """Print what a window costs either way."""
+    """Print what a window and a written bar cost, or put it into a document."""
     parser = argparse.ArgumentParser(prog="python -m bench.history", description=__doc__)
     parser.add_argument("--windows", type=int, default=16_384)
     parser.add_argument("--as-series", type=int, default=1024)
+    parser.add_argument("--bars", type=int, default=49_152, help="of the task")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--report", type=Path, metavar="DOCUMENT", help="put the table into a document")
     asked = parser.parse_args()
-    found = measure(asked.windows, asked.as_series, asked.rounds)
-    if asked.json:
-        print(json.dumps(found))
-        return
-    for source, cost in found.items():
-        count = sum(declared.source == source for declared in INDICATORS.values())
-        print(
-            f"{count} indicators of {source}: {cost['lanes']:.1f} us per window in lanes, "
-            f"{cost['series']:.0f} us as series of a panel: {cost['times']:.1f} times"
-        )
+    found = measure(asked.windows, asked.as_series, asked.bars, asked.rounds)
+    text = json.dumps(found) + "\n" if asked.json else table_of(found, asked.rounds)
+    if asked.report:
+        put(asked.report, table_of(found, asked.rounds), *MARKS)
+    print(text, end="")
 
 
 if __name__ == "__main__":

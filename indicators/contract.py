@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from .kinds import INTEGER, NO_MOMENT, NO_TEXT, REAL, TEXT, TIME, Array, Bools, Coded, Floats, Ints, Kind
+from .kinds import INTEGER, NO_MOMENT, REAL, TEXT, TIME, Array, Bools, Coded, Floats, Ints, Kind
 from .profiles import PARITY, PROFILES
 from .rounding import Rounding
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 __all__ = [
-    "BAR_FIELDS", "FAMILIES", "METRIC_FIELDS", "NO_MOMENT", "NO_TEXT", "Array", "Bools",
+    "BAR_FIELDS", "FAMILIES", "METRIC_FIELDS", "NO_MOMENT", "Array", "Bools",
     "Coded", "Column", "Floats", "Indicator", "Ints", "Panel", "Parameters", "Rounding", "Stored", "Values",
     "difference", "indicator", "integer", "moment", "number", "price", "text",
 ]  # fmt: skip

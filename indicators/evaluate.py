@@ -36,9 +36,10 @@ class Cells:
         """The values, texts as they are."""
         return self.finished.texts if isinstance(self.finished, Coded) else self.finished
 
-    def arrow(self) -> pa.Array:
-        """The column as the work file takes it."""
-        return self.column.kind.arrow(self.finished, self.null)
+    def arrow(self, coded: bool = False) -> pa.Array:
+        """The column as the work file takes it; ``coded``: texts as places in a dictionary."""
+        kind = self.column.kind
+        return (kind.coded if coded else kind.arrow)(self.finished, self.null)
 
 
 def expect(panel: Panel, indicators: Iterable[Indicator]) -> None:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Indicator, Panel, Parameters, Values, indicator, number, price, text
+from .contract import Coded, Indicator, Panel, Parameters, Values, indicator, number, price, text
 from .kernels import chains, pivots, recursions, rolling
 from .kernels.bars import close_ema, turnover, typical_price
 
 if TYPE_CHECKING:
-    from .contract import Array, Floats, Ints
+    from .contract import Floats, Ints
 
 
 @indicator(
@@ -52,7 +52,7 @@ def kdj(bars: Panel, p: Parameters) -> Values:
     # with the third position.
     k, d = chains.smoothed_twice(position, 1 / p.smoothing, 3, bars.first)
     j = 3 * k[-1] - 2 * d[-1]
-    signal = np.select(
+    signal = Coded.select(
         [(k[-2] <= d[-2]) & (k[-1] > d[-1]), (k[-2] >= d[-2]) & (k[-1] < d[-1]), j > 100, j < 0],
         ["金叉", "死叉", "J>100 极值", "J<0 极值"],
         "延续",
@@ -123,7 +123,7 @@ def scalping(bars: Panel, p: Parameters) -> Values:
     gain, loss = chains.rises_and_falls(bars.close, 1 / p.rsi, bars.first)
     rsi = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
     fast, slow, close = close_ema(bars, p.fast)[-1], close_ema(bars, p.slow)[-1], bars.close[-1]
-    signal = np.select(
+    signal = Coded.select(
         [
             (rsi < 30) & (close > fast) & (fast > slow),
             (rsi > 70) & (close < fast) & (fast < slow),
@@ -239,21 +239,21 @@ def smart_rsi(bars: Panel, p: Parameters) -> Values:
     )
     strength = np.clip(np.abs(strength), 0, 100)
     divergence, size = _divergence(bars, 100 - 100 / (1 + ratios), known_bars)
-    agrees = buy & (divergence == "底背离") | sell & (divergence == "顶背离")
+    agrees = buy & divergence.are("底背离") | sell & divergence.are("顶背离")
     return Values(
-        np.select([buy, sell], ["买入", "卖出"], "观望"),
-        np.select([buy, sell], ["多头", "空头"], "震荡"),
+        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
+        Coded.select([buy, sell], ["多头", "空头"], "震荡"),
         np.where(agrees, np.minimum(100, strength + 0.5 * size), strength),
         mean,
         *rsi,
-        np.select([~known, low_twice, high_twice], ["中性", "超卖区", "超买区"], "中性区"),
+        Coded.select([~known, low_twice, high_twice], ["中性", "超卖区", "超买区"], "中性区"),
         divergence,
         overbought,
         oversold,
     )
 
 
-def _divergence(bars: Panel, recent: Floats, known: Ints) -> tuple[Array, Floats]:
+def _divergence(bars: Panel, recent: Floats, known: Ints) -> tuple[Coded, Floats]:
     """Kind and size of the divergence between the last two price pivots and the RSI there, each of shape (series,).
 
     ``recent`` is the RSI of the newest bars, ``known`` how many bars of the series have one.
@@ -277,5 +277,5 @@ def _divergence(bars: Panel, recent: Floats, known: Ints) -> tuple[Array, Floats
     )
     # With more than a tenth of the RSI missing (its first 14 values always are) nothing is said.
     silent = bars.lengths - known > 0.1 * bars.lengths
-    kind = np.select([silent, bearish, bullish], ["none", "顶背离", "底背离"], "无背离")
+    kind = Coded.select([silent, bearish, bullish], ["none", "顶背离", "底背离"], "无背离")
     return kind, np.where(silent, 0.0, size)

@@ -72,7 +72,7 @@ def vpvr_profile(bars: Panel, p: Parameters) -> Values:
         covered * 100,
         high_list,
         low_list,
-        np.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
+        Coded.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
         defined=total > 0,
     )
 
@@ -144,7 +144,7 @@ def liquidity_score(bars: Panel) -> Values:
         np.clip(100 * (1 - np.exp(-bars.volume[-1] / np.where(usual == 0, np.nan, usual))), 0, 100)
     )
     score = 0.35 * amihud_score + 0.30 * kyle_score + 0.20 * volatility_score + 0.15 * volume_score
-    grade = np.select([score >= 80, score >= 65, score >= 50, score >= 30], ["优秀", "良好", "一般", "紧张"], "危险")
+    grade = Coded.select([score >= 80, score >= 65, score >= 50, score >= 30], ["优秀", "良好", "一般", "紧张"], "危险")
     return Values(
         score,
         grade,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Panel, Parameters, Values, difference, indicator, number, price, text
+from .contract import Coded, Panel, Parameters, Values, difference, indicator, number, price, text
 from .kernels import pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema
 
@@ -102,7 +102,7 @@ def smart_money_structure(bars: Panel, p: Parameters) -> Values:
     bull = close >= close_ema(bars, p.trend)[-1]
     over, under = close > high, close < low
     turn_down, turn_up = bull & under, ~bull & over
-    event = np.select(
+    event = Coded.select(
         [turn_down, turn_up, under, over], ["结构反转向下", "结构反转向上", "空头突破", "多头突破"], "区间震荡"
     )
     score = 3.5 * over - 3.5 * under - 4.5 * turn_down + 4.5 * turn_up
@@ -119,22 +119,22 @@ def smart_money_structure(bars: Panel, p: Parameters) -> Values:
     width = min(p.range, bars.rows)
     ceiling = np.fmax.reduce(bars.high[-width:], axis=0)
     floor = np.fmin.reduce(bars.low[-width:], axis=0)
-    zone = np.select(
+    zone = Coded.select(
         [close >= ceiling, close >= (ceiling + floor) / 2, close <= floor], ["极端溢价", "溢价区", "极端折价"], "折价区"
     )
     score = score + np.where(block, np.where(bull, 1.5, -1.5), 0.0)
     score = score + 1.2 * gap
-    score = score + 1.0 * (bull & (zone == "折价区")) - 1.0 * (~bull & (zone == "溢价区"))
+    score = score + 1.0 * (bull & zone.are("折价区")) - 1.0 * (~bull & zone.are("溢价区"))
     return Values(
-        np.select([score >= 5, score <= -5], ["买入", "卖出"], "观望"),
-        np.where(score >= 0, "多头", "空头"),
+        Coded.select([score >= 5, score <= -5], ["买入", "卖出"], "观望"),
+        Coded.select([score >= 0], ["多头"], "空头"),
         score,
         event,
-        np.where(bull, "多头", "空头"),
-        np.where(block, np.where(bull, "多头订单块", "空头订单块"), "无"),
+        Coded.select([bull], ["多头"], "空头"),
+        Coded.select([block & bull, block], ["多头订单块", "空头订单块"], "无"),
         top,
         bottom,
-        np.select([gap == 1, gap == -1], ["多头缺口", "空头缺口"], "无"),
+        Coded.select([gap == 1, gap == -1], ["多头缺口", "空头缺口"], "无"),
         zone,
         swing_high,
         swing_low,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy import strings
 
-from .contract import Panel, Parameters, Values, difference, indicator, number, price, text
+from .contract import Coded, Panel, Parameters, Values, difference, indicator, number, price, text
 from .kernels import chains, rolling
 from .kernels.bars import average_true_range, close_ema, turnover
 
@@ -47,15 +46,13 @@ def macd(bars: Panel, p: Parameters) -> Values:
     dif, dea = chains.convergence(bars.close, p.fast, p.slow, p.signal, bars.first)
     histogram = 2 * (dif - dea)
     # The histogram crosses zero exactly where the lines cross, save where the difference rounds to zero.
-    zero = np.select(
-        [(histogram[0] <= 0) & (histogram[1] > 0), (histogram[0] >= 0) & (histogram[1] < 0)],
-        ["零轴上穿", "零轴下破"],
-        "",
-    )
-    suffix = np.where(zero == "", "", strings.add("/", zero))
-    signal = np.select(
-        [(dif[-2] <= dea[-2]) & (dif[-1] > dea[-1]), (dif[-2] >= dea[-2]) & (dif[-1] < dea[-1]), zero != ""],
-        [strings.add("金叉", suffix), strings.add("死叉", suffix), zero],
+    above = (histogram[0] <= 0) & (histogram[1] > 0)
+    below = (histogram[0] >= 0) & (histogram[1] < 0)
+    golden = (dif[-2] <= dea[-2]) & (dif[-1] > dea[-1])
+    dead = (dif[-2] >= dea[-2]) & (dif[-1] < dea[-1])
+    signal = Coded.select(
+        [golden & above, golden & below, golden, dead & above, dead & below, dead, above, below],
+        ["金叉/零轴上穿", "金叉/零轴下破", "金叉", "死叉/零轴上穿", "死叉/零轴下破", "死叉", "零轴上穿", "零轴下破"],
         "延续",
     )
     return Values(signal, dif[-1], dea[-1], histogram[1], dif[-1], dea[-1], turnover(bars), bars.close[-1])
@@ -80,7 +77,7 @@ def macd(bars: Panel, p: Parameters) -> Values:
 def supertrend(bars: Panel, p: Parameters) -> Values:
     """SuperTrend of period 10 and multiplier 3 over Wilder's average true range."""
     upper, lower, short = chains.supertrend(bars, p.period, p.multiplier)
-    return Values(np.where(short, upper, lower), np.where(short, "空", "多"), upper, lower)
+    return Values(np.where(short, upper, lower), Coded.select([short], ["空"], "多"), upper, lower)
 
 
 @indicator(
@@ -115,7 +112,7 @@ def ema_gc(bars: Panel, p: Parameters) -> Values:
     """Three EMAs, their order, and how far they spread."""
     fast, middle, slow = (close_ema(bars, period)[-1] for period in (p.fast, p.middle, p.slow))
     close = bars.close[-1]
-    trend = np.select(
+    trend = Coded.select(
         [
             (fast > middle) & (middle > slow) & (close >= fast),
             (fast > middle) & (middle > slow),
@@ -163,8 +160,8 @@ def ema_ribbon(bars: Panel, p: Parameters) -> Values:
     buy, sell = bullish >= p.agreeing, bearish >= p.agreeing
     drift = np.abs((close - slowest) / slowest) * 5
     return Values(
-        np.select([buy, sell], ["买入", "卖出"], "观望"),
-        np.where(buy | ~sell & (close > slowest), "多头", "空头"),
+        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
+        Coded.select([buy | ~sell & (close > slowest)], ["多头"], "空头"),
         np.select([buy, sell], [bullish * 10, bearish * 10], drift),
         bullish,
         bearish,
@@ -235,7 +232,7 @@ def ichimoku(bars: Panel, p: Parameters) -> Values:
         span_b,
         close,
         close,
-        np.select([buy, sell], ["BUY", "SELL"], "NEUTRAL"),
-        np.select([buy, sell], ["多", "空"], "震荡"),
+        Coded.select([buy, sell], ["BUY", "SELL"], "NEUTRAL"),
+        Coded.select([buy, sell], ["多", "空"], "震荡"),
         np.where((close > top) | (close < bottom), np.minimum(1.0, beyond), 0.5),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Panel, Parameters, Values, difference, indicator, integer, moment, number, price, text
+from .contract import Coded, Panel, Parameters, Values, difference, indicator, integer, moment, number, price, text
 from .kernels import chains, pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema
 
@@ -45,7 +45,7 @@ def zero_lag_band_cross(bars: Panel, p: Parameters) -> Values:
     rising = rolling.tail_sum(np.where(closed > opened, volume, 0.0))
     falling = rolling.tail_sum(np.where(closed < opened, volume, 0.0))
     return Values(
-        np.where(up, "多", "空"),
+        Coded.select([up], ["多"], "空"),
         bars.rows - turn,
         _or_null((bars.close[-1] - trend_band) / band),
         trend_band,
@@ -83,8 +83,8 @@ def zero_lag_trend_state(bars: Panel, p: Parameters) -> Values:
     before, state, average, band = chains.zero_lag_states(bars, p.period, p.width, p.widest)
     deviation = np.abs(bars.close[-1] - average) / band * 100
     return Values(
-        np.select([(state == 1) & (before <= 0), (state == -1) & (before >= 0)], ["买入", "卖出"], "观望"),
-        np.select([state == 1, state == -1], ["多头", "空头"], "震荡"),
+        Coded.select([(state == 1) & (before <= 0), (state == -1) & (before >= 0)], ["买入", "卖出"], "观望"),
+        Coded.select([state == 1, state == -1], ["多头", "空头"], "震荡"),
         _or_null(deviation),
         average,
         band,
@@ -135,10 +135,10 @@ def trend_cloud_reversal(bars: Panel, p: Parameters) -> Values:
     drift = (last_close - slow) / slow * 100
     buy, sell = (strike_buy | engulf_buy) & up, (strike_sell | engulf_sell) & down
     return Values(
-        np.select([buy, sell], ["买入", "卖出"], "观望"),
-        np.select([up, down], ["多头", "空头"], "震荡"),
+        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
+        Coded.select([up, down], ["多头", "空头"], "震荡"),
         np.select([buy | sell, up, down], [impulse, np.minimum(drift, 5.0), np.minimum(-drift, 5.0)], 0.0),
-        np.select([strike_buy | strike_sell, engulf_buy | engulf_sell], ["三线打击", "吞没形态"], "无"),
+        Coded.select([strike_buy | strike_sell, engulf_buy | engulf_sell], ["三线打击", "吞没形态"], "无"),
         slow,
         fast,
     )
@@ -178,10 +178,10 @@ def smoothed_heikin_ashi(bars: Panel, p: Parameters) -> Values:
     slope = np.clip((close2[-1] - close2[-5] + 200) / 400, 0, 1)
     growth = np.where(before > 0, body / before * 100, 0.0)
     return Values(
-        np.select([green[-1] & ~green[-2], ~green[-1] & green[-2]], ["买入", "卖出"], "观望"),
-        np.where(green[-1], "多头", "空头"),
+        Coded.select([green[-1] & ~green[-2], ~green[-1] & green[-2]], ["买入", "卖出"], "观望"),
+        Coded.select([green[-1]], ["多头"], "空头"),
         np.minimum(growth + 40 * slope, 200.0),
-        np.where(green[-1], "绿色", "红色"),
+        Coded.select([green[-1]], ["绿色"], "红色"),
         body,
         high2[-1] - low2[-1],
         open2[-1],
@@ -218,7 +218,7 @@ def trend_line_rank(bars: Panel, p: Parameters) -> Values:
     line = np.where(above, resistance, support)
     close = bars.close[-1]
     distance = np.where((above | below) & (line != 0), (close - line) / line * 100, 0.0)
-    return Values(np.select([above, below], ["空", "多"], "震荡"), distance, close)
+    return Values(Coded.select([above, below], ["空", "多"], "震荡"), distance, close)
 
 
 def _trend_line(bars: Panel, extremes: Floats, rows: Ints, *, falling: bool) -> tuple[Floats, Bools]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .contract import (
-    NO_TEXT,
+    Coded,
     Indicator,
     Panel,
     Parameters,
@@ -48,7 +48,7 @@ def atr_bands(bars: Panel, p: Parameters) -> Values:
     """Bands of two average true ranges (Wilder, 14) around the 20-bar mean, with the volatility regime."""
     atr, usual = chains.usual_true_range(bars, p.atr, p.median)
     close, middle = bars.close[-1], close_mean(bars, p.middle)[-1]
-    regime = np.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
+    regime = Coded.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
     percent = np.where(close == 0, 0.0, atr / close * 100)
     reach = p.width * atr
     return Values(regime, percent, middle + reach, middle, middle - reach, turnover(bars), close)
@@ -178,8 +178,12 @@ def vwma_fib_bands(bars: Panel, p: Parameters) -> Values:
     upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation
     distance = np.abs(close - basis) / np.maximum(deviation, 1e-9) * 100
     above = close >= basis
-    zone = np.select(
-        [above & (close <= upper[-1]), ~above & (close >= lower[-1])], ["上通道(1.0)", "下通道(1.0)"], "中间"
+    # Without volume there is no basis, and nothing to say.
+    known = np.isfinite(basis)
+    zone = Coded.select(
+        [~known, above & (close <= upper[-1]), ~above & (close >= lower[-1])],
+        [None, "上通道(1.0)", "下通道(1.0)"],
+        "中间",
     )
     # The narrowest band that the close has left decides, on either side.
     up, down = (before <= upper) & (close > upper), (before >= lower) & (close < lower)
@@ -187,12 +191,10 @@ def vwma_fib_bands(bars: Panel, p: Parameters) -> Values:
     band = (up | down).argmax(axis=0)
     buy = left & np.take_along_axis(up, band[None], axis=0)[0]
     sell = left & ~buy
-    # Without volume there is no basis, and nothing to say.
-    known = np.isfinite(basis)
     return Values(
-        np.where(known, np.select([buy, sell], ["买入", "卖出"], "观望"), NO_TEXT),
-        np.where(known, np.where(buy | ~sell & above, "多头", "空头"), NO_TEXT),
+        Coded.select([~known, buy, sell], [None, "买入", "卖出"], "观望"),
+        Coded.select([~known, buy | ~sell & above], [None, "多头"], "空头"),
         np.where(left, (band + 1) * (1 + np.minimum(distance / 50, 1)), np.minimum(distance / 10, 6)),
-        np.where(known, zone, NO_TEXT),
+        zone,
         basis,
     )

@@ -126,7 +126,7 @@ class Options:
         str | None,
         Setting(
             "PostgreSQL or TimescaleDB URL.",
-            commands=("run", "watch", "history", "backfill", "symbols", "ingest", "init-db", "doctor"),
+            commands=("run", "watch", "history", "backfill", "plot", "symbols", "ingest", "init-db", "doctor"),
             variables=("DATABASE_URL",),
             example="postgresql://reader:secret@db.example/market",
         ),
@@ -214,7 +214,7 @@ class Options:
         ),
     ] = None
     exchange: Annotated[
-        str, Setting("Exchange of the candles.", commands=(*_RUNS, "history", "backfill", "symbols"))
+        str, Setting("Exchange of the candles.", commands=(*_RUNS, "history", "backfill", "plot", "symbols"))
     ] = DEFAULT_EXCHANGE
     closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=(*_RUNS, "history"))] = False
     retention: Annotated[

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-#: Windows that go together.
-LANES = 64
+#: Windows that go together: what they carry along, and the bars of a step, stay in the processor's first cache.
+LANES = 256
+#: The same where each window has room for many rows.
+FEW = 64
+#: Windows that go together where what is computed by bar is computed for those in one go.
+MANY = 2048
 
 _folder: list[Path] = []
 
@@ -96,26 +100,74 @@ def _pointed_to_the_folder() -> Iterator[None]:
 @compiled("f1 f1 f1 i i i F3")
 def emas(x, seed, alphas, n, w, rows, out):  # type: ignore[no-untyped-def]
     """Newest rows of several EMAs of one series, each window's from its own first value: (rows, alphas, w)."""
-    p = len(alphas)
-    y = np.empty((p, LANES))
+    y = np.empty(LANES)
     for j in range(0, w, LANES):
         m = min(LANES, w - j)
-        for q in range(p):
+        for q in range(len(alphas)):
+            a = alphas[q]
             for k in range(m):
-                y[q, k] = seed[j + k]
-        for i in range(n):
-            if i > 0:
+                y[k] = seed[j + k]
+            i = 1
+            # What a step loads and stores is more than it computes: two go together.
+            while i + 2 <= n - rows:
+                u = x[j + i : j + i + m]
+                v = x[j + i + 1 : j + i + 1 + m]
+                for k in range(m):
+                    z = (u[k] - y[k]) * a + y[k]
+                    y[k] = (v[k] - z) * a + z
+                i += 2
+            if rows == n:
+                for k in range(m):
+                    out[0, q, j + k] = y[k]
+            while i < n:
                 v = x[j + i : j + i + m]
-                for q in range(p):
-                    a = alphas[q]
-                    z = y[q]
+                for k in range(m):
+                    y[k] = (v[k] - y[k]) * a + y[k]
+                if i >= n - rows:
                     for k in range(m):
-                        z[k] = (v[k] - z[k]) * a + z[k]
-            r = i - (n - rows)
-            if r >= 0:
-                for q in range(p):
-                    for k in range(m):
-                        out[r, q, j + k] = y[q, k]
+                        out[i - (n - rows), q, j + k] = y[k]
+                i += 1
+
+
+@compiled("f1 f1 i i F2")
+def fading_sums(x, factors, n, w, out):  # type: ignore[no-untyped-def]
+    """Sums of all rows, each fading by a factor with every row after it: (factors, w).
+
+    Sums of 2, 4, 8 bars are made once per bar, and those of a window from them.
+    """
+    sums = np.empty(MANY + n)
+    longer = np.empty(MANY + n)
+    for j in range(0, w, MANY):
+        m = min(MANY, w - j)
+        bars = m + n - 1
+        for q in range(len(factors)):
+            factor = factors[q]
+            for i in range(bars):
+                sums[i] = x[j + i]
+            covered = 1
+            done = 0
+            while True:
+                # The oldest rows of a window are in the least power of two; what is older than a sum fades behind it.
+                if n & covered:
+                    newest = sums[done + covered - 1 : done + covered - 1 + m]
+                    if done == 0:
+                        for k in range(m):
+                            out[q, j + k] = newest[k]
+                    else:
+                        for k in range(m):
+                            out[q, j + k] = newest[k] + factor * out[q, j + k]
+                    done += covered
+                if done == n:
+                    break
+                # The first bar with a sum is the one that has so many up to it.
+                older = sums[covered - 1 : bars - covered]
+                newer = sums[2 * covered - 1 : bars]
+                both = longer[2 * covered - 1 : bars]
+                for i in range(len(both)):
+                    both[i] = factor * older[i] + newer[i]
+                sums, longer = longer, sums
+                covered = 2 * covered
+                factor = factor * factor
 
 
 @compiled("f1 f f f i i F2 F2")
@@ -146,12 +198,12 @@ def convergence(x, fast, slow, signal, n, w, dif, dea):  # type: ignore[no-untyp
                     dea[r, j + k] = e[k]
 
 
-@compiled("f1 f i b1 b1 i i F2 F2")
-def smoothed_twice(x, alpha, minimum, gapped, late, n, w, once, twice):  # type: ignore[no-untyped-def]
+@compiled("f1 f i b1 i i F2 F2")
+def smoothed_twice(x, alpha, minimum, gapped, n, w, once, twice):  # type: ignore[no-untyped-def]
     """Newest two rows of an EMA over gaps and of the same of it: (2, w) each.
 
-    ``gapped`` are the windows with a gap, ``late`` those with one in their first ``minimum`` rows: only these take the
-    arrangement in which the old value fades, the first ones for the first EMA and the second for the second.
+    ``gapped`` are the windows with a gap: only these take the arrangement in which the old value fades. The first EMA
+    has no gaps once it has begun.
     """
     y = np.empty(LANES)
     z = np.empty(LANES)
@@ -192,8 +244,6 @@ def smoothed_twice(x, alpha, minimum, gapped, late, n, w, once, twice):  # type:
                     if seen[k] >= minimum:
                         if seen_twice[k] == 0:
                             z[k] = y[k]
-                        elif late[j + k]:
-                            z[k] = z[k] + (alpha / (rest + alpha)) * (y[k] - z[k])
                         else:
                             z[k] = (y[k] - z[k]) * alpha + z[k]
                         seen_twice[k] += 1.0
@@ -469,12 +519,12 @@ def zero_lag(ahead, ranges, seed, close, n, lag, alpha, alpha_of_ranges, widest,
     ``ahead`` is what the average smooths, from row ``lag`` of a window on. The band is the highest smoothed range of
     ``widest`` rows: running extremes of blocks of so many, forwards and backwards, give it for every row.
     """
-    average = np.empty((n, LANES))
-    onwards = np.empty((n, LANES))
-    back = np.empty((n, LANES))
-    y = np.empty(LANES)
-    for j in range(0, w, LANES):
-        m = min(LANES, w - j)
+    average = np.empty((n, FEW))
+    onwards = np.empty((n, FEW))
+    back = np.empty((n, FEW))
+    y = np.empty(FEW)
+    for j in range(0, w, FEW):
+        m = min(FEW, w - j)
         for k in range(m):
             y[k] = seed[j + k]
         for i in range(n):
@@ -679,21 +729,24 @@ def running_sums(x, n, w, at, out):  # type: ignore[no-untyped-def]
 def medians(rows, out):  # type: ignore[no-untyped-def]
     """Median of the rows of each column."""
     n, w = rows.shape
-    kept = np.empty((LANES, n))
-    for j in range(0, w, LANES):
-        m = min(LANES, w - j)
+    kept = np.empty((n, FEW))
+    for j in range(0, w, FEW):
+        m = min(FEW, w - j)
         for i in range(n):
-            v = rows[i, j : j + m]
             for k in range(m):
-                # Into what is sorted already.
-                z = v[k]
-                p = i - 1
-                while p >= 0 and kept[k, p] > z:
-                    kept[k, p + 1] = kept[k, p]
-                    p -= 1
-                kept[k, p + 1] = z
+                kept[i, k] = rows[i, j + k]
+        # Neighbours that are in the wrong order change places, in turns those from even and from odd rows on.
+        for turn in range(n):
+            for i in range(turn % 2, n - 1, 2):
+                u = kept[i]
+                v = kept[i + 1]
+                for k in range(m):
+                    a = u[k]
+                    b = v[k]
+                    u[k] = min(a, b)
+                    v[k] = max(b, a)
         for k in range(m):
-            out[j + k] = kept[k, n // 2] if n % 2 else (kept[k, n // 2 - 1] + kept[k, n // 2]) / 2
+            out[j + k] = kept[n // 2, k] if n % 2 else (kept[n // 2 - 1, k] + kept[n // 2, k]) / 2
 
 
 @compiled("f1 f1 f1 f1 f1 i f i i I1 F2 I2 F1")

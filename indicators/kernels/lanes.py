@@ -58,24 +58,10 @@ def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = N
 
 
 def fading_sums(values: Floats, fading: Floats) -> Floats:
-    """``recursions.fading_sums``: sums of 2, 4, 8 bars are made once per bar, and those of a window from them."""
+    """``recursions.fading_sums``."""
     n, w = _shape(values)
     found = np.empty((len(fading), w))
-    for place, factor in enumerate(fading.tolist()):
-        sums, covered, done, rest = _body(values), 1, 0, None
-        # The oldest rows of a window are in the least power of two; what is older than a sum fades behind it.
-        while True:
-            if n & covered:
-                begin = n - 1 - (n - done - covered)
-                newest = sums[begin : begin + w]
-                rest = newest if rest is None else newest + factor * rest
-                done += covered
-            if done == n:
-                break
-            older = factor * sums[:-covered]
-            sums = np.concatenate([sums[:covered], older + sums[covered:]])
-            covered, factor = 2 * covered, factor * factor
-        found[place] = rest
+    compiled.fading_sums(_body(values), np.ascontiguousarray(fading), n, w, found)
     return found
 
 
@@ -235,9 +221,9 @@ def smoothed_twice(values: Floats, alpha: float, minimum: int, first: Ints) -> t
     n, w = _shape(values)
     body = _body(values)
     gaps = np.concatenate([[0], np.cumsum(~np.isfinite(body))])
-    gapped, late = gaps[n:] > gaps[:w], gaps[minimum:][:w] > gaps[:w]
+    gapped = gaps[n:] > gaps[:w]
     once, twice = np.empty((2, w)), np.empty((2, w))
-    compiled.smoothed_twice(body, alpha, minimum, gapped, late, n, w, once, twice)
+    compiled.smoothed_twice(body, alpha, minimum, gapped, n, w, once, twice)
     return once, twice
 
 

@@ -160,9 +160,7 @@ def _answer(worker: _Worker) -> Record | Failure:
 
 def _work(pipe: Connection, root: Path, lanes: bool, verify: int) -> None:
     """What a process does: one task after the other, until the one that started it ends."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # What there is to tell comes back with the record.
-    logging.disable()
+    attach()
     while True:
         try:
             task = pipe.recv()
@@ -176,6 +174,12 @@ def _work(pipe: Connection, root: Path, lanes: bool, verify: int) -> None:
         # Where nobody is there to hear of it, the record tells.
         with suppress(OSError):
             pipe.send(outcome)
+
+
+def attach() -> None:
+    """Have this process end with the one that started it, and leave the telling to that one."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.disable()
 
 
 def _end_with_parent() -> None:

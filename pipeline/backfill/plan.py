@@ -168,7 +168,7 @@ def size_of(plan: Plan) -> Size:
 def code_version() -> str:
     """The version of the program with a digest of the code that decides over values."""
     package = files("candlemill")
-    folders = ("indicators", "pipeline/compute", "sql/indicators")
+    folders = ("indicators", "pipeline/compute", "sql/compute", "sql/indicators")
     found = {
         path: source.read_text(encoding="utf-8")
         for folder in folders

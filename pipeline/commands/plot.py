@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..base.errors import UsageError
-from ..options import Options
+from ..base.errors import NoCandlesError, SourceError, UsageError
+from ..options import Options, settings_of
 from . import completion, files, options
 from .console import say
 
@@ -52,23 +54,41 @@ def plot(
         _draw_run(file, run_id, output or _FOLDER / "run.png", theme)
     else:
         name = re.sub(r"[^\w.-]", "_", f"{symbol}-{interval}.png")
-        _draw_market(file, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
+        _draw_market(asked, file, symbol, interval, indicators, bars, output or _FOLDER / name, theme)
 
 
 def _draw_market(
-    duckdb: Path, symbol: str, interval: str, indicators: str, bars: int, output: Path, theme: str | None
+    asked: Options,
+    duckdb: Path,
+    symbol: str,
+    interval: str,
+    indicators: str,
+    bars: int,
+    output: Path,
+    theme: str | None,
 ) -> None:
     from ..plotting.arrange import arranged
     from ..plotting.candles import Chart
     from ..plotting.canvas import draw
-    from ..plotting.history import read_series, tracks
+    from ..plotting.history import read_drawn, read_series, tracks
     from ..settings import parse_indicators, parse_interval
-    from ..workfile.reader import published
+    from ..workfile.reader import is_of_demo, published
 
-    chosen = parse_indicators(indicators)
+    chosen, wanted = parse_indicators(indicators), parse_interval(interval)
     with published(duckdb) as connection:
-        series = read_series(connection, symbol, parse_interval(interval), bars)
-    arrangement = arranged(series, tracks(series, chosen))
+        series = read_series(connection, symbol, wanted, bars)
+    drawn = None
+    if asked.source and not is_of_demo(duckdb):
+        given = replace(asked, symbols=symbol, as_of=series.as_of.isoformat())
+        settings = replace(settings_of(given, os.environ), intervals=(wanted,), indicators=chosen)
+        try:
+            drawn = read_drawn(settings, bars)
+        except (SourceError, NoCandlesError) as error:
+            say(f"drawn are the {series.drawn} bars that the last run read: {error}", err=True)
+    elif series.drawn < bars:
+        say(f"drawn are the {series.drawn} bars that the last run read: give --source for {bars}", err=True)
+    series, found = drawn or (series, tracks(series, chosen))
+    arrangement = arranged(series, found)
     keys = [lane.key for lane in arrangement.lanes]
     title = f"{symbol} {interval}"
     draw(output, theme, title, lambda palette: Chart(series, arrangement, palette).figure(), keys)

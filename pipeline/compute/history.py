@@ -159,6 +159,7 @@ def history_of(
     totals: Mapping[str, Floats] | None = None,
     profile: str = PARITY,
     lanes: bool = False,
+    coded: bool = False,
 ) -> dict[Indicator, pa.Table]:
     """Finished rows of every indicator, one for each bar (or metrics row) of its series in a range of time.
 
@@ -173,6 +174,7 @@ def history_of(
         totals: the market's totals at each metrics row, by field, shape (metrics rows,); unknown where not given.
         profile: whose values.
         lanes: whether windows of one length may be computed as the windows of a series.
+        coded: whether texts are dictionary arrays.
 
     Returns:
         Tables of symbol, interval, bucket_ts and the indicator's columns, oldest row first.
@@ -186,7 +188,7 @@ def history_of(
         wanted = {name: (totals or {}).get(name) for declared in chosen for name in declared.totals}
         for chunk in _chunks(series, since, until, lanes):
             panel, order = chunk.panel(names, wanted)
-            for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile).items():
+            for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile, coded).items():
                 parts[declared].append(rows if order is None else rows.take(pa.array(order)))
     return {declared: pa.concat_tables(tables).drop_columns("run_id") for declared, tables in parts.items()}
 
@@ -293,25 +295,37 @@ class _Chunk:
 
         ``series`` is the column of the panel.
         """
-        one = self.series
         counts = np.minimum(panel.lengths, newest)
         series = np.repeat(np.arange(panel.series), counts)
         rank = np.repeat(np.cumsum(counts), counts) - np.arange(len(series))
-        bars = np.searchsorted(one.time, panel.newest_time)[series] + 1 - rank
-
-        def named(text: str) -> pa.Array:
-            return pa.DictionaryArray.from_arrays(np.zeros(len(series), dtype=np.int8), pa.array([text], pa.string()))
-
+        bars = np.searchsorted(self.series.time, panel.newest_time)[series] + 1 - rank
         columns: dict[str, Callable[[], Any]] = {
             "series": lambda: series,
+            "n": lambda: panel.lengths[series],
+            "rn": lambda: rank,
+            **self._columns(bars),
+        }
+        return pa.table({name: columns[name]() for name in reads(columns)})
+
+    def sliding_rows(self, newest: int, reads: Callable[[Iterable[str]], list[str]]) -> pa.Table:
+        """The bars that are among the newest of some window, each once, for ``SqlIndicators.load_sliding``."""
+        bars = np.arange(self.ends[0] + 1 - newest, self.ends[-1] + 1)
+        columns = {"n": lambda: np.full(len(bars), self.lengths[0]), **self._columns(bars)}
+        return pa.table({"place": bars - self.ends[0], **{name: columns[name]() for name in reads(columns)}})
+
+    def _columns(self, bars: Ints) -> dict[str, Callable[[], Any]]:
+        """What there is of some bars of the series, by name."""
+        one = self.series
+
+        def named(text: str) -> pa.Array:
+            return pa.DictionaryArray.from_arrays(np.zeros(len(bars), dtype=np.int8), pa.array([text], pa.string()))
+
+        return {
             "interval": lambda: named(one.interval.name),
             "symbol": lambda: named(one.symbol),
             "bucket_ts": lambda: pa.array(one.time[bars]).cast(pa.timestamp("us", "UTC")),
-            "n": lambda: panel.lengths[series],
-            "rn": lambda: rank,
             **{name: partial(lambda values: nullable(values[bars]), values) for name, values in one.fields.items()},
         }
-        return pa.table({name: columns[name]() for name in reads(columns)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -376,6 +390,7 @@ def _computed(
     sql: SqlIndicators,
     observer: Observer,
     profile: str,
+    coded: bool = False,
 ) -> dict[Indicator, pa.Table]:
     found: dict[Indicator, pa.Table] = {}
     in_numpy = [declared for declared in indicators if declared.compute]
@@ -383,13 +398,19 @@ def _computed(
 
     def compute(some: Sequence[Indicator]) -> None:
         bars, metrics = (panel, None) if source == "candles" else (None, panel)
-        found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile))
+        found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile, coded=coded))
 
     compute(in_numpy)
-    for declared in indicators:
-        if not declared.compute and declared.covers(chunk.interval):
-            # Each statement sees what it reads, no more: the bars of neighbouring windows are the same, copied.
-            reads = partial(sql.reads, declared, profile=profile)
-            sql.load_ranked(chunk.ranked(panel, declared.bars_read(), reads), source)
-            compute([declared])
+    in_sql = [declared for declared in indicators if not declared.compute and declared.covers(chunk.interval)]
+    newest = [min(declared.bars_read(), panel.rows) for declared in in_sql]
+    sliding = isinstance(panel, Windows)
+    if in_sql and isinstance(chunk, _Chunk) and sliding:
+        sql.load_sliding(chunk.sliding_rows(max(newest), partial(sql.reads, in_sql, profile=profile)))
+    for declared, count in zip(in_sql, newest, strict=True):
+        # Each statement sees what it reads, no more: the bars of neighbouring windows are the same.
+        if sliding:
+            sql.read_windows(panel.series, count, source)
+        else:
+            sql.load_ranked(chunk.ranked(panel, count, partial(sql.reads, [declared], profile=profile)), source)
+        compute([declared])
     return found

@@ -32,14 +32,16 @@ def compute_interval(
     run_id: str = "",
     observer: Observer = SILENT,
     profile: str = PARITY,
+    coded: bool = False,
 ) -> dict[Indicator, pa.Table]:
     """Finished rows of every indicator, a row per series of the intervals that it covers, each with the run's id.
 
-    A failing indicator costs only the series it fails on: these get rows without values, and are reported.
+    Texts are dictionary arrays where they are wanted ``coded``. A failing indicator costs only the series it fails on:
+    these get rows without values, and are reported.
     """
     rows = {}
     panels = {"candles": bars, "metrics": metrics}
-    keys = {source: _keys(panel, run_id) for source, panel in panels.items() if panel is not None}
+    keys = {source: _keys(panel, run_id, coded) for source, panel in panels.items() if panel is not None}
     for source, panel in panels.items():
         if panel is not None:
             evaluate.expect(panel, [declared for declared in indicators if declared.source == source])
@@ -54,7 +56,7 @@ def compute_interval(
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
             pass_on(error)
             cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, observer, profile))
-        table = _as_arrow(keys[declared.source], cells)
+        table = _as_arrow(keys[declared.source], cells, coded)
         rows[declared] = table if covered.all() else table.filter(pa.array(covered))
     return rows
 
@@ -105,22 +107,26 @@ def _report(declared: Indicator, symbol: str, interval: str, error: Exception, o
     observer.fail(declared.table, symbol, interval, message)
 
 
-def _keys(panel: Panel, run_id: str) -> dict[str, pa.Array]:
+def _keys(panel: Panel, run_id: str, coded: bool) -> dict[str, pa.Array]:
     """The key columns of a panel's rows, which all its indicators share."""
     return {
-        "symbol": _texts(panel.symbols),
-        "interval": _texts(panel.intervals),
+        "symbol": _texts(panel.symbols, coded),
+        "interval": _texts(panel.intervals, coded),
         "bucket_ts": TIME.arrow(panel.newest_time, np.zeros(panel.series, dtype=np.bool_)),
         "run_id": pa.repeat(run_id, panel.series),
     }
 
 
-def _texts(names: Sequence[str]) -> pa.Array:
+def _texts(names: Sequence[str], coded: bool) -> pa.Array:
     """Names as Arrow; those of the windows of a series are all the same."""
     if names and names.count(names[0]) == len(names):
-        return pa.repeat(pa.scalar(names[0], pa.string()), len(names))
-    return pa.array(names, pa.string())
+        texts = pa.array([names[0]], pa.string())
+        if coded:
+            return pa.DictionaryArray.from_arrays(np.zeros(len(names), dtype=np.int32), texts)
+        return pa.repeat(texts[0], len(names))
+    texts = pa.array(names, pa.string())
+    return texts.dictionary_encode() if coded else texts
 
 
-def _as_arrow(keys: dict[str, pa.Array], cells: Sequence[evaluate.Cells]) -> pa.Table:
-    return pa.table(keys | {cell.column.name: cell.arrow() for cell in cells})
+def _as_arrow(keys: dict[str, pa.Array], cells: Sequence[evaluate.Cells], coded: bool) -> pa.Table:
+    return pa.table(keys | {cell.column.name: cell.arrow(coded) for cell in cells})

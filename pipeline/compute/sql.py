@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Panel, Parameters, Source, Values
 from ...indicators.profiles import PARITY
 from ...indicators.registry import INDICATORS
-from ..base.statements import identifier, statement
+from ..base.statements import identifier, literal, render, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from .pivot import Pivot
 
 
+#: What statements call the rows of a source.
+_TABLES: dict[Source, str] = {"candles": "bars", "metrics": "metrics"}
+
+
 class SqlIndicators:
     """Computes SQL indicators over the bars and metrics that were loaded last."""
+
+    #: Of what statements read, that which is a view, not a table.
+    _views: frozenset[str] = frozenset()
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -57,15 +64,37 @@ class SqlIndicators:
 
     def load_ranked(self, ranked: pa.Table, source: Source) -> None:
         """Make rows in the form of ``Pivot.ranked`` readable as ``bars`` or ``metrics``."""
-        name = "bars" if source == "candles" else "metrics"
+        name = _TABLES[source]
+        if name in self._views:
+            self._connection.execute(f"DROP VIEW {identifier(name)}")
+            self._views -= {name}
+        self._load(name, ranked)
+
+    def load_sliding(self, rows: pa.Table) -> None:
+        """Take the rows of a series, for ``read_windows``: ``place`` is 0 at the newest bar of the first window."""
+        self._load("sliding", rows)
+
+    def read_windows(self, windows: int, newest: int, source: Source) -> None:
+        """Make the newest bars of each window of the rows taken last readable as ``bars`` or ``metrics``.
+
+        The windows are the series; what they share is not copied.
+        """
+        name = _TABLES[source]
+        if name not in self._views:
+            self._connection.execute(f"DROP TABLE IF EXISTS {identifier(name)}")
+            self._views |= {name}
+        parts = {"name": identifier(name), "windows": literal(windows), "newest": literal(newest)}
+        self._connection.execute(render(statement("compute/windows"), **parts))
+
+    def _load(self, name: str, rows: pa.Table) -> None:
         # As a table of its own: each statement over an Arrow table costs a millisecond before its first row.
-        self._connection.register("incoming", ranked.__arrow_c_stream__())
+        self._connection.register("incoming", rows.__arrow_c_stream__())
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS SELECT * FROM incoming")
         self._connection.unregister("incoming")
 
-    def reads(self, declared: Indicator, columns: Iterable[str], profile: str = PARITY) -> list[str]:
-        """Those of some columns that the statement of an indicator names."""
-        words = set(re.findall(r"\w+", _checked(declared, profile)))
+    def reads(self, indicators: Iterable[Indicator], columns: Iterable[str], profile: str = PARITY) -> list[str]:
+        """Those of some columns that the statements of some indicators name."""
+        words = {word for declared in indicators for word in re.findall(r"\w+", _checked(declared, profile))}
         return [name for name in columns if name in words]
 
     def compute(

@@ -3,24 +3,29 @@
 The work file keeps of each indicator the newest value only. The value at an earlier bar is the value over the bars that
 end there, and the windows that end at each bar are series of a panel like any other: they take the way that the bars of
 a run take. A window begins where the file's bars begin, so an early one is shorter than what a run saw at its time.
+
+Where there is a source, it has as many bars as are asked for, and the windows of a run at each of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...indicators.contract import BAR_FIELDS
 from ...indicators.kinds import TIME
+from ...indicators.registry import INDICATORS
 from ..base.errors import NoCandlesError
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS, Interval
 from ..base.statements import statement
 from ..compute.pivot import pivot_bars, pivot_metrics
 from ..compute.rows import compute_interval
+from ..history import read_history
 from ..settings import unknown
 from ..workfile.writer import WorkFile
 
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from ...indicators.contract import Array, Column, Indicator, Ints
+    from ..settings import Settings
+
+#: What the indicator of the bar itself calls the fields that it does not call as the bars do.
+_CALLED = {"quote_volume": "turnover", "taker_buy_quote_volume": "taker_buy_turnover"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,40 @@ def read_series(connection: duckdb.DuckDBPyConnection, symbol: str, interval: In
     begin = interval.back(candles["bucket_ts"][-1].as_py(), bars)
     drawn = pc.sum(pc.greater(candles["bucket_ts"], pa.scalar(begin))).as_py()
     return Series(symbol, interval, as_of, candles, metrics, drawn)
+
+
+def read_drawn(settings: Settings, bars: int) -> tuple[Series, list[Track]]:
+    """A series of the source, drawn at its newest bars, and the indicators there: what ``read_history`` computes.
+
+    Args:
+        settings: the source, one symbol and one interval, the indicators, as of when.
+        bars: most that are drawn.
+
+    Raises SourceError, NoCandlesError and UsageError as ``read_history`` does.
+    """
+    bar = INDICATORS["base_data"]
+    together = tuple(dict.fromkeys([*settings.indicators, bar]))
+    rows = read_history(replace(settings, indicators=together), bars)
+    candles = pa.table({
+        "bucket_ts": rows["bucket_ts"],
+        **{name: rows[f"{bar.id}_{_CALLED.get(name, name)}"] for name in BAR_FIELDS},
+    })  # fmt: skip
+    [interval] = settings.intervals
+    series = Series(rows["symbol"][0].as_py(), interval, settings.as_of, candles, rows.slice(0, 0), rows.num_rows)
+    return series, [
+        Track(indicator, column, _valued(rows[f"{indicator.id}_{column.name}"], column))
+        for indicator in settings.indicators
+        for column in indicator.columns
+        if column.kind is not TIME
+    ]
+
+
+def _valued(values: pa.ChunkedArray, column: Column) -> Array:
+    placed = column.kind.blank(len(values))
+    for place, value in enumerate(values.to_pylist()):
+        if value is not None:
+            placed[place] = value
+    return placed
 
 
 def _missing(connection: duckdb.DuckDBPyConnection, symbol: str, interval: Interval) -> Exception:

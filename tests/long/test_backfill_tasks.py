@@ -436,6 +436,31 @@ def test_filling_has_what_runs_at_each_bar_would_have_left(url: str, tmp_path: P
             assert fills.items() >= runs.items()
 
 
+def test_filling_in_several_processes_has_the_same_rows(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, several = tmp_path / "one", tmp_path / "several"
+    one.mkdir()
+    several.mkdir()
+    retention = {"5m": 6, "1h": 3}
+    alone = filled(url, one, retention=retention)
+    monkeypatch.setattr("candlemill.pipeline.backfill.fill._TOGETHER", 30)
+    assert filled(url, several, retention=retention, workers=2) == alone
+
+
+def ended(_: Any) -> None:
+    """What a process does that the system ends."""
+    os._exit(1)
+
+
+def test_filling_says_that_a_process_has_ended(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("candlemill.pipeline.backfill.fill._TOGETHER", 30)
+    monkeypatch.setattr("candlemill.pipeline.backfill.fill._compute", ended)
+    with pytest.raises(SinkError, match="a process of the computation ended"):
+        filled(url, tmp_path, workers=2)
+    assert not (tmp_path / "result.db").exists()
+
+
 def test_filling_leaves_the_rows_that_are_there_and_puts_older_bars_before_newer_ones(url: str, tmp_path: Path) -> None:
     for as_of in (END - timedelta(minutes=17), END + timedelta(minutes=7)):
         engine.run(asked(url, tmp_path, "5m,1h", FEW, as_of=as_of))

@@ -222,8 +222,10 @@ def test_a_child_is_accounted_for_without_the_memory_of_the_bench(tmp_path: Path
 
 @pytest.mark.usefixtures("lanes")
 def test_the_cost_of_history_is_that_of_both_ways_over_the_same_windows() -> None:
-    found = history.measure(windows=300, as_series=20, rounds=1)
-    assert found.keys() == {"candles", "metrics"}
-    for cost in found.values():
+    found = history.measure(windows=300, as_series=20, bars=300, rounds=1)
+    assert found.keys() == {"candles", "metrics", "task"}
+    for cost in (found["candles"], found["metrics"]):
         assert cost["times"] == pytest.approx(cost["series"] / cost["lanes"])
         assert cost["lanes"] > 0
+    assert found["task"]["bytes"] > 500
+    assert "A year of 50 symbols x 7 intervals is 33.9 million bars" in history.table_of(found, 1)

@@ -6,20 +6,24 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import pytest
 
+from candlemill.indicators.contract import BAR_FIELDS
 from candlemill.indicators.kinds import TEXT, TIME
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.history import read_history
 from candlemill.pipeline.plotting.arrange import arranged
 from candlemill.pipeline.plotting.candles import Chart
 from candlemill.pipeline.plotting.canvas import PALETTES, draw, printable
-from candlemill.pipeline.plotting.history import Series, read_series, tracks
+from candlemill.pipeline.plotting.history import Series, read_drawn, read_series, tracks
 from candlemill.pipeline.plotting.numbers import PlainFormatter, price
+from candlemill.pipeline.settings import Settings
 from candlemill.pipeline.workfile.reader import published
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran
@@ -134,6 +138,48 @@ def test_metrics_stand_at_the_bars_of_their_time(work: Path) -> None:
 
 
 # -- what is drawn where
+
+
+def test_a_source_has_the_bars_that_are_asked_for_with_the_values_of_runs(
+    work: Path, golden_url: Callable[[Path], str], tmp_path: Path
+) -> None:
+    url = golden_url(goldens.HERE / "synth_lengths")
+    chosen = (INDICATORS["kdj"], INDICATORS["donchian"], INDICATORS["base_data"])
+    settings = Settings(
+        source=url,
+        sqlite=tmp_path / "r.db",
+        duckdb=tmp_path / "w.duckdb",
+        symbols=SYMBOL,
+        intervals=(INTERVALS["5m"],),
+        indicators=chosen,
+        lookback=60,
+        as_of=datetime.fromisoformat(NOW),
+    )
+    kept = series_of(work, bars=90)
+    series, found = read_drawn(settings, 90)
+    assert series.times.tolist() == kept.times.tolist()
+    for name in BAR_FIELDS[:5]:
+        assert np.array_equal(series.field(name), kept.field(name))
+    history = read_history(settings, 90)
+    assert [track.name for track in found] == [f"{one.id}.{c.name}" for one in chosen for c in one.columns]
+    for track in found:
+        values = history[track.name.replace(".", "_")].to_pylist()
+        assert [None if value != value else value for value in track.values.tolist()] == values
+
+
+def test_a_plot_reads_the_source_where_there_is_one_and_says_where_it_cannot(
+    work: Path, golden_url: Callable[[Path], str], candlemill: Callable[..., Ran]
+) -> None:
+    words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--bars", 1000, "--output", "chart.svg",
+             "--indicators", "bollinger")  # fmt: skip
+    given = (*words, "--source", golden_url(goldens.HERE / "synth_lengths"))
+    ran = candlemill(*given)
+    assert (ran.code, ran.err) == (0, "drawn in chart.svg\n")
+    alone, lost = candlemill(*words), candlemill(*words, "--source", "postgresql://127.0.0.1:1/x")
+    for other, says in ((alone, "give --source for 1000"), (lost, "drawn are the ")):
+        first, *_, last = other.err.splitlines()
+        assert (other.code, last) == (0, "drawn in chart.svg")
+        assert says in first
 
 
 def test_prices_lie_over_the_candles_differences_and_other_units_below(work: Path) -> None:
