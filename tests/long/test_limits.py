@@ -201,7 +201,7 @@ def test_every_folder_that_a_path_needs_is_made_there() -> None:
     rooms = Path(folders.__file__).parent.parent
     makers = {str(file.relative_to(rooms)) for file in rooms.rglob("*.py") if ".mkdir(" in file.read_text()}
     # The cache of compiled lanes is nobody's path, and a backfill's folder has been made before those in it.
-    assert makers == {"base/folders.py", "compute/compiler.py", "backfill/folder.py"}
+    assert makers == {"base/folders.py", "compute/compiler.py", "backfill/store.py"}
 
 
 # -- standard streams
