@@ -5,8 +5,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+LOCKED := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
+.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-ray test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,18 @@ tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.js
 test-pgbouncer: $(READY) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
 	@$(BIN)/python -m pytest tests/pgbouncer
 
+# Ray comes beside what is there; the server of S3 gets an environment of its own.
+.venv/ray: $(READY) tests/ray/ray.lock tests/ray/s3.lock
+	@echo "installing Ray and a server of S3, once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/ray/ray.lock
+	@$(PYTHON) -m venv .venv/s3
+	@.venv/s3/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement tests/ray/s3.lock
+	@touch $@
+
+test-ray: .venv/ray ## a backfill on Ray and into S3, while 3 of its processes are killed (CANDLEMILL_RAY_KILLS=20: a quarter of an hour)
+	@$(BIN)/python -m pytest tests/ray
+
 test-mutations: $(READY) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
 	@$(BIN)/python -m tests.mutations
 
@@ -82,10 +95,13 @@ format: $(READY) ## put the code into its format
 typecheck: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
-lock: $(READY) ## write requirements.lock from pyproject.toml, keeping what it pins where that fits
+lock: $(READY) ## write requirements.lock and the locks of test-ray, keeping what they pin where that fits
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --no-header --python-version 3.11 \
+	@$(BIN)/uv pip compile $(LOCKED) --extra dev --extra history --extra peers --extra plot \
 		pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile $(LOCKED) --extra ray --constraint requirements.lock \
+		pyproject.toml --output-file tests/ray/ray.lock
+	@$(BIN)/uv pip compile $(LOCKED) tests/ray/s3.in --output-file tests/ray/s3.lock
 
 docs: $(READY) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md

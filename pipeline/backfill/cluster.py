@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .store import Store
     from .task import Record
 
+log = logging.getLogger(__name__)
+
 #: Bytes that a task may need, and that a node has to have for each it gets.
 MEMORY = 700 << 20
 #: Tasks in flight for each processor, so that a node that is done with one has the next.
@@ -84,12 +86,24 @@ def _connect(address: str | None, workers: int) -> None:
         "num_cpus": workers, "object_store_memory": _OBJECTS, "include_dashboard": False
     }  # fmt: skip
     quiet = {"configure_logging": False, "logging_level": logging.ERROR, "log_to_driver": False}
+    _hear_nodes()
     try:
         # Where no address is given, one in the environment would count.
         ray.init(address or "local", **quiet, **({} if address else alone))
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = f"the Ray cluster at {address}" if address else "a Ray of this machine"
         raise UsageError(f"{where} cannot be had: {shortened(error)}; start one by `ray start --head`") from error
+
+
+def _hear_nodes() -> None:
+    """Log what nodes say, at debug: Ray prints it on standard output, a hundred lines for a node that is lost."""
+    from ray._private import worker
+
+    def heard(said: dict[str, Any], **_: Any) -> None:
+        for line in said["lines"]:
+            log.debug("ray: %s", shortened(line))
+
+    worker.print_to_stdstream = heard
 
 
 def _check(address: str | None) -> None:
