@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -232,7 +233,7 @@ class Bucket:
         parts = urlsplit(url)
         if parts.scheme != "s3":
             raise UsageError(f"--output {parts.scheme}://… is no store that can be written: give a folder or s3://…")
-        if "@" in parts.netloc:
+        if "@" in url:
             raise UsageError(
                 "--output has credentials in it: give s3://BUCKET/PREFIX, and them in AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or in ~/.aws/credentials"
@@ -333,12 +334,10 @@ class Bucket:
         )
 
     @cached_property
-    def _holder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="candlemill-backfill-")
-
-    @property
     def _drafts(self) -> Path:
-        return Path(self._holder.name)
+        folder = tempfile.mkdtemp(prefix="candlemill-backfill-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
 
 def _settle(path: Path) -> None:
