@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from time import time as now
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,11 +25,13 @@ from typer.testing import CliRunner
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline import engine
 from candlemill.pipeline.backfill import attempts, folder, plan
+from candlemill.pipeline.backfill.exports import Exports
 from candlemill.pipeline.backfill.fill import fill
 from candlemill.pipeline.backfill.plan import Plan, Request, size_of
 from candlemill.pipeline.backfill.ranges import backfill
+from candlemill.pipeline.backfill.status import status_of
 from candlemill.pipeline.backfill.store import Folder
-from candlemill.pipeline.backfill.task import Task, perform
+from candlemill.pipeline.backfill.task import RefusedError, Task, perform
 from candlemill.pipeline.backfill.verify import DifferenceError
 from candlemill.pipeline.base.errors import Exit, NoCandlesError, SinkError, SourceError, UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, microseconds, moment
@@ -500,3 +503,60 @@ def test_progress_estimates_the_time_that_is_left_by_what_was_computed() -> None
     now[0] += 9000
     share.move(100, computed=True)
     assert str(share) == "3 of 4 tasks, 70%, 0 bars/s, 3.8 h left"
+
+
+# -- reading and computing apart, and how far it is
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_exported_is_computed_without_a_source(url: str, tmp_path: Path) -> None:
+    whole, root = tmp_path / "whole", tmp_path / "history"
+    told = few(url, whole)
+    begin = END - timedelta(hours=1)
+    settings = asked(url, tmp_path, "5m,1h", FEW)
+    nowhere = replace(settings, source="postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(UsageError, match="--export-only first"):
+        backfill(nowhere, begin, END, Folder(root), from_export=True)
+    backfill(settings, begin, END, Folder(root), export_only=True)
+    assert not tasks_of(root)
+    assert status_of(Folder(root), now()).done == 0
+    backfill(nowhere, begin, END, Folder(root), from_export=True)
+    assert contents(root) == contents(whole)
+    status = status_of(Folder(root), now())
+    assert (status.done, status.tasks, status.left) == (told.tasks, told.tasks, 0)
+    assert status.rate > 0
+
+
+def test_another_version_of_the_code_refuses_a_task(url: str, tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    few(url, root, "1h")
+    [task] = tasks_of(root).values()
+    with pytest.raises(RefusedError, match="install the same"):
+        perform(replace(task, version="0.0.0-other"), Folder(root))
+
+
+def test_a_large_plan_is_made_and_gone_on_with_from_names_alone(tmp_path: Path) -> None:
+    request = Request(
+        "x", "all", ("1m", "5m", "15m", "1h", "4h", "1d", "1w"), tuple(INDICATORS),
+        "2023-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00", 400, "parity", "1",
+    )  # fmt: skip
+    large = Plan(request, tuple(f"S{number:03}USDT" for number in range(600)), "2026-02-01T00:00:00+00:00")
+    size = size_of(large)
+    assert size.tasks > 10_000
+    assert 1_200_000_000 < size.bars < 1_250_000_000
+    store = Folder(tmp_path)
+    folder.write_manifest(store, large, {})
+    folder.write_json(store, folder.EXPORTED, {name: {"forming": 0, "pieces": []} for name in request.intervals})
+    (tmp_path / folder.BARS).mkdir()
+    for slot in large.slots():
+        what = [request.exchange, slot.symbols, slot.since, slot.until, request.lookback]
+        # Without content: nothing is read of it.
+        (tmp_path / folder.bars_of(f"{slot.name}-{plan.digest(what)}", "0" * 32)).touch()
+    exports = Exports(large, None, store)
+    ids = [exports.task_of(slot).id for slot in large.slots()]
+    assert len(set(ids)) == size.tasks
+    (tmp_path / folder.TASKS).mkdir()
+    for task in ids[::2]:
+        (tmp_path / folder.record_of(task)).write_text('{"rows": {}}')
+    assert len(list(folder.read_records(store, folder.recorded(store)))) == len(ids[::2])
+    assert status_of(store, now()).done == len(ids[::2])

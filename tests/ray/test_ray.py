@@ -9,8 +9,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.long.test_backfill import begun, check_readable, done, ended, url, whole
 from tests.long.test_backfill_tasks import contents
 

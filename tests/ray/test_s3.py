@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pyarrow import fs
 
-from candlemill.pipeline.backfill.store import Bucket, Folder, opened
+from candlemill.pipeline.backfill.store import Bucket, Folder, Store, opened
 from candlemill.pipeline.base.errors import UsageError
 from tests.long.test_backfill import begun, ended, url, whole
 
@@ -154,7 +154,7 @@ def recorded(s3: Server, prefix: str) -> list[str]:
 
 @pytest.mark.usefixtures("_keys")
 def test_a_store_does_what_a_folder_does(s3: Server, tmp_path: Path) -> None:
-    stores = [Folder(tmp_path / "folder"), Bucket.of_url(s3.output("same"))]
+    stores: list[Store] = [Folder(tmp_path / "folder"), Bucket.of_url(s3.output("same"))]
     seen = []
     for store in stores:
         assert not store.foreign()
