@@ -6,8 +6,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 TOOLS := .venv/tools
+LOCKED := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
+.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-ray test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +61,18 @@ tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.js
 test-pgbouncer: $(TOOLS) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
 	@$(BIN)/python -m pytest tests/pgbouncer
 
+# Ray comes beside what is there; the server of S3 gets an environment of its own.
+.venv/ray: $(TOOLS) tests/ray/ray.lock tests/ray/s3.lock
+	@echo "installing Ray and a server of S3, once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/ray/ray.lock
+	@$(PYTHON) -m venv .venv/s3
+	@.venv/s3/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement tests/ray/s3.lock
+	@touch $@
+
+test-ray: .venv/ray ## a backfill on Ray and into S3, while 3 of its processes are killed (CANDLEMILL_RAY_KILLS=20: a quarter of an hour)
+	@$(BIN)/python -m pytest tests/ray
+
 test-mutations: $(TOOLS) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
 	@$(BIN)/python -m tests.mutations
 
@@ -95,12 +108,15 @@ format: $(TOOLS) ## put the code into its format
 typecheck: $(TOOLS) ## mypy, strict
 	@$(BIN)/mypy
 
-COMPILED := --quiet --universal --generate-hashes --no-header --python-version 3.11
-lock: $(TOOLS) ## write both locks from pyproject.toml, keeping what they pin where that fits
+lock: $(TOOLS) ## write all locks from pyproject.toml, keeping what they pin where that fits
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile $(COMPILED) --all-extras pyproject.toml --output-file requirements-dev.lock
-	@$(BIN)/uv pip compile $(COMPILED) --extra build --extra demo --extra plot --constraint requirements-dev.lock \
+	@$(BIN)/uv pip compile $(LOCKED) --extra dev --extra peers pyproject.toml --output-file requirements-dev.lock
+	@$(BIN)/uv pip compile $(LOCKED) --extra build --extra demo --extra history --extra plot \
+		--constraint requirements-dev.lock \
 		pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile $(LOCKED) --extra ray --constraint requirements.lock \
+		pyproject.toml --output-file tests/ray/ray.lock
+	@$(BIN)/uv pip compile $(LOCKED) tests/ray/s3.in --output-file tests/ray/s3.lock
 
 docs: $(TOOLS) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md

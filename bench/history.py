@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bench.document import put
 from candlemill.indicators.profiles import PARITY
 from candlemill.indicators.registry import INDICATORS
-from candlemill.pipeline.backfill import folder
+from candlemill.pipeline.backfill import export, folder
+from candlemill.pipeline.backfill.store import Folder
 from candlemill.pipeline.backfill.task import Task, perform
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.base.intervals import INTERVALS
@@ -110,8 +110,10 @@ def measure(windows: int, as_series: int, bars: int, rounds: int) -> dict[str, d
             for source, series in both.items():
                 for lanes, count in ((True, windows), (False, as_series)):
                     taken[source, lanes].append(computed(source, series, windows, count, sql, lanes) / count * 1e6)
+            store = Folder(Path(place))
+            given = task(store, bars, turn)
             begun = process_time()
-            record = perform(task(Path(place), bars, turn), Path(place), lanes=True)
+            record = perform(given, store, lanes=True)
             written.append((process_time() - begun) / bars * 1e6)
     found = {}
     for source in both:
@@ -138,15 +140,16 @@ def computed(source: str, series: Series, windows: int, count: int, sql: SqlIndi
     return taken
 
 
-def task(root: Path, bars: int, turn: int) -> Task:
+def task(store: Folder, bars: int, turn: int) -> Task:
     """A task of all indicators of candles over one symbol, with its bars exported."""
-    series, name = candles(bars + 2 * LOOKBACK, 5), "bars"
-    file = folder.bars_of(root, name)
-    file.parent.mkdir(exist_ok=True)
+    series, name = candles(bars + 2 * LOOKBACK, 5), f"bars-{turn}"
     columns = {"symbol": pa.repeat(series.symbol, len(series.time)), "bucket_ts": pa.array(series.time)}
     table = pa.table({**columns, **series.fields})
     place = table.column_names.index("bucket_ts")
-    pq.write_table(table.set_column(place, "bucket_ts", table["bucket_ts"].cast(pa.timestamp("us", "UTC"))), file)
+    table = table.set_column(place, "bucket_ts", table["bucket_ts"].cast(pa.timestamp("us", "UTC")))
+    draft = store.draft(folder.bars_of(name, ""))
+    digest = export.write(table, draft)
+    store.publish({draft: folder.bars_of(name, digest)})
     return Task(
         name="bench",
         interval=INTERVAL.name,
@@ -160,7 +163,7 @@ def task(root: Path, bars: int, turn: int) -> Task:
         indicators=tuple(declared.id for declared in INDICATORS.values() if declared.source == "candles"),
         bars=name,
         metrics=(),
-        exported=(str(turn),),
+        exported=(digest,),
         version="bench",
     )
 

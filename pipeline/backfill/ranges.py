@@ -1,6 +1,6 @@
-"""One backfill of a range of time into a folder.
+"""One backfill of a range of time into a store.
 
-1. The folder is taken. Where it was begun before, the request has to be the same, and its plan goes on.
+1. The store is taken. Where it was begun before, the request has to be the same, and its plan goes on.
 2. Slot by slot, bars are exported, unless they have been: then the slot's task and its id are known.
 3. Tasks without a record are computed, while others are exported.
 4. The manifest is written anew, with all tasks.
@@ -8,49 +8,42 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import logging
-import shutil
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING
-
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...indicators.profiles import PARITY
 from ..base.errors import NoCandlesError, SinkError, UsageError
-from ..base.intervals import INTERVALS, moment
 from ..base.threads import ReadAhead
 from ..compute import compiler
 from ..settings import symbols_of
-from ..source.reader import METRICS_WINDOW, Source
+from ..source.reader import Source
 from ..source.symbols import choose
 from . import folder
-from .export import pieces, read_bars, read_metrics
-from .local import Failure, perform_all
-from .plan import Plan, Request, code_version, digest, size_of
-from .task import Task
+from .attempts import Failure
+from .exports import Exports
+from .local import perform_all
+from .plan import Plan, Request, code_version, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    import pyarrow as pa
-
-    from ..base.intervals import Interval
     from ..settings import Settings
+    from .attempts import Done
     from .plan import Size, Slot
-    from .task import Record
+    from .store import Store
+    from .task import Record, Task
 
 log = logging.getLogger(__name__)
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-#: How far back the windows of metrics reach, microseconds.
-_REACH = METRICS_WINDOW // timedelta(microseconds=1)
+#: Tasks that are prepared before one is asked for.
+_AHEAD = 64
 #: Failed tasks that are named.
 _NAMED = 10
 
@@ -63,65 +56,86 @@ class Outcome:
         rows: by indicator.
         symbols: those that have bars.
         failed: why tasks failed, by id.
+        computed_by: tasks by what computed them, in JSON.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     symbols: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    computed_by: Counter[str] = field(default_factory=Counter)
 
-    def take(self, task: Task, outcome: Record | Failure) -> None:
-        """Count a task that has ended."""
+    def take(self, task: str, outcome: Record | Failure) -> None:
+        """Count a task that has ended, by its id."""
         if isinstance(outcome, Failure):
-            self.failed[task.id] = outcome.reason
+            self.failed[task] = outcome.reason
             return
         self.rows.update(outcome["rows"])
         self.symbols.update(outcome["symbols"])
+        self.computed_by[json.dumps(outcome["computed_by"], sort_keys=True)] += 1
         for reason, count in outcome["left_out"].items():
-            log.warning("%s: left out %d: %s", task.id, count, reason)
+            log.warning("%s: left out %d: %s", task, count, reason)
         for error in outcome["errors"]:
-            log.error("%s: an indicator failed: %s", task.id, error)
+            log.error("%s: an indicator failed: %s", task, error)
+
+
+class Engine(Protocol):
+    """What computes tasks, as ``local.perform_all`` does."""
+
+    def __call__(
+        self, tasks: Iterable[Task], store: Store, workers: int, *, lanes: bool, verify: int
+    ) -> Generator[Done]:
+        """Compute tasks, as they end."""
 
 
 def backfill(
     settings: Settings,
     begin: datetime,
     end: datetime,
-    root: Path,
+    store: Store,
     *,
+    engine: Engine = perform_all,
+    export_only: bool = False,
+    from_export: bool = False,
     verify: int = 0,
     begins: Callable[[Size], None] = lambda _: None,
     progress: Callable[[int, bool], None] = lambda _bars, _computed: None,
 ) -> Outcome:
-    """Write the history of a range into a folder, or go on with it.
+    """Write the history of a range into a store, or go on with it.
 
     Args:
         settings: the source, and what is computed; ``as_of`` is now.
         begin: the first moment at which a bar of it can start.
         end: the moment before which its bars start.
-        root: the folder.
+        store: where it is written.
+        engine: what computes.
+        export_only: end when the bars are exported.
+        from_export: take what was exported, and ask the source for nothing.
         verify: see ``perform``.
         begins: told how much there is to do, before it begins.
         progress: told of each task that has ended: the bars it has at most, and whether it was computed now.
 
     Raises:
-        UsageError: the range or the folder cannot be taken.
+        UsageError: the range or the store cannot be taken, or there is no whole export to take.
         SourceError: the source cannot be read; what is done stays, as with the others.
-        SinkError: the folder cannot be written, or tasks failed.
+        SinkError: the store cannot be written, or tasks failed.
         NoCandlesError: there are no bars.
     """
     if not _EARLIEST <= begin < end:
         raise UsageError(f"--from {begin.isoformat()} is not before --to {end.isoformat()}, or before 1970")
-    source = Source.connect(settings.source)
-    with folder.taken(root):
-        plan = _plan(settings, begin, end, root, source)
+    source = None if from_export else Source.connect(settings.source)
+    outcome = Outcome()
+    with folder.taken(store):
+        plan = _plan(settings, begin, end, store, source)
         size = size_of(plan)
         if not size.tasks:
             raise NoCandlesError(f"no bar has closed from {begin.isoformat()} to {end.isoformat()}: check --from, --to")
         begins(size)
-        if size.size > shutil.disk_usage(root).free:
-            log.warning("%s may be too small a disk: see the size above", root)
-        exports, outcome = _Exports(plan, source, root), Outcome()
+        free = store.free()
+        if free is not None and size.size > free:
+            log.warning("%s may be too small a disk: see the size above", store)
+        exports, recorded = Exports(plan, source, store), folder.recorded(store)
         sizes: dict[str, int] = {}
+        finished: list[str] = []
 
         def prepared(slot: Slot) -> Task:
             task = exports.task_of(slot)
@@ -129,31 +143,55 @@ def backfill(
             return task
 
         def unfinished() -> Iterator[Task]:
-            # Exported beside the computation, a few tasks ahead of it.
-            for task in chain.from_iterable(ReadAhead(prepared, plan.slots(), most=2 * settings.workers)):
-                record = folder.read_record(root, task.id)
-                if record is None or verify:
-                    yield task
-                else:
-                    outcome.take(task, record)
+            # Exported beside the computation, some tasks ahead of it.
+            for task in chain.from_iterable(ReadAhead(prepared, plan.slots(), most=_AHEAD)):
+                if export_only:
+                    progress(sizes[task.id], True)
+                elif task.id in recorded and not verify:
+                    finished.append(task.id)
                     progress(sizes[task.id], False)
+                else:
+                    yield task
+            exports.complete()
 
         lanes = compiler.lanes_pay(size.bars, len(plan.request.indicators))
-        with closing(perform_all(unfinished(), root, settings.workers, lanes=lanes, verify=verify)) as ended:
-            for done in ended:
-                outcome.take(done.task, done.outcome)
-                progress(sizes[done.task.id], True)
-        _finish(plan, list(sizes), outcome, root)
+        coming = unfinished()
+        # Where nothing is left to be computed, no engine starts.
+        first = next(coming, None)
+        if first is not None:
+            tasks = chain([first], coming)
+            with closing(engine(tasks, store, settings.workers, lanes=lanes, verify=verify)) as ended:
+                for done in ended:
+                    outcome.take(done.task.id, done.outcome)
+                    progress(sizes[done.task.id], True)
+        if not export_only:
+            for record in folder.read_records(store, finished):
+                outcome.take(record["id"], record)
+            _finish(plan, list(sizes), outcome, store)
     return outcome
 
 
-def _finish(plan: Plan, tasks: Sequence[str], outcome: Outcome, root: Path) -> None:
+def _finish(plan: Plan, tasks: Sequence[str], outcome: Outcome, store: Store) -> None:
     """Write down what came of all tasks. Raises SinkError where some failed, NoCandlesError where there are no bars."""
-    folder.keep_only(root, tasks)
-    complete = not outcome.failed
-    folder.write_manifest(
-        root, plan, {"complete": complete, "tasks": sorted(tasks), "rows": dict(sorted(outcome.rows.items()))}
-    )
+    if folder.read_manifest(store) != plan:
+        # An object store has no lock that would have told before.
+        raise UsageError(f"another backfill has begun in {store} since: nothing was removed; give another --output")
+    folder.keep_only(store, set(tasks), plan)
+    machines: list[dict[str, Any]] = [json.loads(one) for one in sorted(outcome.computed_by)]
+    found = {
+        "complete": not outcome.failed,
+        "tasks": sorted(tasks),
+        "rows": dict(sorted(outcome.rows.items())),
+        "computed_by": machines,
+    }
+    folder.write_manifest(store, plan, found)
+    if len(machines) > 1:
+        differing = sorted(name for name in machines[0] if len({str(one[name]) for one in machines}) > 1)
+        log.warning(
+            "tasks were computed by machines of %d kinds, which differ in %s: values are promised to be the same to "
+            "the last bit among equal ones; --verify compares them with this machine's or another's",
+            len(machines), ", ".join(differing),
+        )  # fmt: skip
     if outcome.failed:
         for task, reason in list(outcome.failed.items())[:_NAMED]:
             log.error("task %s failed: %s", task, reason)
@@ -170,8 +208,8 @@ def _finish(plan: Plan, tasks: Sequence[str], outcome: Outcome, root: Path) -> N
         log.warning("no candles for %s", ", ".join(missing))
 
 
-def _plan(settings: Settings, begin: datetime, end: datetime, root: Path, source: Source) -> Plan:
-    """The plan that the folder was begun with, or a new one, which then is in it."""
+def _plan(settings: Settings, begin: datetime, end: datetime, store: Store, source: Source | None) -> Plan:
+    """The plan that the store was begun with, or a new one, which then is in it."""
     request = Request(
         exchange=settings.exchange,
         symbols=settings.symbols,
@@ -183,18 +221,20 @@ def _plan(settings: Settings, begin: datetime, end: datetime, root: Path, source
         profile=PARITY,
         version=code_version(),
     )
-    if (known := folder.read_manifest(root)) is None:
+    if (known := folder.read_manifest(store)) is None:
+        if source is None:
+            raise UsageError(f"{store} holds no export: give the command with --export-only first")
         # Where all bars of the range are closed, nothing depends on when it was begun.
         last = min(end, settings.as_of)
         closed = min(settings.as_of, max(interval.back(last, -1) for interval in settings.intervals))
         plan = Plan(request, tuple(_symbols(settings, begin, last, source)), closed.isoformat())
-        folder.write_manifest(root, plan, {})
+        folder.write_manifest(store, plan, {})
         return plan
     before = asdict(known.request)
     if differing := [name for name, value in asdict(request).items() if value != before[name]]:
         name = differing[0]
         raise UsageError(
-            f"{root} holds a backfill of another {name} ({before[name]}): ask for the same, or give another --output"
+            f"{store} holds a backfill of another {name} ({before[name]}): ask for the same, or give another --output"
         )
     return known
 
@@ -216,83 +256,3 @@ def _symbols(settings: Settings, begin: datetime, until: datetime, source: Sourc
             "check --exchange, --intervals, --from and --to"
         )
     return sorted(found)
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Exported metrics of some time: their name and their digest."""
-
-    name: str
-    since: int
-    until: int
-    digest: str
-
-    def reaches(self, slot: Slot) -> bool:
-        """Whether windows of a slot may hold rows of it."""
-        return self.since < slot.until and self.until > slot.since - _REACH
-
-
-class _Exports:
-    """What is read from the source for the tasks of a plan. What has been read before is taken as it is."""
-
-    def __init__(self, plan: Plan, source: Source, root: Path) -> None:
-        self._plan, self._source, self._root = plan, source, root
-        self._metrics: dict[str, list[_Piece]] = {}
-
-    def task_of(self, slot: Slot) -> Task:
-        """The task of a slot, with its bars exported. Raises SourceError and OSError."""
-        request, interval = self._plan.request, INTERVALS[slot.interval]
-        metrics = [piece for piece in self._pieces(interval) if piece.reaches(slot)]
-        name = f"{slot.name}-{digest([request.exchange, slot.symbols, slot.since, slot.until, request.lookback])}"
-        bars = self._exported(
-            name,
-            lambda: read_bars(
-                self._source, interval, request.exchange, slot.symbols, slot.since, slot.until, request.lookback
-            ),
-        )
-        return Task(
-            name=slot.name,
-            interval=slot.interval,
-            symbols=slot.symbols,
-            since=slot.since,
-            until=slot.until,
-            exchange=request.exchange,
-            profile=request.profile,
-            lookback=request.lookback,
-            forming=self._source.forming(interval),
-            indicators=request.indicators,
-            bars=name,
-            metrics=tuple(piece.name for piece in metrics),
-            exported=(bars, *(piece.digest for piece in metrics)),
-            version=request.version,
-        )
-
-    def _pieces(self, interval: Interval) -> list[_Piece]:
-        """The metrics of an interval, exported when they are asked for first."""
-        if interval.name not in self._metrics:
-            self._metrics[interval.name] = list(self._export_metrics(interval))
-        return self._metrics[interval.name]
-
-    def _export_metrics(self, interval: Interval) -> Iterator[_Piece]:
-        futures = [one for one in self._plan.request.declared if one.source == "metrics" and one.covers(interval.name)]
-        totals = sorted({name for declared in futures for name in declared.totals})
-        since, until = self._plan.range_of(interval)
-        for begin, end in pieces(self._source, interval, since, until) if futures else ():
-            what = digest([self._plan.symbols, begin, end, totals])
-            name = f"metrics-{interval.name}-{moment(begin):%Y%m%dT%H%M}-{what}"
-            read = partial(read_metrics, self._source, interval, self._plan.symbols, begin, end, totals)
-            yield _Piece(name, begin, end, self._exported(name, read))
-
-    def _exported(self, name: str, read: Callable[[], pa.Table]) -> str:
-        """The digest of an exported file, which is made where it is not there."""
-        file = folder.bars_of(self._root, name)
-        if not file.exists():
-            draft = folder.draft_of(file)
-            try:
-                pq.write_table(read(), draft, compression="zstd")
-                folder.publish({draft: file})
-            except BaseException:
-                draft.unlink(missing_ok=True)
-                raise
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()

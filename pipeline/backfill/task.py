@@ -1,6 +1,6 @@
 """One task of a backfill: from its exported bars to its files and its record.
 
-A task says all that decides over its files, and its id stands for that. So it can be computed wherever the folder can
+A task says all that decides over its files, and its id stands for that. So it can be computed wherever the store can
 be reached, by any engine, twice, and side by side: whoever comes second replaces files by the same ones.
 """
 
@@ -26,8 +26,9 @@ from ..compute.sql import SqlIndicators
 from ..record import Observer
 from ..source.reader import METRICS_ROWS, METRICS_WINDOW
 from . import folder
-from .export import TOTAL
-from .plan import digest
+from .export import TOTAL, digest_of
+from .machine import computed_by
+from .plan import code_version, digest
 from .verify import check
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...indicators.contract import Bools, Floats, Indicator, Ints
+    from .store import Store
 
 #: Windows of a symbol that are computed at once, and fewest rows of a group in a file but the last: more of them would
 #: cost more than 600 MB.
@@ -174,35 +176,42 @@ class _Errors(Observer):
             self.found.append(line)
 
 
-def perform(task: Task, root: Path, *, lanes: bool = False, verify: int = 0) -> Record:
+class RefusedError(Exception):
+    """A task is not what whoever is to compute it would compute."""
+
+
+def perform(task: Task, store: Store, *, lanes: bool = False, verify: int = 0) -> Record:
     """Compute a task, unless it has a record.
 
     Its files appear one by one, each whole; the record that makes them count comes last.
 
     Args:
         task: what to compute.
-        root: the folder of the backfill.
+        store: of the backfill.
         lanes: whether windows may be computed in compiled lanes.
         verify: random windows that are computed by the definition, too; those of a task that has a record, as well.
 
     Returns:
-        The record: the task, its rows, its files with their bytes, and which errors indicators had.
+        The record: the task, its rows, its files with their bytes, which errors indicators had, and what computed it.
 
     Raises:
+        RefusedError: this is another version of the code, or the exported bars are not those of the task.
         DifferenceError: a value is not the definition's; nothing was committed.
         OSError: a file could not be read or written; nothing was committed.
     """
-    bars, metrics = _exported(task, root)
-    if (found := folder.read_record(root, task.id)) is not None:
+    if task.version != code_version():
+        raise RefusedError(f"the task is of version {task.version}, and this is {code_version()}: install the same")
+    bars, metrics = _exported(task, store)
+    if (found := folder.read_record(store, task.id)) is not None:
         if verify:
-            made = {name: folder.part_of(root, name, task.interval, task.id) for name in found["rows"]}
+            made = {name: store.open(folder.part_of(name, task.interval, task.id)) for name in found["rows"]}
             check(task, bars, metrics, made, verify)
         return found
     if lanes:
         # Makes the folder of what is compiled known in this process.
         compiler.lanes_pay(1 << 40, 1)
     market = Market.of(bars, metrics, task.interval, task.lookback, task.forming)
-    files = _Files(task, root)
+    files = _Files(task, store)
     errors = _Errors()
     try:
         with open_duckdb() as connection:
@@ -215,7 +224,7 @@ def perform(task: Task, root: Path, *, lanes: bool = False, verify: int = 0) -> 
         files.close()
         if verify:
             check(task, bars, metrics, files.drafts, verify)
-        parts = files.publish()
+        sizes = files.publish()
     except BaseException:
         files.discard()
         raise
@@ -224,26 +233,35 @@ def perform(task: Task, root: Path, *, lanes: bool = False, verify: int = 0) -> 
         "task": asdict(task),
         "symbols": sorted(market.bars),
         "rows": files.rows,
-        "files": {str(part.relative_to(root)): part.stat().st_size for part in parts},
+        "files": sizes,
         "left_out": dict(market.left_out),
         "errors": errors.found,
+        "computed_by": computed_by(),
     }
-    folder.write_json(folder.record_of(root, task.id), record)
+    folder.write_json(store, folder.record_of(task.id), record)
     return record
 
 
-def _exported(task: Task, root: Path) -> tuple[pa.Table, pa.Table | None]:
-    bars = pq.read_table(folder.bars_of(root, task.bars), use_threads=False)
+def _exported(task: Task, store: Store) -> tuple[pa.Table, pa.Table | None]:
+    names = [folder.bars_of(*named) for named in zip((task.bars, *task.metrics), task.exported, strict=True)]
+    content = store.read(names[0])
+    if content is None or digest_of(content) != task.exported[0]:
+        raise RefusedError(f"{names[0]} is not what was exported: remove it and give the same command again")
+    bars = pq.read_table(pa.BufferReader(content), use_threads=False)
     chosen = pc.field("symbol").isin(task.symbols)
-    metrics = [pq.read_table(folder.bars_of(root, name), filters=chosen, use_threads=False) for name in task.metrics]
+    metrics = [
+        # Of a whole market's rows those that are wanted: their pages tell whether they are what was written.
+        pq.read_table(store.open(name), filters=chosen, use_threads=False, page_checksum_verification=True)
+        for name in names[1:]
+    ]
     return bars, pa.concat_tables(metrics).combine_chunks() if metrics else None
 
 
 class _Files:
     """The files of a task while they are written, one for each indicator that has rows."""
 
-    def __init__(self, task: Task, root: Path) -> None:
-        self._task, self._root = task, root
+    def __init__(self, task: Task, store: Store) -> None:
+        self._task, self._store = task, store
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._waiting: dict[str, list[pa.Table]] = defaultdict(list)
         #: Drafts by indicator.
@@ -267,14 +285,12 @@ class _Files:
         for writer in self._writers.values():
             writer.close()
 
-    def publish(self) -> list[Path]:
-        """Give the files their names."""
-        parts = {
-            draft: folder.part_of(self._root, name, self._task.interval, self._task.id)
-            for name, draft in self.drafts.items()
-        }
-        folder.publish(parts)
-        return list(parts.values())
+    def publish(self) -> dict[str, int]:
+        """Give the files their names. Returns their bytes by name."""
+        parts = {draft: folder.part_of(name, self._task.interval, self._task.id) for name, draft in self.drafts.items()}
+        sizes = {part: draft.stat().st_size for draft, part in parts.items()}
+        self._store.publish(parts)
+        return sizes
 
     def discard(self) -> None:
         """Remove the drafts."""
@@ -284,7 +300,7 @@ class _Files:
     def _write(self, name: str) -> None:
         table = pa.concat_tables(self._waiting.pop(name)).combine_chunks()
         if name not in self._writers:
-            self.drafts[name] = folder.draft_of(folder.part_of(self._root, name, self._task.interval, self._task.id))
+            self.drafts[name] = self._store.draft(folder.part_of(name, self._task.interval, self._task.id))
             self._writers[name] = _writer(self.drafts[name], table.schema)
         self._writers[name].write_table(table)
         self.rows[name] = self.rows.get(name, 0) + table.num_rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from ...indicators.contract import Panel
     from .task import Task
 
+    #: A file as it is read: of the file system, or opened elsewhere.
+    Held: TypeAlias = Path | pa.NativeFile
+
 
 class DifferenceError(Exception):
     """A value in a file is not the definition's."""
 
 
-def check(task: Task, bars: pa.Table, metrics: pa.Table | None, files: Mapping[str, Path], windows: int) -> None:
+def check(task: Task, bars: pa.Table, metrics: pa.Table | None, files: Mapping[str, Held], windows: int) -> None:
     """Compare the rows of random windows with the definition's.
 
     Args:
@@ -66,7 +69,7 @@ def check(task: Task, bars: pa.Table, metrics: pa.Table | None, files: Mapping[s
                     _compare(one.id, symbol, task.interval, time, row, held.get(one.id, {}).get((symbol, time)))
 
 
-def _chosen(file: Path, windows: int) -> list[tuple[str, int]]:
+def _chosen(file: Held, windows: int) -> list[tuple[str, int]]:
     """Random rows of a file: symbol, and time in microseconds since the epoch."""
     keys = pq.read_table(file, columns=["symbol", "bucket_ts"], use_threads=False)
     places = np.random.default_rng().permutation(keys.num_rows)[:windows]
@@ -75,7 +78,7 @@ def _chosen(file: Path, windows: int) -> list[tuple[str, int]]:
     return list(zip(taken["symbol"].to_pylist(), times, strict=True))
 
 
-def _rows(file: Path, chosen: list[tuple[str, int]]) -> dict[tuple[str, int], dict[str, Any]]:
+def _rows(file: Held, chosen: list[tuple[str, int]]) -> dict[tuple[str, int], dict[str, Any]]:
     """Some rows of a file, by symbol and time."""
     times = pa.array(sorted({time for _, time in chosen}), pa.int64()).cast(UTC_MICROSECONDS)
     symbols = sorted({symbol for symbol, _ in chosen})

@@ -37,8 +37,9 @@ Memray = Annotated[Path | None, typer.Option("--memray", help="Capture allocatio
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", help="Draw times and memory over the runs: a .png, .svg or .html file.")
 ]
-OutputFolder = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Folder for the files: a new one, or that of a backfill.")
+OutputStore = Annotated[
+    str | None,
+    typer.Option("--output", "-o", help="For the files: a folder or s3://BUCKET/PREFIX, new or that of a backfill."),
 ]
 FilledDatabase = Annotated[
     Path | None,

@@ -52,7 +52,7 @@ def count_bar(total: int, quiet: bool, what: str = "files") -> Iterator[Callable
 
 
 class Share:
-    """How much of some work is done, and how long the rest will take if it goes on like that."""
+    """How much of some bars is done, how fast, and how long the rest will take if it goes on like that."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -78,9 +78,15 @@ class Share:
         text = f"{self._ended} of {self._tasks} tasks, {self.done:.0%}"
         if not self._computed:
             return text
-        seconds = (self._clock() - self._begun) * (self._amount - self._done) / self._computed
-        minutes, hours = seconds / 60, seconds / 3600
-        return f"{text}, {f'{hours:.1f} h' if hours > 1 else f'{minutes:.1f} min'} left"
+        seconds = max(1e-3, self._clock() - self._begun)
+        left = seconds * (self._amount - self._done) / self._computed
+        return f"{text}, {self._computed / seconds:.0f} bars/s, {duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    """A time in minutes, or in hours, as people say it."""
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{hours:.1f} h" if hours > 1 else f"{minutes:.1f} min"
 
 
 @contextmanager

@@ -7,12 +7,14 @@ the same, each file under a name of its own that is renamed last.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import os
 import stat
 import sys
 import tempfile
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 _LOADING = 1.5
 _COMPILING = 20.0
 _BY_DEFINITION = 15e-6
+#: Says that a process has compiled, and kept it.
+_KEPT = "kept"
 
 
 def lanes_pay(windows: int, indicators: int) -> bool:
@@ -45,6 +49,26 @@ def lanes_pay(windows: int, indicators: int) -> bool:
     folder = _folder()
     kept = folder is not None and any(folder.rglob("*.nbi"))
     return windows * indicators * _BY_DEFINITION > (_LOADING if kept else _COMPILING)
+
+
+@contextmanager
+def first_of_machine(lanes: bool) -> Iterator[None]:
+    """A block that compiles: of all processes of this machine the first goes alone, and the others find what it kept.
+
+    Args:
+        lanes: whether compiled lanes are taken at all.
+    """
+    folder = _folder() if lanes and _there() else None
+    if folder is None or (folder / _KEPT).exists():
+        yield
+        return
+    # Released by the end of the process, too.
+    with (folder / "first").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if (folder / _KEPT).exists():
+            fcntl.flock(handle, fcntl.LOCK_UN)
+        yield
+        (folder / _KEPT).touch()
 
 
 @cache

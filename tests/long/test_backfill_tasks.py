@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from time import time as now
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +24,14 @@ from typer.testing import CliRunner
 
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline import engine
-from candlemill.pipeline.backfill import folder, local, plan
+from candlemill.pipeline.backfill import attempts, folder, plan
+from candlemill.pipeline.backfill.exports import Exports
 from candlemill.pipeline.backfill.fill import fill
 from candlemill.pipeline.backfill.plan import Plan, Request, size_of
 from candlemill.pipeline.backfill.ranges import backfill
-from candlemill.pipeline.backfill.task import Task, perform
+from candlemill.pipeline.backfill.status import status_of
+from candlemill.pipeline.backfill.store import Folder
+from candlemill.pipeline.backfill.task import RefusedError, Task, perform
 from candlemill.pipeline.backfill.verify import DifferenceError
 from candlemill.pipeline.base.errors import Exit, NoCandlesError, SinkError, SourceError, UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, microseconds, moment
@@ -111,7 +115,7 @@ def test_values_are_those_of_runs_as_of_the_ends_of_bars(
     intervals: str, begin: datetime, url: str, tmp_path: Path
 ) -> None:
     root = tmp_path / "history"
-    outcome = backfill(asked(url, tmp_path, intervals), begin, END, root)
+    outcome = backfill(asked(url, tmp_path, intervals), begin, END, Folder(root))
     assert not outcome.failed
     assert sum(outcome.rows.values()) > 1000
     history = stored(rows_of(root))
@@ -153,7 +157,7 @@ def test_a_window_that_a_source_sends_short_of_bars_that_cannot_be_is_as_short(s
             "UPDATE market_data.kept SET low = high * 2 WHERE bucket_ts IN ('2026-01-22 08:20Z', '2026-01-22 08:30Z')"
         )
     root, names = tmp_path / "history", "macd,kdj,bollinger"
-    backfill(asked(url, tmp_path, "1h,5m", names, lookback=100), END - timedelta(hours=1), END, root, verify=10)
+    backfill(asked(url, tmp_path, "1h,5m", names, lookback=100), END - timedelta(hours=1), END, Folder(root), verify=10)
     history = stored(rows_of(root))
     for interval, time in (("1h", "08:00"), ("5m", "08:25"), ("5m", "08:30")):
         begin = datetime.fromisoformat(f"2026-01-22T{time}+00:00")
@@ -197,7 +201,7 @@ def few(url: str, root: Path, intervals: str = "5m,1h", **more: Any) -> Told:
     begin = END - timedelta(hours=1)
     verify = more.pop("verify", 0)
     settings = asked(more.pop("source", url), root.parent, intervals, FEW, **more)
-    backfill(settings, begin, END, root, verify=verify, begins=told.begins, progress=told.progress)
+    backfill(settings, begin, END, Folder(root), verify=verify, begins=told.begins, progress=told.progress)
     return told
 
 
@@ -226,8 +230,8 @@ def test_the_same_command_does_what_is_left_and_removes_what_an_attempt_has_left
     assert contents(root) == whole
     # As after a kill: a task without its record, and a file that was being written.
     task = next(iter(tasks_of(root).values()))
-    folder.record_of(root, task.id).unlink()
-    draft = folder.draft_of(folder.part_of(root, "kdj", "5m", task.id))
+    (root / folder.record_of(task.id)).unlink()
+    draft = Folder(root).draft(folder.part_of("kdj", "5m", task.id))
     draft.write_bytes(b"PAR1")
     mine = root / "kdj" / "interval=5m" / "notes.parquet"
     mine.write_text("not the program's")
@@ -261,19 +265,19 @@ def test_a_value_that_is_not_the_definitions_is_noticed(url: str, tmp_path: Path
     few(url, root, "1h", verify=2)
     [task] = tasks_of(root).values()
     for name, column in (("donchian", "upper"), ("futures_sentiment", "open_interest")):
-        file = folder.part_of(root, name, "1h", task.id)
+        file = root / folder.part_of(name, "1h", task.id)
         sound = file.read_bytes()
         table = pq.ParquetFile(file).read()
         place = table.column_names.index(column)
         off = pc.add(table[column], 1e-9)
         pq.write_table(table.set_column(place, column, off), file)
         with pytest.raises(DifferenceError, match=f"{name} of .* at 1h, .*: {column} is .* by the definition"):
-            perform(task, root, verify=3)
+            perform(task, Folder(root), verify=3)
         if name == "donchian":
             with pytest.raises(SinkError, match="1 of 1 tasks failed"):
                 few(url, root, "1h", verify=3)
         file.write_bytes(sound)
-    perform(task, root, verify=3)
+    perform(task, Folder(root), verify=3)
 
 
 def test_the_slices_that_a_task_is_computed_in_change_nothing(
@@ -283,9 +287,9 @@ def test_the_slices_that_a_task_is_computed_in_change_nothing(
     few(url, root, "5m")
     whole = rows_of(root)
     [task] = tasks_of(root).values()
-    folder.record_of(root, task.id).unlink()
+    (root / folder.record_of(task.id)).unlink()
     monkeypatch.setattr("candlemill.pipeline.backfill.task._SLICE", 7)
-    assert perform(task, root)["rows"] == {declared.id: rows.num_rows for declared, rows in whole.items()}
+    assert perform(task, Folder(root))["rows"] == {declared.id: rows.num_rows for declared, rows in whole.items()}
     for declared, rows in rows_of(root).items():
         assert rows.equals(whole[declared])
 
@@ -304,8 +308,9 @@ def test_a_task_that_fails_is_named_and_the_others_go_on(
         few(url, root)
     assert failed.value.exit_code == Exit.SINK
     lines = [record.message for record in caplog.records]
-    assert sum("failed, trying again" in line for line in lines) == local.ATTEMPTS - 1
-    assert sum(line.startswith("task 1h-") and "Parquet" in line for line in lines if "again" not in line) == 1
+    assert sum("failed, trying again" in line for line in lines) == attempts.ATTEMPTS - 1
+    named = [line for line in lines if line.startswith("task 1h-") and "trying again" not in line]
+    assert ["is not what was exported" in line for line in named] == [True]
     assert len(tasks_of(root)) == told.tasks - 1
     victim.unlink()
     few(url, root)
@@ -351,7 +356,7 @@ def test_a_folder_that_is_not_a_backfills_is_refused(url: str, tmp_path: Path) -
     for differing in ({"symbols": "ALSONOBODY"}, {"symbols": "NOBODY", "lookback": 300}):
         with pytest.raises(UsageError, match="holds a backfill of another"):
             few(url, root, "1h", **differing)
-    with folder.taken(root), pytest.raises(UsageError, match="another backfill writes"):
+    with folder.taken(Folder(root)), pytest.raises(UsageError, match="another backfill writes"):
         few(url, root, "1h", symbols="NOBODY")
 
 
@@ -519,7 +524,64 @@ def test_progress_estimates_the_time_that_is_left_by_what_was_computed() -> None
     assert str(share) == "1 of 4 tasks, 50%"
     now[0] += 60
     share.move(100, computed=True)
-    assert str(share) == "2 of 4 tasks, 60%, 4.0 min left"
+    assert str(share) == "2 of 4 tasks, 60%, 2 bars/s, 4.0 min left"
     now[0] += 9000
     share.move(100, computed=True)
-    assert str(share) == "3 of 4 tasks, 70%, 3.8 h left"
+    assert str(share) == "3 of 4 tasks, 70%, 0 bars/s, 3.8 h left"
+
+
+# -- reading and computing apart, and how far it is
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_exported_is_computed_without_a_source(url: str, tmp_path: Path) -> None:
+    whole, root = tmp_path / "whole", tmp_path / "history"
+    told = few(url, whole)
+    begin = END - timedelta(hours=1)
+    settings = asked(url, tmp_path, "5m,1h", FEW)
+    nowhere = replace(settings, source="postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(UsageError, match="--export-only first"):
+        backfill(nowhere, begin, END, Folder(root), from_export=True)
+    backfill(settings, begin, END, Folder(root), export_only=True)
+    assert not tasks_of(root)
+    assert status_of(Folder(root), now()).done == 0
+    backfill(nowhere, begin, END, Folder(root), from_export=True)
+    assert contents(root) == contents(whole)
+    status = status_of(Folder(root), now())
+    assert (status.done, status.tasks, status.left) == (told.tasks, told.tasks, 0)
+    assert status.rate > 0
+
+
+def test_another_version_of_the_code_refuses_a_task(url: str, tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    few(url, root, "1h")
+    [task] = tasks_of(root).values()
+    with pytest.raises(RefusedError, match="install the same"):
+        perform(replace(task, version="0.0.0-other"), Folder(root))
+
+
+def test_a_large_plan_is_made_and_gone_on_with_from_names_alone(tmp_path: Path) -> None:
+    request = Request(
+        "x", "all", ("1m", "5m", "15m", "1h", "4h", "1d", "1w"), tuple(INDICATORS),
+        "2023-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00", 400, "parity", "1",
+    )  # fmt: skip
+    large = Plan(request, tuple(f"S{number:03}USDT" for number in range(600)), "2026-02-01T00:00:00+00:00")
+    size = size_of(large)
+    assert size.tasks > 10_000
+    assert 1_200_000_000 < size.bars < 1_250_000_000
+    store = Folder(tmp_path)
+    folder.write_manifest(store, large, {})
+    folder.write_json(store, folder.EXPORTED, {name: {"forming": 0, "pieces": []} for name in request.intervals})
+    (tmp_path / folder.BARS).mkdir()
+    for slot in large.slots():
+        what = [request.exchange, slot.symbols, slot.since, slot.until, request.lookback]
+        # Without content: nothing is read of it.
+        (tmp_path / folder.bars_of(f"{slot.name}-{plan.digest(what)}", "0" * 32)).touch()
+    exports = Exports(large, None, store)
+    ids = [exports.task_of(slot).id for slot in large.slots()]
+    assert len(set(ids)) == size.tasks
+    (tmp_path / folder.TASKS).mkdir()
+    for task in ids[::2]:
+        (tmp_path / folder.record_of(task)).write_text('{"rows": {}}')
+    assert len(list(folder.read_records(store, folder.recorded(store)))) == len(ids[::2])
+    assert status_of(store, now()).done == len(ids[::2])

@@ -202,7 +202,7 @@ def test_every_folder_that_a_path_needs_is_made_there() -> None:
     makers = {str(file.relative_to(rooms)) for file in rooms.rglob("*.py") if ".mkdir(" in file.read_text()}
     # The cache of compiled lanes and the folder of the demo's socket are nobody's paths, and a backfill's folder has
     # been made before those in it.
-    assert makers == {"base/folders.py", "compute/compiler.py", "backfill/folder.py", "demo/server.py"}
+    assert makers == {"base/folders.py", "compute/compiler.py", "backfill/store.py", "demo/server.py"}
 
 
 # -- standard streams
