@@ -34,6 +34,9 @@ _ENDS = {
 #: What is left of a command that has written nothing, or not yet.
 _NOTHING = "nothing was written"
 
+#: Seconds that a signal may take from the system to the pipe.
+_ON_ITS_WAY = 0.1
+
 #: Held by whoever postpones the end, and by the end itself.
 _lock = threading.Lock()
 #: What the end releases, the newest first.
@@ -105,6 +108,10 @@ def postponed() -> Iterator[None]:
     with _lock:
         try:
             yield
+        except BaseException:
+            # Perhaps because of a signal, which the thread that the system gave it may have yet to put into the pipe.
+            select.select([_State.reading] if _State.listener else [], [], [], _ON_ITS_WAY)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             _end_if_asked()

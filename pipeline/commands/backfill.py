@@ -74,7 +74,7 @@ def backfill(
     address: Annotated[
         str | None,
         typer.Option(
-            "--address", metavar="HOST:PORT", help="Ray cluster, or auto. Default: a Ray of this machine is started."
+            "--address", metavar="<HOST:PORT>", help="Ray cluster, or auto. Default: a Ray of this machine is started."
         ),
     ] = None,
     export_only: Annotated[bool, typer.Option("--export-only", help="Read the source, and compute nothing.")] = False,
