@@ -36,7 +36,7 @@ _RESULT_PATHS += tuple(
     for which in ("read_only_result_database_is_refused", "folder_where_nothing_can_be_written_is_refused")
 )
 _RESULTS = ("test_retention.py", "test_sink.py", "long/test_old_files.py")
-_BARS = ("test_chunks.py", "test_source.py", "long/test_live.py")
+_BARS = ("long/test_chunks.py", "test_source.py", "long/test_live.py")
 _TIMESCALE = ("timescale/test_init_db.py", "timescale/test_doctor.py", "timescale/test_ingest.py")
 #: Statements about aggregates, which nothing else runs.
 _OF_AGGREGATES = (
@@ -66,18 +66,18 @@ TESTS = {
     "pipeline/results/*.py": _RESULTS,
     "sql/results/*.sql": _RESULTS,
     "pipeline/source/aggregates.py": ("test_ranges.py", *_TIMESCALE),
-    "pipeline/source/buckets.py": ("test_chunks.py", "test_source.py"),
+    "pipeline/source/buckets.py": ("long/test_chunks.py", "test_source.py"),
     "pipeline/source/bulk.py": ("test_session.py", "long/test_tls.py"),
     "pipeline/source/clauses.py": _BARS,
-    "pipeline/source/packed.py": ("test_packed.py", "test_chunks.py"),
+    "pipeline/source/packed.py": ("test_packed.py", "long/test_chunks.py"),
     "pipeline/source/reader.py": (*_BARS, "long/test_symbols.py", "test_errors.py"),
     "pipeline/source/schema.py": ("test_schema.py", "timescale/test_init_db.py"),
     "pipeline/source/session.py": ("test_session.py", "long/test_tls.py"),
     "pipeline/source/symbols.py": ("long/test_symbols.py",),
     "pipeline/source/urls.py": ("test_urls.py", "long/test_tls.py", "test_session.py"),
     **dict.fromkeys((f"sql/source/{name}.sql" for name in _OF_AGGREGATES), _TIMESCALE),
-    "sql/source/auto_*.sql": ("long/test_symbols.py", "test_chunks.py", "test_source.py"),
-    "sql/source/metrics_symbols_*.sql": ("long/test_symbols.py", "test_chunks.py", "test_source.py"),
+    "sql/source/auto_*.sql": ("long/test_symbols.py", "long/test_chunks.py", "test_source.py"),
+    "sql/source/metrics_symbols_*.sql": ("long/test_symbols.py", "long/test_chunks.py", "test_source.py"),
     "sql/source/session*.sql": ("test_session.py",),
     "sql/source/packed.sql": ("test_packed.py", *_BARS),
     "sql/source/*.sql": (*_BARS, "long/test_symbols.py"),
