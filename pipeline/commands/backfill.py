@@ -83,7 +83,7 @@ def backfill(
     ] = False,
     status: Annotated[
         str | None,
-        typer.Option("--status", metavar="OUTPUT", help="Say how far the backfill in a folder or s3://… is."),
+        typer.Option("--status", metavar="<OUTPUT>", help="Say how far the backfill in a folder or s3://… is."),
     ] = None,
 ) -> None:
     """Write what runs as of the end of each bar of a range would have written, into Parquet files.
