@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Bars that are read for a task, at most: seconds of work, and some ten megabytes of bars.
 MOST_BARS = 131_072
 #: What a value takes in a file, in bytes, measured on sample markets.
-_BYTES_OF_VALUE, _BYTES_OF_BAR = 6.4, 48
+_BYTES_OF_VALUE, _BYTES_OF_BAR = 4.3, 48
 
 
 def digest(value: Any, letters: int = 16) -> str:
