@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bench.report import FIGURES, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 #: The growth as a picture, beside the document.
@@ -17,11 +17,11 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 def put_tables(document: Path, result: Mapping[str, Any]) -> None:
     """Replace what stands between the marks of a document by the tables of a result; see ``put``."""
-    put(document, tables(result), BEGIN, END)
+    put(document, lambda: tables(result), BEGIN, END)
 
 
-def put(document: Path, text: str, begin: str, end: str) -> None:
-    """Replace what stands between two marks of a document.
+def put(document: Path, made: Callable[[], str], begin: str, end: str) -> None:
+    """Replace what stands between two marks of a document by what is made then.
 
     Raises ValueError if the document does not have each mark once, in their order.
     """
@@ -29,7 +29,7 @@ def put(document: Path, text: str, begin: str, end: str) -> None:
     _, ended, after = rest.partition(end)
     if not begun or not ended or begin in after or end in after:
         raise ValueError(f"{document} has not one {begin} before one {end}")
-    document.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
+    document.write_text(f"{before}{begin}\n\n{made()}\n{end}{after}", encoding="utf-8")
 
 
 def tables(result: Mapping[str, Any]) -> str:

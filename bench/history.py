@@ -25,6 +25,7 @@ from bench.document import put
 from candlemill.indicators.profiles import PARITY
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.backfill import export, folder
+from candlemill.pipeline.backfill.plan import code_version
 from candlemill.pipeline.backfill.store import Folder
 from candlemill.pipeline.backfill.task import Task, perform
 from candlemill.pipeline.base.duck import open_duckdb
@@ -164,7 +165,7 @@ def task(store: Folder, bars: int, turn: int) -> Task:
         bars=name,
         metrics=(),
         exported=(digest,),
-        version="bench",
+        version=code_version(),
     )
 
 
@@ -208,7 +209,7 @@ def main() -> None:
     found = measure(asked.windows, asked.as_series, asked.bars, asked.rounds)
     text = json.dumps(found) + "\n" if asked.json else table_of(found, asked.rounds)
     if asked.report:
-        put(asked.report, table_of(found, asked.rounds), *MARKS)
+        put(asked.report, lambda: table_of(found, asked.rounds), *MARKS)
     print(text, end="")
 
 

@@ -36,6 +36,7 @@ from .compute.rows import compute_interval
 from .reading import begin
 from .record import WITHOUT_CANDLES, Basis, Record, timed
 from .results.sink import Sink
+from .settings import symbols_of
 from .source.reader import Source
 from .source.symbols import every_symbol
 from .workfile.provenance import Provenance
@@ -216,14 +217,18 @@ def report_unseen(
     record: Record,
     known: Callable[[], Sequence[str]] = tuple,
 ) -> None:
-    """Say which symbols have no candles at all, and which of ``known`` were probably meant.
+    """Say which symbols have no candles at all, and which of ``known`` were probably meant by those asked for.
 
     Raises NoCandlesError where none has any.
     """
     missing = sorted(set(symbols or ()) - seen)
     if seen and not missing:
         return
-    hint = _meant(missing, known()) if missing else ""
+    words = symbols_of(settings.symbols)
+    # Of those that a rule chose, as ``auto`` does by metrics, nobody said that there are candles.
+    ruled = not {"auto", "all"}.isdisjoint(words)
+    wanted = [symbol for symbol in missing if symbol in words or not ruled]
+    hint = _meant(wanted, known()) if wanted else ""
     if not seen:
         asked = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "") if missing else "any symbol"
         raise NoCandlesError(
@@ -232,7 +237,7 @@ def report_unseen(
         )
     log.warning("no candles for %s%s", ", ".join(missing), f": {hint}" if hint else "")
     record.left_out({WITHOUT_CANDLES: len(missing)})
-    record.unseen = missing
+    record.unseen = wanted
 
 
 def _meant(missing: Sequence[str], known: Sequence[str]) -> str:
