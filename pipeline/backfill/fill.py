@@ -243,8 +243,7 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 def _compute(share: _Share) -> _Found:
     if share.lanes:
-        # Makes the folder of what is compiled known in this process.
-        compiler.lanes_pay(1 << 40, 1)
+        compiler.keep()
     market = Market.of(share.bars, share.metrics, share.interval, share.lookback, share.forming)
     failures = _Failures()
     with open_duckdb() as connection:

@@ -208,8 +208,7 @@ def perform(task: Task, store: Store, *, lanes: bool = False, verify: int = 0) -
             check(task, bars, metrics, made, verify)
         return found
     if lanes:
-        # Makes the folder of what is compiled known in this process.
-        compiler.lanes_pay(1 << 40, 1)
+        compiler.keep()
     market = Market.of(bars, metrics, task.interval, task.lookback, task.forming)
     files = _Files(task, store)
     errors = _Errors()

@@ -51,6 +51,12 @@ def lanes_pay(windows: int, indicators: int) -> bool:
     return windows * indicators * _BY_DEFINITION > (_LOADING if kept else _COMPILING)
 
 
+def keep() -> None:
+    """Keep what this process compiles, and take what others have kept; ``lanes_pay`` does so on its way."""
+    if _there():
+        _folder()
+
+
 @contextmanager
 def first_of_machine(lanes: bool) -> Iterator[None]:
     """A block that compiles: of all processes of this machine the first goes alone, and the others find what it kept.
