@@ -37,7 +37,6 @@ from .reading import begin
 from .record import WITHOUT_CANDLES, Basis, Record, timed
 from .results.sink import Sink
 from .settings import symbols_of
-from .source.reader import Source
 from .source.symbols import every_symbol
 from .workfile.provenance import Provenance
 from .workfile.writer import WorkFile
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from .compute.sql import SqlIndicators
     from .reading import Arranged, Begun
     from .settings import Settings
+    from .source.reader import Source
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def run(
         with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
             market = begun.market.result()
             results = compute(settings, market.incoming, work, record, progress)
-            report_unseen(market.symbols, results.symbols, settings, record, lambda: _known(settings, record))
+            report_unseen(market.symbols, results.symbols, settings, record, lambda: _known(market.source, settings))
             insert(settings, results, sink, work, record, progress)
             with ending.postponed():
                 commit_and_publish(settings, sink, work, record, progress=progress)
@@ -254,10 +254,9 @@ def _like(word: str, known: Sequence[str]) -> list[str]:
     return [names[name] for name in close[:_HINTS]]
 
 
-def _known(settings: Settings, record: Record) -> Sequence[str]:
+def _known(source: Source, settings: Settings) -> Sequence[str]:
     """The symbols of the source; none where it cannot be read any more, as they are wanted for a hint alone."""
     try:
-        source = Source.connect(settings.source, record)
         return source.symbols(settings.exchange, settings.intervals, settings.as_of, settings.lookback)
     except SourceError:
         return []

@@ -69,10 +69,12 @@ class Market:
     Attributes:
         symbols: the chosen ones; None: all.
         incoming: the intervals in their order, as groups that have arrived together.
+        source: what they are read from.
     """
 
     symbols: Sequence[str] | None
     incoming: Iterable[Sequence[Arranged]]
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _market(settings: Settings, record: Record) -> Market:
         # Two intervals of a small market: the server, or the way to it, is idle while one has half of its rows.
         abreast=2,
     )
-    return Market(symbols, incoming)
+    return Market(symbols, incoming, source)
 
 
 def _read(
