@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -104,6 +104,7 @@ class Panel:
     totals: Mapping[str, Floats] = field(default_factory=dict)
     _shared: dict[Any, Array] = field(default_factory=dict, repr=False)
     _expected: dict[Any, tuple[int, ...]] = field(default_factory=dict, repr=False)
+    _notes: dict[str, Array] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         shape = (self.rows, len(self.symbols))
@@ -176,6 +177,21 @@ class Panel:
         """The periods of a kernel to compute together with one: those that were said, if it is among them."""
         known = self._expected.get(kernel, ())
         return known if period in known else (period,)
+
+    def note(self, **series: Array) -> None:
+        """Hand what a value is made of to whoever explains it (``noting``); otherwise nothing happens.
+
+        An indicator calls it with what it has computed anyway, under the names that its formula has: arrays of shape
+        (rows, series), whose last row is that of the newest bar, or of shape (series,), of the newest bar alone.
+        """
+        if self._notes is not None:
+            self._notes.update(series)
+
+    def noting(self) -> tuple[Panel, dict[str, Array]]:
+        """The same panel, with nothing shared yet, and what indicators note of it."""
+        panel, notes = replace(self, _shared={}, _expected={}), dict[str, Array]()
+        object.__setattr__(panel, "_notes", notes)
+        return panel, notes
 
     def only(self, names: Sequence[str]) -> Panel:
         """The same panel with some of its fields; what is shared stays shared."""

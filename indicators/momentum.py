@@ -52,6 +52,7 @@ def kdj(bars: Panel, p: Parameters) -> Values:
     # with the third position.
     k, d = chains.smoothed_twice(position, 1 / p.smoothing, 3, bars.first)
     j = 3 * k[-1] - 2 * d[-1]
+    bars.note(low9=low, high9=high, RSV=position, K=k, D=d, J=j)
     signal = Coded.select(
         [(k[-2] <= d[-2]) & (k[-1] > d[-1]), (k[-2] >= d[-2]) & (k[-1] < d[-1]), j > 100, j < 0],
         ["金叉", "死叉", "J>100 极值", "J<0 极值"],
@@ -88,6 +89,7 @@ def mfi(bars: Panel, p: Parameters) -> Values:
     change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-p.period :]
     rising = rolling.tail_sum(np.where(change > 0, flow, 0.0))
     falling = rolling.tail_sum(np.where(change < 0, flow, 0.0))
+    bars.note(typical=typical, rising_flow=rising, falling_flow=falling)
     return Values(np.where(falling == 0, np.nan, 100 - 100 / (1 + rising / falling)))
 
 

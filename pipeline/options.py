@@ -46,6 +46,7 @@ PASS, LIVE, DEMO, LOG = "A pass", "Live operation", "The demo", "The log"
 OLD = "Command lines of the service that candlemill replaces"
 
 _RUNS = ("run", "demo", "watch")
+_FROM_SOURCE = ("history", "stability", "explain")
 #: Where the demo has its files and its server.
 _DEMO = Path("data/demo")
 DEMO_WORK_FILE = _DEMO / "candlemill.duckdb"
@@ -126,7 +127,7 @@ class Options:
         str | None,
         Setting(
             "PostgreSQL or TimescaleDB URL.",
-            commands=("run", "watch", "history", "backfill", "plot", "symbols", "ingest", "init-db", "doctor"),
+            commands=("run", "watch", *_FROM_SOURCE, "backfill", "plot", "symbols", "ingest", "init-db", "doctor"),
             variables=("DATABASE_URL",),
             example="postgresql://reader:secret@db.example/market",
         ),
@@ -153,7 +154,7 @@ class Options:
         str | None,
         Setting(
             "Symbols, groups, auto, all, or @FILE.",
-            commands=(*_RUNS, "backfill", "symbols"),
+            commands=(*_RUNS, "backfill", "stability", "symbols"),
             variables=("TEST_SYMBOLS",),
             otherwise="SYMBOLS_GROUPS, else auto",
             example="BTCUSDT,ETHUSDT",
@@ -173,7 +174,7 @@ class Options:
         str | None,
         Setting(
             "Indicators, by ids or table names; in the variable also by parts of these, in any case.",
-            commands=(*_RUNS, "history", "changes", "backfill"),
+            commands=(*_RUNS, "history", "stability", "changes", "backfill"),
             variables=("INDICATORS_ENABLED",),
             of_variable=PartsOfNames,
             otherwise="all",
@@ -184,7 +185,7 @@ class Options:
         str | None,
         Setting(
             "Indicators to leave out, named likewise.",
-            commands=(*_RUNS, "history", "changes", "backfill"),
+            commands=(*_RUNS, "history", "stability", "changes", "backfill"),
             variables=("INDICATORS_DISABLED",),
             of_variable=PartsOfNames,
             example="adx,kdj",
@@ -194,12 +195,17 @@ class Options:
     lookback: Annotated[
         int,
         Setting(
-            "Bars per series that the indicators see.", commands=(*_RUNS, "history", "backfill"), least=1, most=_MANY
+            "Bars per series that the indicators see.",
+            commands=(*_RUNS, *_FROM_SOURCE, "backfill"),
+            least=1,
+            most=_MANY,
         ),
     ] = DEFAULT_LOOKBACK
     as_of: Annotated[
         str | None,
-        Setting("Look from this moment, ISO 8601.", commands=("run", "demo", "history", "symbols"), otherwise="now"),
+        Setting(
+            "Look from this moment, ISO 8601.", commands=("run", "demo", *_FROM_SOURCE, "symbols"), otherwise="now"
+        ),
     ] = None
     workers: Annotated[
         int | None,
@@ -214,9 +220,9 @@ class Options:
         ),
     ] = None
     exchange: Annotated[
-        str, Setting("Exchange of the candles.", commands=(*_RUNS, "history", "backfill", "plot", "symbols"))
+        str, Setting("Exchange of the candles.", commands=(*_RUNS, *_FROM_SOURCE, "backfill", "plot", "symbols"))
     ] = DEFAULT_EXCHANGE
-    closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=(*_RUNS, "history"))] = False
+    closed_only: Annotated[bool, Setting("Leave forming bars out.", commands=(*_RUNS, "history", "explain"))] = False
     retention: Annotated[
         str | None,
         Setting(
@@ -339,9 +345,9 @@ class Options:
         str,
         Setting(
             "What is logged: debug, info, warning or error, in any case.",
-            commands=(*_RUNS, "history", "backfill", "symbols", "ingest", "init-db"),
+            commands=(*_RUNS, *_FROM_SOURCE, "backfill", "symbols", "ingest", "init-db"),
             section=LOG,
-            differing={"history": "warning", "symbols": "warning"},
+            differing=dict.fromkeys((*_FROM_SOURCE, "symbols"), "warning"),
         ),
     ] = "info"
     log_json: Annotated[

@@ -113,7 +113,7 @@ def _market(settings: Settings, record: Record) -> Market:
     source = Source.connect(settings.source, record)
     symbols = symbols_to_read(settings, source)
     incoming = ReadAhead(
-        lambda interval: arranged(_read(source, settings, symbols, interval, record), settings),
+        lambda interval: arranged(read(source, settings, symbols, interval, record), settings),
         settings.intervals,
         weight=lambda market: market.bars.ranked.num_rows,
         worth=WORTH,
@@ -124,13 +124,14 @@ def _market(settings: Settings, record: Record) -> Market:
     return Market(symbols, incoming, source)
 
 
-def _read(
+def read(
     source: Source,
     settings: Settings,
     symbols: Sequence[str] | None,
     interval: Interval,
     observer: Observer,
 ) -> Loaded:
+    """What a run reads for an interval. Raises SourceError where there are no candles to be had."""
     stage = Stage(interval.name)
     with timed(stage, "t_read"):
         coming = in_thread(

@@ -97,6 +97,11 @@ class Settings:
         if work in sqlite_files(self.sqlite):
             raise UsageError(f"--duckdb {self.duckdb} is where SQLite keeps a part of {self.sqlite}: give another file")
 
+    @property
+    def profile(self) -> str:
+        """Whose values the indicators have: that of the files they go to."""
+        return self.marker.profile
+
     def keep(self, interval: str) -> int:
         """Rows to keep per symbol at an interval."""
         return self.retention.get(interval, OTHER_RETENTION)

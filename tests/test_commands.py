@@ -34,7 +34,7 @@ FEW = ("--indicators", "base_data,macd")
 BASE = INDICATORS["base_data"].table
 COMMANDS = (
     *("run", "demo", "watch", "history", "changes", "backfill", "query", "plot", "runs", "indicators", "symbols"),
-    *("init-db", "doctor"),
+    *("explain", "stability", "init-db", "doctor"),
 )
 
 

@@ -80,7 +80,7 @@ def of_a_run(settings: Settings, as_of: datetime) -> dict[str, dict[str, Any]]:
     settings = replace(settings, as_of=as_of)
     record = reading.new_record(settings)
     source = Source.connect(settings.source)
-    loaded = reading._read(source, settings, None, settings.intervals[0], record)
+    loaded = reading.read(source, settings, None, settings.intervals[0], record)
     with open_duckdb() as connection:
         market = reading.arranged(loaded, settings)
         results = engine.compute(settings, [[market]], SqlIndicators(connection), record)

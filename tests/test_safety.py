@@ -121,6 +121,7 @@ KNOWN = {
     """AS {side} ({join([Sql('TYPE sqlite'), *options])})")""": "two names",
     "self._connection.execute(query.encode())": "rendered statements",
     "super().execute(*words, **options)": "what the callers of execute give, and is checked there",
+    "Sql(f'{before}\\n)\\n\\nSELECT * FROM {identifier(name)}')": "the beginning of a statement, and a name",
     "Sql(kind.sink)": "a type that stands in the program",
     "Sql(column.kind.work_file)": "a type that stands in the program",
     "self.execute(self.carried.encode())": "a statement of settings, made of literals",

@@ -21,7 +21,7 @@ from candlemill.pipeline.base.errors import SourceError
 from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS
 from candlemill.pipeline.base.statements import Sql
 from candlemill.pipeline.base.threads import in_thread
-from candlemill.pipeline.reading import _read
+from candlemill.pipeline.reading import read
 from candlemill.pipeline.settings import Settings
 from candlemill.pipeline.source.reader import Source
 from candlemill.pipeline.source.schema import init_db
@@ -155,7 +155,7 @@ def five_minutes(source: Source, heard: Heard, url: str) -> Loaded:
         AS_OF,
         exchange=EXCHANGE,
     )
-    return _read(source, settings, None, INTERVALS["5m"], heard)
+    return read(source, settings, None, INTERVALS["5m"], heard)
 
 
 def eventually(held: Callable[[], bool], seconds: float = 10) -> bool:

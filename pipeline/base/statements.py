@@ -27,6 +27,13 @@ def statement(path: str) -> Sql:
     return Sql("\n".join(lines).strip().removesuffix(";"))
 
 
+def expressions(query: Sql) -> dict[str, Sql]:
+    """The common table expressions of a statement of ``sql/`` by name, each as a statement of its rows."""
+    before, found, _ = query.rpartition("\n)\n\nSELECT")
+    names = re.findall(r"^(?:WITH )?(\w+) AS \($", before, re.MULTILINE) if found else []
+    return {name: Sql(f"{before}\n)\n\nSELECT * FROM {identifier(name)}") for name in names}
+
+
 def render(template: Sql, **parts: Sql) -> Sql:
     """The template with each ``{name}`` replaced. Raises KeyError for a place without a part, or the reverse."""
     wanted = set(_PLACE.findall(template))

@@ -8,7 +8,23 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import backfill, changes, history, indicators, ingest, parity, plot, query, run, runs, setup, symbols, watch
+from . import (
+    backfill,
+    changes,
+    explain,
+    history,
+    indicators,
+    ingest,
+    parity,
+    plot,
+    query,
+    run,
+    runs,
+    setup,
+    stability,
+    symbols,
+    watch,
+)
 
 app = typer.Typer(
     name="candlemill",
@@ -42,6 +58,8 @@ app.command(short_help="A run over a sample market on an embedded server.")(run.
 app.command(short_help="Stay up, and recompute what has changed.")(watch.watch)
 app.command(short_help="Print indicators at the newest bars.")(history.history)
 app.command(short_help="Show the words that changed at the newest bars.")(changes.changes)
+app.command(short_help="Show how a value came about.")(explain.explain)
+app.command(short_help="Show how firm the newest values are.")(stability.stability)
 app.command(cls=backfill.Command, short_help="Write the history of a range of time.")(backfill.backfill)
 app.command(short_help="Run SQL over the work file.")(query.query)
 app.command(short_help="Draw candles and indicators, or a run.")(plot.plot)

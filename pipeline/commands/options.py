@@ -37,6 +37,7 @@ Memray = Annotated[Path | None, typer.Option("--memray", help="Capture allocatio
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", help="Draw times and memory over the runs: a .png, .svg or .html file.")
 ]
+PictureFile = Annotated[Path | None, typer.Option("--output", "-o", help="Draw it, too: a .png, .svg or .html file.")]
 OutputStore = Annotated[
     str | None,
     typer.Option("--output", "-o", help="For the files: a folder or s3://BUCKET/PREFIX, new or that of a backfill."),

@@ -97,7 +97,7 @@ def write_json(answer: Answer, stream: TextIO) -> None:
     stream.write("[")
     names = answer.schema.names
     for number, row in enumerate(_rows(answer)):
-        fields = {name: _plain(value) for name, value in zip(names, row, strict=True)}
+        fields = {name: plain(value) for name, value in zip(names, row, strict=True)}
         stream.write(f"{',' if number else ''}\n{as_json(fields)}")
     stream.write("\n]\n")
 
@@ -201,17 +201,17 @@ def _columns(batch: pa.RecordBatch) -> list[list[Any]]:
 
 
 def _text(value: Any) -> str:
-    plain = _plain(value) if not isinstance(value, float | Decimal) else value
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
-    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else str(plain)
+    written = plain(value) if not isinstance(value, float | Decimal) else value
+    if isinstance(written, bool):
+        return "true" if written else "false"
+    return json.dumps(written, ensure_ascii=False) if isinstance(written, dict | list) else str(written)
 
 
 def _visible(value: Any) -> str:
     return visible(_text(value))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value as JSON has it: times in ISO 8601, intervals as DuckDB writes them, bytes in hexadecimal digits."""
     match value:
         case float():
@@ -225,9 +225,9 @@ def _plain(value: Any) -> Any:
         case pa.MonthDayNano():
             return _interval(value)
         case dict():
-            return {str(_plain(key)): _plain(inner) for key, inner in value.items()}
+            return {str(plain(key)): plain(inner) for key, inner in value.items()}
         case list():
-            return [_plain(inner) for inner in value]
+            return [plain(inner) for inner in value]
     return value
 
 

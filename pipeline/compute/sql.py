@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Panel, Parameters, Source, Values
 from ...indicators.profiles import PARITY
 from ...indicators.registry import INDICATORS
-from ..base.statements import identifier, literal, render, statement
+from ..base.statements import expressions, identifier, literal, render, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,6 +96,17 @@ class SqlIndicators:
         """Those of some columns that the statements of some indicators name."""
         words = {word for declared in indicators for word in re.findall(r"\w+", _checked(declared, profile))}
         return [name for name in columns if name in words]
+
+    def steps(
+        self, declared: Indicator, parameters: Parameters | None = None, profile: str = PARITY
+    ) -> dict[str, pa.Table]:
+        """The rows of each common table expression of an SQL indicator, over what was loaded last, by its name."""
+        given = (parameters or declared.defaults).as_dict()
+        found = {}
+        for name, query in expressions(_checked(declared, profile)).items():
+            named = {key: value for key, value in given.items() if f"${key}" in query}
+            found[name] = self._connection.execute(query, named or None).to_arrow_table()
+        return found
 
     def compute(
         self, declared: Indicator, panel: Panel, parameters: Parameters | None = None, profile: str = PARITY

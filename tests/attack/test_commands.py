@@ -41,6 +41,17 @@ LINES: dict[str, list[tuple[str, ...]]] = {
         (f"X{NASTY}", "--interval", "1m"),
         (NASTY, "--interval", NASTY),
     ],
+    "stability": [
+        ("--symbols", "all", "--interval", "1m", "--indicators", "macd", "--bars", "2", "--lookbacks", "30,35"),
+        ("--symbols", f"X{NASTY}", "--interval", "1m", "--lookbacks", "30,35"),
+        ("--symbols", "all", "--interval", NASTY, "--lookbacks", NASTY),
+    ],
+    "explain": [
+        (NASTY, "--interval", "1m", "--indicator", "macd", "--lookback", "40"),
+        (NASTY, "--interval", "1m", "--indicator", "macd", "--lookback", "40", "--json"),
+        (f"X{NASTY}", "--interval", "1m", "--indicator", "macd"),
+        (NASTY, "--interval", "1m", "--indicator", NASTY),
+    ],
     "changes": [FILES[:2], (*FILES[:2], "--json"), (*FILES[:2], "--symbols", f"X{NASTY}")],
     "backfill": [
         ("--sqlite", f"{FOLDER}/r.db", *ASKED, "--symbols", "all", "--log-level", "debug"),
@@ -72,7 +83,7 @@ LINES: dict[str, list[tuple[str, ...]]] = {
     "parity": [(f"{FOLDER}/r.db", f"{FOLDER}/r.db"), (f"{FOLDER}/r.db", f"{FOLDER}/r.db", "--tables", NASTY)],
     "doctor": [FILES, (*FILES, "--json")],
 }
-SOURCED = ("run", "watch", "history", "backfill", "symbols", "ingest", "init-db", "doctor")
+SOURCED = ("run", "watch", "history", "stability", "explain", "backfill", "symbols", "ingest", "init-db", "doctor")
 
 
 def test_the_suite_has_every_command() -> None:
@@ -167,6 +178,8 @@ def test_no_command_shows_a_password_of_a_source_that_it_cannot_reach(
         "run": ("run", "--log-level", "debug", "--memray", "memory.bin"),
         "watch": ("watch", "--for", "0", "--log-level", "debug"),
         "history": ("history", "AAA", "--log-level", "debug"),
+        "stability": ("stability", "--symbols", "AAA", "--log-level", "debug"),
+        "explain": ("explain", "AAA", "--indicator", "macd", "--log-level", "debug"),
         "backfill": ("backfill", "--from", "2026-01-01", "--to", "2026-01-02", "--output", "b", "--log-level", "debug"),
         "symbols": ("symbols", "--log-level", "debug"),
         "ingest": ("ingest", "binance-vision", "in", "--log-level", "debug"),

@@ -237,6 +237,9 @@ LINES = {
     "demo --log-level loud": (2, 2),
     "watch --status --duckdb {work}": (1, 1),
     "history AAAUSDT --interval 5m --indicators macd --bars 3 --csv --source {url} --as-of " + AS_OF: (0, 4),
+    "stability --symbols AAAUSDT --interval 5m --indicators macd --lookbacks 40,80 --csv --source {url} --as-of "
+    + AS_OF: (0, 4),
+    "explain AAAUSDT --interval 5m --indicator macd --source {url} --as-of " + AS_OF: (0, 4),
     "changes --sqlite {result}": (0, 4),
     "backfill --from yesterday --to today --output x": (2, 2),
     "query %FROM_candles --csv --duckdb {work}": (0, 4),

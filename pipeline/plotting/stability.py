@@ -1,0 +1,69 @@
+"""How firm the newest values of indicators are, as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .canvas import Palette
+
+#: Percent: less is drawn at the edge, as no number that anybody reads differs by that.
+_LEAST, _MOST = 1e-3, 1e3
+
+
+def firmness(table: pa.Table, title: str, palette: Palette) -> Figure:
+    """A line for each indicator: how far its numbers lie apart, and how often its words change.
+
+    Args:
+        table: as ``analysis.stability`` makes it.
+        title: of the picture.
+        palette: its colours.
+    """
+    rows = table.to_pylist()
+    names = list(dict.fromkeys(row["indicator"] for row in rows))[::-1]
+    forms = list(dict.fromkeys(row["against"] for row in rows))
+    figure = Figure(figsize=(10, 1.6 + 0.24 * len(names)), layout="constrained")
+    numbers, words = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for place, form in enumerate(forms):
+        bars = form.endswith("bars")
+        style = {
+            "color": palette.lines[place % len(palette.lines)],
+            "marker": "o" if bars else "D",
+            "linestyle": "",
+            "markersize": 4,
+            "label": form,
+        }
+        for axes, field, text in ((numbers, "p95_percent", False), (words, "differing_percent", True)):
+            found = [_greatest(rows, name, form, field, text) for name in names]
+            values = np.array([np.nan if value is None else value for value in found])
+            axes.plot(values if text else np.clip(values, _LEAST, _MOST), range(len(names)), **style)
+    numbers.set_xscale("log")
+    numbers.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    numbers.minorticks_off()
+    numbers.set_xlim(_LEAST / 1.5, _MOST * 1.5)
+    numbers.set_yticks(range(len(names)), names)
+    numbers.set_ylim(-0.7, len(names) - 0.3)
+    numbers.set_title("Numbers: distance at 19 of 20 bars, % of their typical size")
+    words.set_xlim(-2, max(5.0, words.get_xlim()[1]))
+    words.set_title("Words: another one is said, % of bars")
+    figure.legend(*numbers.get_legend_handles_labels(), loc="outside lower center", ncols=max(1, len(forms)))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _greatest(rows: list[dict[str, object]], name: str, form: str, field: str, text: bool) -> object:
+    """The greatest of an indicator's columns with numbers, or of those with words; None where it has none."""
+    found = [
+        row[field]
+        for row in rows
+        if row["indicator"] == name
+        and row["against"] == form
+        and row[field] is not None
+        and (row["one_missing_percent"] is None) == text
+    ]
+    return max(found, default=None)  # type: ignore[type-var]
