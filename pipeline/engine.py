@@ -22,7 +22,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from difflib import get_close_matches
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
@@ -37,7 +36,7 @@ from .reading import begin
 from .record import WITHOUT_CANDLES, Basis, Record, timed
 from .results.sink import Sink
 from .settings import symbols_of
-from .source.symbols import every_symbol
+from .source.symbols import every_symbol, meant
 from .workfile.provenance import Provenance
 from .workfile.writer import WorkFile
 
@@ -52,9 +51,6 @@ if TYPE_CHECKING:
     from .source.reader import Source
 
 log = logging.getLogger(__name__)
-
-#: Symbols without candles for which a similar one is looked for.
-_HINTS = 5
 
 
 @dataclass(frozen=True)
@@ -228,7 +224,7 @@ def report_unseen(
     # Of those that a rule chose, as ``auto`` does by metrics, nobody said that there are candles.
     ruled = not {"auto", "all"}.isdisjoint(words)
     wanted = [symbol for symbol in missing if symbol in words or not ruled]
-    hint = _meant(wanted, known()) if wanted else ""
+    hint = meant(wanted, known()) if wanted else ""
     if not seen:
         asked = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "") if missing else "any symbol"
         raise NoCandlesError(
@@ -238,20 +234,6 @@ def report_unseen(
     log.warning("no candles for %s%s", ", ".join(missing), f": {hint}" if hint else "")
     record.left_out({WITHOUT_CANDLES: len(missing)})
     record.unseen = wanted
-
-
-def _meant(missing: Sequence[str], known: Sequence[str]) -> str:
-    """The symbols that were probably meant; nothing where none is like them."""
-    found = [name for word in missing[:_HINTS] for name in _like(word.upper(), known)]
-    return f"did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
-
-
-def _like(word: str, known: Sequence[str]) -> list[str]:
-    """The symbol that is written almost so, or else those that begin so, as BTCUSDT does with BTC."""
-    names = {name.upper(): name for name in known}
-    # Most symbols end alike, so that even a half of each is the same.
-    close = get_close_matches(word, names, n=1, cutoff=0.8) or sorted(name for name in names if name.startswith(word))
-    return [names[name] for name in close[:_HINTS]]
 
 
 def _known(source: Source, settings: Settings) -> Sequence[str]:

@@ -6,7 +6,6 @@ bar since. The bar that forms is as a run now sees it. A metrics row is looked a
 
 from __future__ import annotations
 
-import difflib
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from .compute.history import END, history_of, series_of_candles, series_of_futur
 from .compute.pivot import market_totals
 from .compute.sql import SqlIndicators
 from .source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
-from .source.symbols import symbols_to_read
+from .source.symbols import meant, symbols_to_read
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -162,16 +161,12 @@ def _report_unseen(source: Source, settings: Settings, symbols: Sequence[str] | 
     where = f"at {settings.intervals[0].name} before {settings.as_of.isoformat()}"
     if there:
         for symbol in missing:
-            log.warning("no candles for %s %s%s", symbol, where, _meant(symbol, known))
+            hint = meant([symbol], known)
+            log.warning("no candles for %s %s%s", symbol, where, f": {hint}" if hint else "")
         return
-    asked = "; ".join(f"{symbol}{_meant(symbol, known)}" for symbol in missing[:5]) or "any symbol"
-    raise NoCandlesError(f"no candles {where} for {asked}; check the symbols, --exchange, --interval and --as-of")
-
-
-def _meant(symbol: str, known: Sequence[str]) -> str:
-    upper = {name.upper(): name for name in known}
-    close = difflib.get_close_matches(symbol.upper(), upper, n=1)
-    return f": did you mean {upper[close[0]]!r}?" if close else ""
+    asked = ", ".join(missing[:5]) or "any symbol"
+    hint = meant(missing, known) or "check the symbols, --exchange, --interval and --as-of"
+    raise NoCandlesError(f"no candles {where} for {asked}: {hint}")
 
 
 def _tell(left_out: Counter[str]) -> None:

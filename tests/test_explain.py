@@ -168,8 +168,8 @@ def test_the_forms_have_the_same_numbers(market: Market) -> None:
 
 
 def test_what_cannot_be_explained_is_said(market: Market) -> None:
-    with pytest.raises(NoCandlesError, match=r"no candles for AAB at 5m .*; there are AAA, BARE"):
-        explain(asked(market, "kdj", symbol="AAB"))
+    with pytest.raises(NoCandlesError, match=r"no candles for AAAB at 5m .*: did you mean AAA\?"):
+        explain(asked(market, "kdj", symbol="AAAB"))
     with pytest.raises(NoCandlesError, match="no futures metrics for BARE at 5m"):
         explain(asked(market, "futures_sentiment", symbol="BARE"))
     with pytest.raises(UsageError, match="takes one symbol"):

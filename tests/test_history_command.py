@@ -173,15 +173,15 @@ def test_the_forms_have_the_same_rows(market: Market, tmp_path: Path) -> None:
 
 def test_a_symbol_without_candles_is_named_with_what_was_meant(market: Market) -> None:
     words = ("--source", market.url, "--interval", "5m", "--indicators", "kdj", "--as-of", NOW.isoformat(), "--csv")
-    error, out, _ = called("aab", *words)
+    error, out, _ = called("aaab", *words)
     assert isinstance(error, NoCandlesError)
     assert error.exit_code == Exit.NO_CANDLES
-    assert "aab: did you mean 'AAA'?" in str(error)
+    assert "for aaab: did you mean AAA?" in str(error)
     assert out == ""
-    error, out, err = called("AAA", "GAPZ", *words)
+    error, out, err = called("AAA", "GAPSS", *words)
     assert error is None
-    assert "no candles for GAPZ at 5m" in err
-    assert "did you mean 'GAPS'?" in err
+    assert "no candles for GAPSS at 5m" in err
+    assert "did you mean GAPS?" in err
     assert {row["symbol"] for row in csv.DictReader(io.StringIO(out))} == {"AAA"}
 
 

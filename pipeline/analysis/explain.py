@@ -25,7 +25,7 @@ from ..compute.pivot import nullable
 from ..compute.sql import SqlIndicators
 from ..reading import arranged, new_record, read
 from ..source.reader import Source
-from ..source.symbols import symbols_to_read
+from ..source.symbols import meant, symbols_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,8 +129,11 @@ def explain(settings: Settings) -> Explanation:
     if pivot is None or not pivot.panel.series:
         known = source.symbols(settings.exchange, settings.intervals, settings.as_of, settings.lookback)
         what = "candles" if declared.source == "candles" or not market.bars.panel.series else "futures metrics"
-        hint = "" if symbols[0] in known else f"; there are {', '.join(known[:8])}{', …' if len(known) > 8 else ''}"
-        raise NoCandlesError(f"no {what} for {symbols[0]} at {interval.name} before {settings.as_of.isoformat()}{hint}")
+        hint = "" if symbols[0] in known else meant(symbols, known)
+        raise NoCandlesError(
+            f"no {what} for {symbols[0]} at {interval.name} before {settings.as_of.isoformat()}: "
+            f"{hint or 'check --interval, --exchange and --as-of'}"
+        )
     profile = settings.profile
     panel, notes = pivot.panel.noting()
     steps: dict[str, pa.Table] = {}

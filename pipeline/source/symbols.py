@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Symbols for which others are looked for, and most that are named for one.
+_HINTS = 5
+
 
 def symbols_to_read(settings: Settings, source: Source) -> Sequence[str] | None:
     """The symbols of a run; None: all there are, for which nothing needs to be asked. Raises as ``choose`` does."""
@@ -54,6 +57,21 @@ def choose(settings: Settings, source: Source) -> dict[str, list[str]]:
             f"check --exchange and --as-of{hint}"
         )
     return _without_excluded(chosen, settings)
+
+
+def meant(missing: Sequence[str], known: Sequence[str]) -> str:
+    """A question for the symbols that were probably meant by some that are missing; empty where none is like them."""
+    found = [name for word in missing[:_HINTS] for name in _like(word.upper(), known)]
+    return f"did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
+
+
+def _like(word: str, known: Sequence[str]) -> list[str]:
+    """The symbol that is written almost so, or else those that begin so, as BTCUSDT does with BTC."""
+    names = {name.upper(): name for name in known}
+    # Most symbols end alike, so that even a half of each is the same.
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.8)
+    begun = sorted(name for name in names if name.startswith(word))
+    return [names[name] for name in (close or begun)[:_HINTS]]
 
 
 def _means_many(word: str, settings: Settings) -> bool:
