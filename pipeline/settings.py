@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..indicators.profiles import PARITY, PROFILES
 from .base import folders
 from .base.errors import UsageError
 from .base.files import read_text
@@ -96,6 +97,11 @@ class Settings:
             raise UsageError(f"--sqlite and --duckdb are the same file, {self.sqlite}: give two")
         if work in sqlite_files(self.sqlite):
             raise UsageError(f"--duckdb {self.duckdb} is where SQLite keeps a part of {self.sqlite}: give another file")
+
+    @property
+    def profile(self) -> str:
+        """Whose values the indicators have: that of the files they go to."""
+        return self.marker.profile
 
     def keep(self, interval: str) -> int:
         """Rows to keep per symbol at an interval."""
@@ -210,6 +216,13 @@ def parse_indicators(
     if not chosen:
         raise UsageError("no indicator is left: widen --indicators and --mode, or shorten INDICATORS_DISABLED")
     return chosen
+
+
+def parse_profile(text: str | None) -> str:
+    """The profile of that name; the usual one where none is given. Raises UsageError for an unknown one."""
+    if text and text not in PROFILES:
+        raise unknown("profile", text, PROFILES)
+    return text or PARITY
 
 
 def parse_retention(text: str | None, environment: Mapping[str, str] | None = None) -> dict[str, int]:
