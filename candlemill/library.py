@@ -79,7 +79,7 @@ def compute(
         as_of: looks from this moment, as ``run --as-of`` does: later rows, and those before a run's window, are not
             seen. Left out, all rows are seen, and a rule that needs a 'now' takes the clock's.
         lookback: newest bars of each series that the indicator sees.
-        profile: ``parity``, or ``corrected`` for the variants that have one.
+        profile: ``parity``, the values of a run, or ``corrected``, those of ``run --profile corrected``.
         parameters: values other than the declaration's defaults, such as ``period=50``.
 
     Returns:
@@ -94,8 +94,8 @@ def compute(
     chosen = _interval(interval)
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r} is not one of {', '.join(PROFILES)}")
-    if declared.source == "candles" and declared.bars_needed(given) > lookback:
-        needed = declared.bars_needed(given)
+    if declared.source == "candles" and declared.bars_needed(given, profile) > lookback:
+        needed = declared.bars_needed(given, profile)
         raise ValueError(f"{declared.id} needs {needed} bars with these parameters: give lookback={needed} or more")
     if not declared.covers(interval):
         raise ValueError(f"{declared.id} has values at {', '.join(declared.intervals)} only, not at {interval}")
@@ -104,7 +104,7 @@ def compute(
         name = "bars" if declared.source == "candles" else "metrics"
         raise ValueError(f"{declared.id} is computed on {declared.source}: give {name}=")
     pivot = (_candles if declared.source == "candles" else _metrics)(source, chosen, as_of, lookback)
-    if declared.compute is None:
+    if declared.function(profile) is None:
         values = _in_sql(declared, pivot, given, profile)
     else:
         values = evaluate.compute(declared, pivot.panel, given, profile)
@@ -165,7 +165,7 @@ def _metrics(metrics: Table, interval: Interval, as_of: datetime | None, _: int)
 def _in_sql(declared: Indicator, pivot: Pivot, parameters: Parameters, profile: str) -> Values:
     with open_duckdb() as connection:
         sql = SqlIndicators(connection)
-        sql.load(declared.source, [pivot], newest=declared.bars_read(parameters))
+        sql.load(declared.source, [pivot], newest=declared.bars_read(parameters, profile))
         return sql.compute(declared, pivot.panel, parameters, profile)
 
 

@@ -368,6 +368,8 @@ class Indicator:
         shares: kernels that compute several periods at once, each with the names of the parameters it takes.
         variants: other functions of the same columns, by profile; SQL ones are True and stand in
             ``sql/indicators/<id>.<profile>.sql``.
+        minima: ``min_bars`` of profiles that have others.
+        variant_words: words of texts that variants alone say, with their English, by column.
         compute: the pure function of a panel, and of the parameters where there are any; None: it is written in SQL,
             ``sql/indicators/<id>.sql``.
         stored: how it stands in the result database.
@@ -389,6 +391,8 @@ class Indicator:
     totals: tuple[str, ...] = ()
     shares: Mapping[Any, tuple[str, ...]] = field(default_factory=dict)
     variants: Mapping[str, Callable[..., Values] | Literal[True]] = field(default_factory=dict)
+    minima: Mapping[str, int | Callable[[Parameters], int]] = field(default_factory=dict)
+    variant_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     compute: Callable[..., Values] | None = None
     stored: Stored = field(default=None)  # type: ignore[assignment]
 
@@ -412,7 +416,12 @@ class Indicator:
             (not unused, f"shares names {', '.join(unused)}, which parameters does not have"),
             (set(self.variants) <= set(PROFILES), f"variants are of the profiles {', '.join(PROFILES)}"),
             (PARITY not in self.variants, f"the profile {PARITY} is the declaration's own function, not a variant"),
-            (self.bars_needed() >= 1, "min_bars is at least 1"),
+            (set(self.minima) <= set(self.variants), "minima are of the profiles that it has variants of"),
+            (
+                set(self.variant_words) <= {c.name for c in self.columns if c.kind is TEXT},
+                "variant_words are of its columns of texts",
+            ),
+            (all(self.bars_needed(profile=name) >= 1 for name in PROFILES), "min_bars is at least 1"),
             (list(self.stored.labels) == names, "its line of names has other columns, or in another order"),
             (
                 {*self.stored.rounding, *self.stored.short} <= set(names),
@@ -445,6 +454,10 @@ class Indicator:
         """Name of a column in the result database."""
         return self.stored.labels[column.name]
 
+    def words(self, column: Column) -> Mapping[str, str]:
+        """Every word that a column of texts can have in some profile, and the word in English."""
+        return {**column.words, **self.variant_words.get(column.name, {})}
+
     @property
     def defaults(self) -> Parameters:
         """The parameters where nobody says otherwise."""
@@ -458,19 +471,23 @@ class Indicator:
             raise ValueError(f"indicator {self.id} has no parameter {', '.join(unknown)}; it has {known}")
         return Parameters({**self.parameters, **values})
 
-    def bars_needed(self, parameters: Parameters | None = None) -> int:
-        """Bars from which the formula has values."""
-        if isinstance(self.min_bars, int):
-            return self.min_bars
-        return self.min_bars(parameters or self.defaults)
+    def bars_needed(self, parameters: Parameters | None = None, profile: str = PARITY) -> int:
+        """Bars from which the formula of a profile has values."""
+        least = self.minima.get(profile, self.min_bars)
+        return least if isinstance(least, int) else least(parameters or self.defaults)
+
+    def function(self, profile: str = PARITY) -> Callable[..., Values] | None:
+        """The pure function that has the values of a profile; None: they are computed in SQL."""
+        found = self.variants.get(profile, self.compute)
+        return None if found is True else found
 
     def covers(self, interval: str) -> bool:
         """Whether the indicator has rows for this interval."""
         return not self.intervals or interval in self.intervals
 
-    def bars_read(self, parameters: Parameters | None = None) -> int:
+    def bars_read(self, parameters: Parameters | None = None, profile: str = PARITY) -> int:
         """Newest rows of each series that are enough to compute it where it is written in SQL or reads metrics."""
-        return self.window or self.bars_needed(parameters)
+        return self.window or self.bars_needed(parameters, profile)
 
 
 def indicator(**declaration: Any) -> Callable[[Callable[..., Values]], Indicator]:

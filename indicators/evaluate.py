@@ -16,7 +16,7 @@ from .kinds import TEXT, Coded
 from .profiles import PARITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import pyarrow as pa
 
@@ -60,16 +60,18 @@ def enough_bars(
     if profile == PARITY and parameters in (None, indicator.defaults):
         needed = panel.by_interval(indicator.stored.bars_needed)
     else:
-        needed = np.full(panel.series, indicator.bars_needed(parameters))
+        needed = np.full(panel.series, indicator.bars_needed(parameters, profile))
     return np.asarray(panel.lengths >= needed)
 
 
 def compute(indicator: Indicator, panel: Panel, parameters: Parameters | None = None, profile: str = PARITY) -> Values:
     """Values of a NumPy indicator over a panel; no series long enough: none. Division by zero gives NaN, not noise.
 
-    Raises ValueError where the function reads a field that it does not declare.
+    Raises ValueError where the function reads a field that it does not declare, or the profile's values are of SQL.
     """
-    function = _function(indicator, profile)
+    function = indicator.function(profile)
+    if function is None:
+        raise ValueError(f"indicator {indicator.id} is written in SQL")
     if not enough_bars(indicator, panel, parameters, profile).any():
         return nothing(indicator, panel)
     given = (parameters or indicator.defaults,) if indicator.parameters else ()
@@ -84,13 +86,6 @@ def compute(indicator: Indicator, panel: Panel, parameters: Parameters | None = 
                 f"{indicator.id} reads {undeclared[0]}, which it does not declare: add it to inputs"
             ) from error
         raise
-
-
-def _function(indicator: Indicator, profile: str) -> Callable[..., Values]:
-    function = indicator.variants.get(profile, indicator.compute)
-    if function is None or function is True:
-        raise ValueError(f"indicator {indicator.id} is written in SQL")
-    return function
 
 
 def nothing(indicator: Indicator, panel: Panel) -> Values:
@@ -129,7 +124,7 @@ def finish(
         null = ~defined | column.kind.nulls(raw)
         finished = column.kind.finished(raw, null)
         if column.kind is TEXT:
-            _check_words(indicator, column, finished.words)
+            _check_words(indicator, column, finished.words, profile)
         if profile == PARITY and column.name in stored.short and short.any():
             text = stored.short[column.name]
             finished = finished.where(short, text) if column.kind is TEXT else np.where(short, text, finished)
@@ -138,14 +133,15 @@ def finish(
     return cells
 
 
-def _check_words(indicator: Indicator, column: Column, words: Array) -> None:
-    """Raise ValueError for a text that is not among the declared words."""
+def _check_words(indicator: Indicator, column: Column, words: Array, profile: str) -> None:
+    """Raise ValueError for a text that is not among the declared words; only variants may say some of them."""
     if column.free:
         return
     found = set(words.tolist()) - {None}
     if column.listed:
         found = {word for value in found for word in value.split(",")}
-    if unknown := sorted(found - column.words.keys()):
+    known = indicator.words(column) if profile in indicator.variants else column.words
+    if unknown := sorted(found - known.keys()):
         raise ValueError(
             f"{indicator.id}.{column.name} is {unknown[0]!r}, which is none of its words: "
             "add it to the column's words, with its English"

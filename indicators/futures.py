@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import Indicator, Panel, Values, indicator, integer, number
-from .kernels import pivots, rolling
+from .kernels import pivots, recursions, rolling
+from .profiles import CORRECTED
 
 if TYPE_CHECKING:
     from .contract import Bools, Floats, Ints
@@ -44,6 +45,79 @@ futures_sentiment = Indicator(
 #: Newest metrics rows that are looked at, and the length of an interval in seconds; others count as 10 minutes.
 ROWS = 240
 PERIODS = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400, "1w": 604800}
+
+
+#: Rows of the windows whose variation is ranked among those before.
+_CALM_ROWS = 20
+
+
+def futures_aggregate_of_known(metrics: Panel) -> Values:
+    """NULL alone is missing, 0 is a value. Changes, streaks and the slope go by time: across a gap there is no change.
+
+    The risk is the mean size of the z-scores that are known; a turn is one from the last side of 1 that the ratio was
+    on; the stability is the share of 20-row variations in the window that are no larger than the newest.
+    Source: Tukey's percentile rank and the z-score of textbooks; the mean of sizes is a convention.
+    """
+    value, top, every, taker = (
+        metrics.fields[name]
+        for name in ("open_interest_value", "top_trader_position_ratio", "global_account_ratio", "taker_volume_ratio")
+    )
+    blank = np.full(metrics.series, np.nan)
+    period = metrics.by_interval(lambda interval: PERIODS.get(interval, 600))
+    follows = np.diff(metrics.time, axis=0) <= 1.5e6 * period
+
+    def moved(values: Floats) -> Floats:
+        steps = np.where(follows, values[1:] - values[:-1], np.nan)
+        return np.concatenate([blank[None], steps])
+
+    change, top_change, taker_change = moved(value), moved(top), moved(taker)
+    fractions = np.concatenate([blank[None], change[1:] / value[:-1]])
+    fractions = np.where(np.isfinite(fractions), fractions, np.nan)
+    top_distance, taker_distance = np.abs(top - 1), np.abs(taker - 1)
+    histories = (fractions, top_distance, taker_distance)
+    scores = np.stack([np.abs(_zscore(history[-1], history)) for history in histories])
+    age = (metrics.as_of - metrics.newest_time) / 1_000_000
+    taker_signs = np.where(np.isnan(taker), np.nan, np.where(taker_distance < 1e-9, 0, np.where(taker > 1, 1, -1)))
+    taker_signs[1:] = np.where(follows, taker_signs[1:], np.nan)
+    sides = np.sign(np.nan_to_num(top - 1)).astype(np.int64)
+    earlier = recursions.held(sides)[-2] if metrics.rows > 1 else np.zeros(metrics.series, dtype=np.int64)
+    variations = _moving_variation(value, _CALM_ROWS)
+    ranked = (~np.isnan(variations)).sum(axis=0)
+    # Windows of the same values in another order have the same variation, but for its last bits.
+    calm = (variations <= variations[-1] * (1 + 1e-12)).sum(axis=0) / ranked if len(variations) else blank
+    return Values(
+        metrics.is_closed[-1],
+        age,
+        metrics.open_interest_value[-1],
+        metrics.open_interest[-1],
+        top[-1],
+        every[-1],
+        taker[-1],
+        blank,
+        change[-1],
+        fractions[-1],
+        top_distance[-1],
+        np.abs(every[-1] - 1),
+        taker_distance[-1],
+        top[-1] - every[-1],
+        np.abs(top[-1] - every[-1]),
+        _variation(value),
+        _unbroken_streak(np.sign(change)),
+        _unbroken_streak(taker_signs),
+        rolling.tail_mean(scores),
+        metrics.open_interest_value[-1] * 100 / metrics.totals["open_interest_value"],
+        _variation(top),
+        _variation(every),
+        _slope_in_time(value, (metrics.time - metrics.newest_time) / (1e6 * period)),
+        _zscore(value[-1], value),
+        top_change[-1],
+        taker_change[-1],
+        np.where(np.isnan(top[-1]), np.nan, np.where(sides[-1] * earlier == -1, sides[-1], 0)),
+        np.abs(taker_change[-1]),
+        np.where(np.isnan(variations[-1]) if len(variations) else True, np.nan, calm),
+        blank,
+        1 * (age > 3 * period),
+    )
 
 
 @indicator(
@@ -96,6 +170,7 @@ PERIODS = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400, "1w": 60
     source="metrics",
     window=ROWS,
     totals=("open_interest_value",),
+    variants={CORRECTED: futures_aggregate_of_known},
 )
 def futures_aggregate(metrics: Panel) -> Values:
     """Statistics of open interest and long/short ratios. A value of 0 counts as missing, as NULL does."""
@@ -216,3 +291,29 @@ def _streak(signs: Floats | Ints, here: Bools) -> Floats:
     stop = pivots.newest(marked & (signs == -direction), 1)[0]
     length = (here & (np.arange(len(signs))[:, None] > stop)).sum(axis=0)
     return direction * length
+
+
+def _unbroken_streak(signs: Floats) -> Floats:
+    """``_streak`` that a missing sign ends, NaN where the newest one is missing; (series,)."""
+    missing = np.isnan(signs)
+    last = pivots.newest(missing, 1)[0]
+    length = _streak(signs, ~missing & (np.arange(len(signs))[:, None] > last))
+    return np.where(missing[-1], np.nan, length)
+
+
+def _slope_in_time(values: Floats, times: Floats) -> Floats:
+    """Least-squares slope of the values that are there over time, in percent of the last of them; (series,)."""
+    here = ~np.isnan(values)
+    square, product = rolling.tail_products(np.where(here, times, np.nan), values)
+    return product / np.where(square == 0, np.nan, square) / pivots.pick(values, pivots.newest(here, 1))[0] * 100
+
+
+def _moving_variation(values: Floats, width: int) -> Floats:
+    """Coefficient of variation (population) of each window of some rows, NaN where one lacks; (windows, series)."""
+    windows = [values[start : len(values) - width + 1 + start] for start in range(width if len(values) >= width else 0)]
+    if not windows:
+        return values[:0]
+    # Row after row, so that a series alone has the sums of a series among others.
+    mean = sum(windows[1:], windows[0]) / width
+    squares = [(window - mean) ** 2 for window in windows]
+    return np.sqrt(sum(squares[1:], squares[0]) / width) / np.where(mean == 0, np.nan, mean)

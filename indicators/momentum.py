@@ -8,10 +8,39 @@ import numpy as np
 
 from .contract import Coded, Indicator, Panel, Parameters, Values, indicator, number, price, text
 from .kernels import chains, pivots, recursions, rolling
-from .kernels.bars import close_ema, turnover, typical_price
+from .kernels.bars import close_ema, close_ema_from_mean, true_range_from_mean, turnover, typical_price
+from .profiles import CORRECTED
 
 if TYPE_CHECKING:
-    from .contract import Floats, Ints
+    from .contract import Bools, Floats
+
+
+def _crossing(k: Floats, d: Floats) -> tuple[Coded, Floats]:
+    """What the newest two rows of K and D say, and the newest J."""
+    j = 3 * k[-1] - 2 * d[-1]
+    signal = Coded.select(
+        [(k[-2] <= d[-2]) & (k[-1] > d[-1]), (k[-2] >= d[-2]) & (k[-1] < d[-1]), j > 100, j < 0],
+        ["金叉", "死叉", "J>100 极值", "J<0 极值"],
+        "延续",
+    )
+    return signal, j
+
+
+def kdj_from_50(bars: Panel, p: Parameters) -> Values:
+    """K and D begin with 50 before the first position, and a range of zero has the position 50.
+
+    Source: Lane's stochastic; the beginning is that of Chinese charts.
+    """
+    low, high = rolling.lowest(bars.low, p.period), rolling.highest(bars.high, p.period)
+    position = np.where(high == low, 50.0, (bars.close[p.period - 1 :] - low) / (high - low) * 100)
+    # Row i + 1 belongs to bar i + period - 1, so that in the row of a series' first bar stands what comes before.
+    earlier = np.concatenate([np.full((1, bars.series), np.nan), position])
+    begun = bars.first < len(earlier)
+    earlier[bars.first[begun], begun] = 50.0
+    k = recursions.ema(earlier, 1 / p.smoothing, bars.first)
+    d = recursions.ema(k, 1 / p.smoothing, bars.first, rows=2)
+    signal, j = _crossing(k, d)
+    return Values(j, k[-1], d[-1], signal, bars.quote_volume[-1], bars.close[-1])
 
 
 @indicator(
@@ -40,6 +69,7 @@ if TYPE_CHECKING:
     formula="RSV = (close - low9) / (high9 - low9) 100; K = EMA(RSV, 1/3); D = EMA(K, 1/3); J = 3 K - 2 D",
     min_bars=lambda p: p.period + 4,
     parameters={"period": 9, "smoothing": 3},
+    variants={CORRECTED: kdj_from_50},
 )
 def kdj(bars: Panel, p: Parameters) -> Values:
     """Stochastic oscillator with the J line. Source: Lane's stochastic; the 1/3 smoothing of Chinese charts.
@@ -51,13 +81,7 @@ def kdj(bars: Panel, p: Parameters) -> Values:
     # Row i of these belongs to bar i + period - 1, so a series' first position is in the row of its first bar; K begins
     # with the third position.
     k, d = chains.smoothed_twice(position, 1 / p.smoothing, 3, bars.first)
-    j = 3 * k[-1] - 2 * d[-1]
-    bars.note(low9=low, high9=high, RSV=position, K=k, D=d, J=j)
-    signal = Coded.select(
-        [(k[-2] <= d[-2]) & (k[-1] > d[-1]), (k[-2] >= d[-2]) & (k[-1] < d[-1]), j > 100, j < 0],
-        ["金叉", "死叉", "J>100 极值", "J<0 极值"],
-        "延续",
-    )
+    signal, j = _crossing(k, d)
     return Values(j, k[-1], d[-1], signal, turnover(bars), bars.close[-1], defined=np.isfinite(j))
 
 
@@ -70,7 +94,24 @@ williams_r = Indicator(
     formula="-100 (high14 - close) / (high14 - low14 + 1e-10)",
     min_bars=lambda p: p.period,
     parameters={"period": 14},
+    variants={CORRECTED: True},
 )
+
+
+def _money_flow(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
+    """Rising and falling money flow of the newest bars; (series,) each."""
+    typical = typical_price(bars)[-p.period - 1 :]
+    change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-p.period :]
+    return rolling.tail_sum(np.where(change > 0, flow, 0.0)), rolling.tail_sum(np.where(change < 0, flow, 0.0))
+
+
+def mfi_without_falls(bars: Panel, p: Parameters) -> Values:
+    """100 rising flow / (rising + falling flow): 100 without falling flow, 50 without either.
+
+    Source: Quong and Soudack (1989).
+    """
+    rising, falling = _money_flow(bars, p)
+    return Values(np.where(rising + falling == 0, 50.0, 100 * (rising / (rising + falling))))
 
 
 @indicator(
@@ -82,15 +123,38 @@ williams_r = Indicator(
     formula="100 - 100 / (1 + rising flow / falling flow); flow = typical price x volume; NULL without falling flow",
     min_bars=lambda p: p.period + 1,
     parameters={"period": 14},
+    variants={CORRECTED: mfi_without_falls},
 )
 def mfi(bars: Panel, p: Parameters) -> Values:
     """Money flow index of 14 bars. Source: Quong and Soudack (1989)."""
-    typical = typical_price(bars)[-p.period - 1 :]
-    change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-p.period :]
-    rising = rolling.tail_sum(np.where(change > 0, flow, 0.0))
-    falling = rolling.tail_sum(np.where(change < 0, flow, 0.0))
-    bars.note(typical=typical, rising_flow=rising, falling_flow=falling)
+    rising, falling = _money_flow(bars, p)
     return Values(np.where(falling == 0, np.nan, 100 - 100 / (1 + rising / falling)))
+
+
+#: Bars among which an RSI counts as one of late.
+_LATE = 10
+
+
+def _scalp(rebound: Bools, pullback: Bools, rsi: Floats, fast: Floats, slow: Floats, close: Floats) -> Values:
+    rising, falling = (close > fast) & (fast > slow), (close < fast) & (fast < slow)
+    signal = Coded.select(
+        [rebound & rising, pullback & falling, (fast > slow) & (rsi > 50), (fast < slow) & (rsi < 50)],
+        ["超卖反弹", "超买回落", "多头", "空头"],
+        "观望",
+    )
+    return Values(signal, rsi, fast, slow, close)
+
+
+def scalping_of_late(bars: Panel, p: Parameters) -> Values:
+    """A rebound is a price in rising order whose RSI was below 30 in one of the newest 10 bars; a pullback likewise.
+
+    RSI and EMAs begin with a mean; RSI is 100 where the price never fell, 50 where it never moved.
+    Source: Wilder (1978), as TA-Lib begins RSI; that an extreme of late counts is a convention.
+    """
+    late = chains.rsi_from_mean(bars.close, p.rsi, bars.first, _LATE)
+    rebound, pullback = np.fmin.reduce(late, axis=0) < 30, np.fmax.reduce(late, axis=0) > 70
+    fast, slow = (close_ema_from_mean(bars, period)[-1] for period in (p.fast, p.slow))
+    return _scalp(rebound, pullback, late[-1], fast, slow, bars.close[-1])
 
 
 @indicator(
@@ -119,23 +183,24 @@ def mfi(bars: Panel, p: Parameters) -> Values:
     min_bars=lambda p: max(p.rsi, p.slow) + 1,
     parameters={"rsi": 14, "fast": 9, "slow": 21},
     shares={close_ema: ("fast", "slow")},
+    variants={CORRECTED: scalping_of_late},
 )
 def scalping(bars: Panel, p: Parameters) -> Values:
     """Wilder's RSI with a fast and a slow EMA."""
     gain, loss = chains.rises_and_falls(bars.close, 1 / p.rsi, bars.first)
     rsi = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
-    fast, slow, close = close_ema(bars, p.fast)[-1], close_ema(bars, p.slow)[-1], bars.close[-1]
-    signal = Coded.select(
-        [
-            (rsi < 30) & (close > fast) & (fast > slow),
-            (rsi > 70) & (close < fast) & (fast < slow),
-            (fast > slow) & (rsi > 50),
-            (fast < slow) & (rsi < 50),
-        ],
-        ["超卖反弹", "超买回落", "多头", "空头"],
-        "观望",
-    )
-    return Values(signal, rsi, fast, slow, close)
+    fast, slow = close_ema(bars, p.fast)[-1], close_ema(bars, p.slow)[-1]
+    return _scalp(rsi < 30, rsi > 70, rsi, fast, slow, bars.close[-1])
+
+
+def harmonic_rsi_from_mean(bars: Panel, p: Parameters) -> Values:
+    """Every RSI begins with a mean; it is 100 where the price never fell, 50 where it never moved.
+
+    Source: Wilder (1978), as TA-Lib begins RSI.
+    """
+    typical = typical_price(bars)
+    each = [chains.rsi_from_mean(typical, k, bars.first, 1)[-1] for k in range(p.fastest, p.slowest + 1)]
+    return Values(rolling.tail_mean(np.stack(each)))
 
 
 @indicator(
@@ -147,6 +212,7 @@ def scalping(bars: Panel, p: Parameters) -> Values:
     formula="mean of RSI(k) of the typical price in Wilder's smoothing, k = 2 to 33; NULL where it never fell",
     min_bars=lambda p: p.slowest + 1,
     parameters={"fastest": 2, "slowest": 33},
+    variants={CORRECTED: harmonic_rsi_from_mean},
 )
 def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     """Mean of RSIs of many periods over the typical price."""
@@ -158,6 +224,22 @@ def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
 
 
+def _deviation(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
+    """Distance of the typical price from its mean, and the mean distance times the constant; (series,) each."""
+    typical = typical_price(bars)[-p.period :]
+    mean = rolling.tail_mean(typical)
+    return typical[-1] - mean, p.constant * rolling.tail_mean(np.abs(typical - mean))
+
+
+def cci_of_any_price(bars: Panel, p: Parameters) -> Values:
+    """No constant is added to the divisor, so a price of any size has the same; 0 over equal bars.
+
+    Source: Lambert (1980); TA-Lib has 0 over equal bars, too.
+    """
+    distance, usual = _deviation(bars, p)
+    return Values(np.where(usual == 0, 0.0, distance / usual))
+
+
 @indicator(
     id="cci",
     title="Commodity channel index",
@@ -167,15 +249,65 @@ def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     formula="(tp - SMA20(tp)) / (0.015 mean |tp - SMA20(tp)| + 1e-10); 0 over equal bars",
     min_bars=lambda p: p.period,
     parameters={"period": 20, "constant": 0.015},
+    variants={CORRECTED: cci_of_any_price},
 )
 def cci(bars: Panel, p: Parameters) -> Values:
     """Commodity channel index of 20 bars. Source: Lambert (1980)."""
-    typical = typical_price(bars)[-p.period :]
-    mean = rolling.tail_mean(typical)
-    return Values((typical[-1] - mean) / (p.constant * rolling.tail_mean(np.abs(typical - mean)) + 1e-10))
+    distance, usual = _deviation(bars, p)
+    return Values(distance / (usual + 1e-10))
 
 
 _DIVERGENCE_BARS = 50
+#: Bars of the average that says which way the trend goes: far slower than the RSIs, which follow the price.
+_TREND = 100
+
+
+def smart_rsi_of_wilder(bars: Panel, p: Parameters) -> Values:
+    """RSIs in Wilder's smoothing against thresholds by Wilder's ATR, the trend by an EMA of 100 bars.
+
+    A divergence needs the RSIs of the newest 50 bars, and is NULL without; a range of volatility of zero leaves the
+    thresholds as they are. Source: Wilder (1978), as TA-Lib begins RSI, ATR and EMA; the slower trend is a convention.
+    """
+    ranges = true_range_from_mean(bars, p.atr)
+    low, high = np.fmin.reduce(ranges, axis=0), np.fmax.reduce(ranges, axis=0)
+    place = np.where(high == low, 0.5, (ranges[-1] - low) / (high - low))
+    recent = chains.rsi_from_mean(bars.close, p.medium, bars.first, _DIVERGENCE_BARS)
+    fast, slow = (chains.rsi_from_mean(bars.close, period, bars.first, 1)[-1] for period in (p.fast, p.slow))
+    trend, close = close_ema_from_mean(bars, _TREND)[-1], bars.close[-1]
+    silent = bars.lengths < p.medium + _DIVERGENCE_BARS
+    divergence = _divergence(bars, recent, silent, None)
+    return _judged(p, np.stack([fast, recent[-1], slow]), place, close > trend, close < trend, divergence)
+
+
+def _judged(
+    p: Parameters, rsi: Floats, place: Floats, up: Bools, down: Bools, divergence: tuple[Coded, Floats]
+) -> Values:
+    """What three RSIs say; ``place`` is that of the volatility in its range, 0 to 1."""
+    factor = 1 + (place - 0.5) * 0.2
+    overbought, oversold = np.minimum(80, p.overbought * factor), np.maximum(20, p.oversold / factor)
+    valid = ~np.isnan(rsi)
+    mean = np.where(valid.any(axis=0), rolling.tail_mean(rsi), 0.0)
+    low_twice, high_twice = (rsi < oversold).sum(axis=0) >= 2, (rsi > overbought).sum(axis=0) >= 2
+    buy, sell, known = up & low_twice, down & high_twice, valid.any(axis=0)
+    strength = np.select(
+        [~known, buy, sell],
+        [0.0, (oversold - mean) / oversold * 100, (mean - overbought) / (100 - overbought) * 100],
+        np.abs(50 - mean) / 50 * 100,
+    )
+    strength = np.clip(np.abs(strength), 0, 100)
+    kind, size = divergence
+    agrees = buy & kind.are("底背离") | sell & kind.are("顶背离")
+    return Values(
+        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
+        Coded.select([buy, sell], ["多头", "空头"], "震荡"),
+        np.where(agrees, np.minimum(100, strength + 0.5 * size), strength),
+        mean,
+        *rsi,
+        Coded.select([~known, low_twice, high_twice], ["中性", "超卖区", "超买区"], "中性区"),
+        kind,
+        overbought,
+        oversold,
+    )
 
 
 @indicator(
@@ -217,48 +349,26 @@ _DIVERGENCE_BARS = 50
     min_bars=lambda p: p.slow + 1,
     parameters={"fast": 7, "medium": 14, "slow": 21, "atr": 14, "trend": 34, "overbought": 70.0, "oversold": 30.0},
     shares={close_ema: ("trend",)},
+    variants={CORRECTED: smart_rsi_of_wilder},
 )
 def smart_rsi(bars: Panel, p: Parameters) -> Values:
     """Three RSIs against thresholds that follow volatility, with divergences from the price's pivots."""
     low, high, atr = chains.range_of_average_true_range(bars, recursions.span(p.atr))
-    factor = 1 + ((atr - low) / (high - low + 1e-10) - 0.5) * 0.2
-    overbought, oversold = np.minimum(80, p.overbought * factor), np.maximum(20, p.oversold / factor)
-
     periods = np.array([p.fast, p.medium, p.slow], dtype=np.float64)
     # A mean of fewer changes than its period has does not count.
     means, ratios, known_bars = chains.weighted_rises_and_falls(bars.close, periods, 1, _DIVERGENCE_BARS, bars.first)
     rsi = 100 - 100 / (1 + means[:, 0] / means[:, 1])
-
-    valid = ~np.isnan(rsi)
-    mean = np.where(valid.any(axis=0), rolling.tail_mean(rsi), 0.0)
     up = bars.close[-1] > close_ema(bars, p.trend)[-1]
-    low_twice, high_twice = (rsi < oversold).sum(axis=0) >= 2, (rsi > overbought).sum(axis=0) >= 2
-    buy, sell, known = up & low_twice, ~up & high_twice, valid.any(axis=0)
-    strength = np.select(
-        [~known, buy, sell],
-        [0.0, (oversold - mean) / oversold * 100, (mean - overbought) / (100 - overbought) * 100],
-        np.abs(50 - mean) / 50 * 100,
-    )
-    strength = np.clip(np.abs(strength), 0, 100)
-    divergence, size = _divergence(bars, 100 - 100 / (1 + ratios), known_bars)
-    agrees = buy & divergence.are("底背离") | sell & divergence.are("顶背离")
-    return Values(
-        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
-        Coded.select([buy, sell], ["多头", "空头"], "震荡"),
-        np.where(agrees, np.minimum(100, strength + 0.5 * size), strength),
-        mean,
-        *rsi,
-        Coded.select([~known, low_twice, high_twice], ["中性", "超卖区", "超买区"], "中性区"),
-        divergence,
-        overbought,
-        oversold,
-    )
+    # With more than a tenth of the RSI missing (its first 14 values always are) nothing is said.
+    silent = bars.lengths - known_bars > 0.1 * bars.lengths
+    divergence = _divergence(bars, 100 - 100 / (1 + ratios), silent, "none")
+    return _judged(p, rsi, (atr - low) / (high - low + 1e-10), up, ~up, divergence)
 
 
-def _divergence(bars: Panel, recent: Floats, known: Ints) -> tuple[Coded, Floats]:
+def _divergence(bars: Panel, recent: Floats, silent: Bools, word: str | None) -> tuple[Coded, Floats]:
     """Kind and size of the divergence between the last two price pivots and the RSI there, each of shape (series,).
 
-    ``recent`` is the RSI of the newest bars, ``known`` how many bars of the series have one.
+    ``recent`` is the RSI of the newest bars; where a series is ``silent`` the kind is ``word``.
     """
     high, low = bars.high[-_DIVERGENCE_BARS:], bars.low[-_DIVERGENCE_BARS:]
     highs, lows = pivots.newest_highs(high, 5, 2), pivots.newest_lows(low, 5, 2)
@@ -277,7 +387,5 @@ def _divergence(bars: Panel, recent: Floats, known: Ints) -> tuple[Coded, Floats
         ],
         0.0,
     )
-    # With more than a tenth of the RSI missing (its first 14 values always are) nothing is said.
-    silent = bars.lengths - known > 0.1 * bars.lengths
-    kind = Coded.select([silent, bearish, bullish], ["none", "顶背离", "底背离"], "无背离")
+    kind = Coded.select([silent, bearish, bullish], [word, "顶背离", "底背离"], "无背离")
     return kind, np.where(silent, 0.0, size)

@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from .contract import Coded, Panel, Values, indicator, integer, number, price, text
 from .kernels import candles, pivots, rolling
-from .kernels.bars import turnover
+from .kernels.bars import true_range_from_mean, turnover
+from .profiles import CORRECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .contract import Array, Bools, Ints
+    from .contract import Array, Bools, Floats, Ints
 
 #: The candlestick functions with what readers call each pattern, and its English; in TA-Lib's order, which is that of
 #: their names.
@@ -93,6 +94,75 @@ WORDS = dict(CANDLES.values()) | {
 }
 
 
+#: The one name that two candlestick functions share, and what the second of them is called where each has its own.
+_DOJI_STAR = "星形十字"
+_CANDLE_NAMES = [name for name, _ in CANDLES.values()]
+_OWN_NAMES = [_DOJI_STAR if function == "CDLDOJISTAR" else name for function, (name, _) in CANDLES.items()]
+#: Bars that price patterns are looked for in, bars on either side of their pivots, and how many bars ago the newest
+#: pivot of a triangle may lie, and the break of the others.
+_SHAPE_BARS, _SHAPE_HALF, _PIVOT_AGE, _BREAK_AGE = 60, 3, 20, 5
+
+
+def candle_patterns_signed(bars: Panel) -> Values:
+    """The strength has the signs of the patterns: up counts for, down against. Each candlestick has its own name.
+
+    Price patterns are those of the newest 60 bars: two tops half an average true range apart or less, with a valley of
+    two of them, or a head half of one above shoulders that are one apart or less, whose valleys the close broke within
+    the newest 5 bars; two tops alike and rising lows as an ascending triangle; all of them also upside down.
+    Source: TA-Lib; Edwards and Magee (1948), with the measures as a convention.
+    """
+    newest = candles.candlesticks(bars, tuple(CANDLES))
+    atr = true_range_from_mean(bars, 14, 1)[-1]
+    high, low, close = (values[-_SHAPE_BARS:] for values in (bars.high, bars.low, bars.close))
+    tops, bottoms = _shapes_of_tops(high, low, close, atr), _shapes_of_tops(-low, -high, -close, atr)
+    shapes = [
+        (tops[0], bottoms[0], -1.5, "头肩顶", "头肩底"),
+        (tops[1], bottoms[1], -1.2, "双顶", "双底"),
+        (tops[2], bottoms[2], 1.0, "上升三角形", "下降三角形"),
+    ]
+    strength, count = np.zeros(bars.series), (newest != 0).sum(axis=0)
+    for values in newest / 100:
+        strength += values
+    shape_set = np.zeros(bars.series, dtype=np.int64)
+    for first, second, weight, *_ in shapes:
+        shape_set = 3 * shape_set + np.select([first, second], [1, 2], 0)
+        count = count + (first | second)
+        strength = strength + np.select([first, second], [weight, -weight], 0.0)
+    names = [("", *both) for _, _, _, *both in shapes]
+    words = _named(_candle_set(newest), shape_set, _OWN_NAMES, names)
+    return Values(words, count, strength, bars.quote_volume[-1], bars.close[-1])
+
+
+def _shapes_of_tops(high: Floats, low: Floats, close: Floats, atr: Floats) -> tuple[Bools, Bools, Bools]:
+    """Whether there are head and shoulders, a double top, an ascending triangle; (series,) each."""
+    tops = pivots.newest_highs(high, _SHAPE_HALF, 3)
+    last, middle, first = pivots.pick(high, tops)
+    low_now, low_before = pivots.pick(low, pivots.newest_lows(low, _SHAPE_HALF, 2))
+    rows = np.arange(len(high))[:, None]
+
+    def valley(after: Ints, before: Ints) -> tuple[Ints, Floats]:
+        between = np.where((rows > after) & (rows < before), low, np.inf)
+        return between.argmin(axis=0), between.min(axis=0)
+
+    def broken(level: Floats) -> Bools:
+        return (close[-1] < level) & (close[-1 - _BREAK_AGE : -1].max(axis=0) >= level)
+
+    (row, right), (row_before, left) = valley(tops[1], tops[0]), valley(tops[2], tops[1])
+    alike = np.abs(last - middle) <= atr / 2
+    neck = right + (right - left) / (row - row_before) * (len(high) - 1 - row)
+    shoulders = (np.abs(last - first) <= atr) & (middle - np.maximum(last, first) >= atr / 2) & broken(neck)
+    double = alike & (np.minimum(last, middle) - right >= 2 * atr) & broken(right)
+    inside = (close[-1] > low_now) & (close[-1] <= np.maximum(last, middle)) & (tops[0] >= len(high) - _PIVOT_AGE)
+    return shoulders, double, alike & (low_now - low_before >= atr / 2) & inside
+
+
+def _candle_set(newest: Array) -> Array:
+    """Which candlesticks a series has, as a number with a bit for each; (series,)."""
+    bits = np.packbits(newest != 0, axis=0, bitorder="little")
+    numbers: Array = np.ascontiguousarray(bits.T).view(np.uint64)[:, 0]
+    return numbers
+
+
 @indicator(
     id="candle_patterns",
     title="Candlestick and price patterns",
@@ -112,6 +182,8 @@ WORDS = dict(CANDLES.values()) | {
     ),
     formula="61 candlestick functions of TA-Lib at the newest bar; the newest shape of each of three kinds",
     min_bars=10,
+    variants={CORRECTED: candle_patterns_signed},
+    variant_words={"patterns": {_DOJI_STAR: "doji star"}},
 )
 def candle_patterns(bars: Panel) -> Values:
     """All candlestick patterns of the newest bar, and the last three-bar shape of each kind in the window."""
@@ -122,8 +194,6 @@ def candle_patterns(bars: Panel) -> Values:
         strength += values
     count = seen.sum(axis=0)
     # Which patterns a series has, as two numbers: a bit for each candle, a digit for each shape.
-    bits = np.packbits(seen, axis=0, bitorder="little")
-    candle_set = np.ascontiguousarray(bits.T).view(np.uint64)[:, 0]
     shape_set = np.zeros(bars.series, dtype=np.int64)
     names = []
     for first, second, weight, *both in _shapes(bars):
@@ -134,14 +204,16 @@ def candle_patterns(bars: Panel) -> Values:
         names.append(("", *both))
         count = count + here
         strength = strength + np.where(here, weight, 0.0)
-    return Values(_named(candle_set, shape_set, names), count, strength, turnover(bars), bars.close[-1])
+    return Values(
+        _named(_candle_set(newest), shape_set, _CANDLE_NAMES, names), count, strength, turnover(bars), bars.close[-1]
+    )
 
 
-def _named(candle_set: Array, shape_set: Ints, shapes: Sequence[Sequence[str]]) -> Coded:
+def _named(candle_set: Array, shape_set: Ints, candle_names: Sequence[str], shapes: Sequence[Sequence[str]]) -> Coded:
     """The names of each series' patterns as a comma list, written once for each set of patterns."""
     sets = pa.array(candle_set).dictionary_encode()
     both = pa.array(sets.indices.to_numpy().astype(np.int64) * 3 ** len(shapes) + shape_set).dictionary_encode()
-    candle_sets, candle_names = sets.dictionary.to_pylist(), [name for name, _ in CANDLES.values()]
+    candle_sets = sets.dictionary.to_pylist()
     words = []
     for code in both.dictionary.to_pylist():
         place, digits = divmod(code, 3 ** len(shapes))

@@ -9,12 +9,52 @@ import numpy as np
 from .contract import Coded, Panel, Parameters, Rounding, Values, difference, indicator, number, price, text
 from .kernels import profiles, rolling
 from .kernels.bars import turnover, typical_price
+from .profiles import CORRECTED
 from .rounding import rounded
 
 if TYPE_CHECKING:
     from .contract import Bools, Floats, Ints
 
 _NODE_ROUNDING = Rounding(2, significant=6)
+
+
+def profile_of_any_price(bars: Panel, p: Parameters) -> Values:
+    """The bins of bars that are all of one price go a thousandth of it to either side, whatever the price.
+
+    Source: Steidlmayer's market profile, by volume.
+    """
+    return _profile(bars, p, 0.0)
+
+
+def _profile(bars: Panel, p: Parameters, least: float) -> Values:
+    """``least``: how far the bins of one price go to either side at least."""
+    low, high = np.fmin.reduce(bars.low, axis=0), np.fmax.reduce(bars.high, axis=0)
+    margin = np.where(high <= low, np.maximum(low * 0.001, least), 0.0)
+    low, high = low - margin, high + margin
+    bins, width = p.bins, (high - low) / p.bins
+    traded = np.where(bars.volume > 0, bars.volume, 0.0)
+    volumes, peak, first, last, covered = profiles.volume_profile(typical_price(bars), traded, low, high, bins, p.area)
+    total = rolling.tail_sum(traded)
+    peak_volume = volumes[peak, np.arange(bars.series)]
+    bottom, top = low + first * width, low + (last + 1) * width
+    control = _middle(low, width, peak)
+    close = bars.close[-1]
+    high_nodes = volumes >= peak_volume * 0.7
+    low_nodes = (volumes > 0) & (volumes <= peak_volume * 0.25)
+    high_list, low_list = _lists(low, width, high_nodes, low_nodes)
+    return Values(
+        control,
+        peak_volume,
+        bottom,
+        top,
+        top - bottom,
+        np.where(control == 0, 0.0, (top - bottom) / control * 100),
+        covered * 100,
+        high_list,
+        low_list,
+        Coded.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
+        defined=total > 0,
+    )
 
 
 @indicator(
@@ -45,36 +85,11 @@ _NODE_ROUNDING = Rounding(2, significant=6)
     formula="48 price bins by typical price; value area grown from the fullest bin to 70 % of the volume",
     min_bars=5,
     parameters={"bins": 48, "area": 0.7},
+    variants={CORRECTED: profile_of_any_price},
 )
 def vpvr_profile(bars: Panel, p: Parameters) -> Values:
     """Volume profile of the whole window. Source: Steidlmayer's market profile, by volume."""
-    low, high = np.fmin.reduce(bars.low, axis=0), np.fmax.reduce(bars.high, axis=0)
-    margin = np.where(high <= low, np.maximum(low * 0.001, 1e-6), 0.0)
-    low, high = low - margin, high + margin
-    bins, width = p.bins, (high - low) / p.bins
-    traded = np.where(bars.volume > 0, bars.volume, 0.0)
-    volumes, peak, first, last, covered = profiles.volume_profile(typical_price(bars), traded, low, high, bins, p.area)
-    total = rolling.tail_sum(traded)
-    peak_volume = volumes[peak, np.arange(bars.series)]
-    bottom, top = low + first * width, low + (last + 1) * width
-    control = _middle(low, width, peak)
-    close = bars.close[-1]
-    high_nodes = volumes >= peak_volume * 0.7
-    low_nodes = (volumes > 0) & (volumes <= peak_volume * 0.25)
-    high_list, low_list = _lists(low, width, high_nodes, low_nodes)
-    return Values(
-        control,
-        peak_volume,
-        bottom,
-        top,
-        top - bottom,
-        np.where(control == 0, 0.0, (top - bottom) / control * 100),
-        covered * 100,
-        high_list,
-        low_list,
-        Coded.select([close > top, close < bottom], ["价值区上方", "价值区下方"], "价值区内"),
-        defined=total > 0,
-    )
+    return _profile(bars, p, 1e-6)
 
 
 def _middle(low: Floats, width: Floats, bin_: Ints) -> Floats:
@@ -107,6 +122,40 @@ def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
     return lists
 
 
+def liquidity_of_known_parts(bars: Panel) -> Values:
+    """Amihud against its newest 100 bars, the newest among them; Kyle as the move by a net flow of a mean bar's volume.
+
+    Such a move of 1 % makes a score of 37, as a deviation of 1 % does. What is not known is NULL, and the others share
+    its weight. Sources: Amihud (2002), Kyle (1985); the scale of Kyle is a convention: that of the volatility.
+    """
+    impacts = _impacts(bars)[-100:]
+    impact = impacts[-1]
+    amihud_score = _against(impact, *rolling.tail_mean_std(impacts, ddof=0))
+    slope, usual = _impact_of_flow(bars), rolling.tail_mean(bars.volume[-180:])
+    scores = np.stack([amihud_score, 100 * np.exp(-np.abs(slope) * usual / 0.01), *_calm_and_volume(bars)])
+    known = ~np.isnan(scores)
+    weights = np.where(known, _WEIGHTS[:, None], 0.0)
+    score = rolling.tail_sum(np.where(known, weights * scores, 0.0)) / rolling.tail_sum(weights)
+    return Values(score, _grade(score), *scores, impact, slope, bars.quote_volume[-1], bars.close[-1])
+
+
+_WEIGHTS = np.array([0.35, 0.30, 0.20, 0.15])
+
+
+def _grade(score: Floats) -> Coded:
+    grades = ["优秀", "良好", "一般", "紧张"]
+    return Coded.select([score >= 80, score >= 65, score >= 50, score >= 30], grades, "危险")
+
+
+def _calm_and_volume(bars: Panel) -> tuple[Floats, Floats]:
+    """Scores of the volatility and of the volume of 60 bars, NaN with fewer; (series,) each."""
+    returns = np.diff(np.log(bars.close[-61:]), axis=0)
+    deviation = np.where(bars.lengths >= 61, rolling.tail_std(returns), np.nan)
+    usual = np.where(bars.lengths >= 60, rolling.tail_mean(bars.volume[-60:]), np.nan)
+    volume = bars.volume[-1] / np.where(usual == 0, np.nan, usual)
+    return np.clip(100 * np.exp(-deviation / 0.01), 0, 100), np.clip(100 * (1 - np.exp(-volume)), 0, 100)
+
+
 @indicator(
     id="liquidity_score",
     title="Liquidity score",
@@ -130,24 +179,17 @@ def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
     ),
     formula="0.35 Amihud + 0.30 Kyle + 0.20 volatility + 0.15 volume, each 0 to 100",
     min_bars=50,
+    variants={CORRECTED: liquidity_of_known_parts},
 )
 def liquidity_score(bars: Panel) -> Values:
     """Liquidity from price impact, volatility and volume. Sources: Amihud (2002), Kyle (1985)."""
     impact, amihud_score = _amihud(bars)
     slope, kyle_score = _kyle(bars)
-    returns = np.diff(np.log(bars.close[-61:]), axis=0)
-    enough = bars.lengths >= 61
-    deviation = np.where(enough, rolling.tail_std(returns), np.nan)
-    volatility_score = np.nan_to_num(np.clip(100 * np.exp(-deviation / 0.01), 0, 100))
-    usual = np.where(bars.lengths >= 60, rolling.tail_mean(bars.volume[-60:]), np.nan)
-    volume_score = np.nan_to_num(
-        np.clip(100 * (1 - np.exp(-bars.volume[-1] / np.where(usual == 0, np.nan, usual))), 0, 100)
-    )
+    volatility_score, volume_score = (np.nan_to_num(part) for part in _calm_and_volume(bars))
     score = 0.35 * amihud_score + 0.30 * kyle_score + 0.20 * volatility_score + 0.15 * volume_score
-    grade = Coded.select([score >= 80, score >= 65, score >= 50, score >= 30], ["优秀", "良好", "一般", "紧张"], "危险")
     return Values(
         score,
-        grade,
+        _grade(score),
         amihud_score,
         kyle_score,
         volatility_score,
@@ -161,17 +203,31 @@ def liquidity_score(bars: Panel) -> Values:
 
 def _amihud(bars: Panel) -> tuple[Floats, Floats]:
     """Price impact of the newest bar, and its score against the first 99 of the window; (series,) each."""
-    traded = bars.volume[1:] * bars.close[1:]
-    impact = np.abs(np.log(bars.close[1:] / bars.close[:-1])) / np.where(traded > 0, traded, np.nan)
-    # Row i belongs to bar i + 1, so a series' first impact is in the row of its first bar.
+    impact = _impacts(bars)
     mean, deviation = rolling.tail_mean_std(rolling.oldest(impact, 99, bars.first), ddof=0)
-    now = impact[-1]
-    distance = np.where(deviation == 0, 0.0, (now - mean) / deviation)
-    return now, np.nan_to_num(np.where(np.isnan(mean), np.nan, 100 / (1 + np.exp(distance))))
+    return impact[-1], np.nan_to_num(_against(impact[-1], mean, deviation))
+
+
+def _impacts(bars: Panel) -> Floats:
+    """Absolute log return per turnover; row i belongs to bar i + 1, a series' first is in the row of its first bar."""
+    traded = bars.volume[1:] * bars.close[1:]
+    return np.abs(np.log(bars.close[1:] / bars.close[:-1])) / np.where(traded > 0, traded, np.nan)
+
+
+def _against(impact: Floats, mean: Floats, deviation: Floats) -> Floats:
+    """Score of an impact against others, 0 to 100, NaN without one; (series,)."""
+    distance = np.where(deviation == 0, 0.0, (impact - mean) / deviation)
+    return np.where(np.isnan(mean), np.nan, 100 / (1 + np.exp(distance)))
 
 
 def _kyle(bars: Panel) -> tuple[Floats, Floats]:
     """Slope of returns over taker flow in the last 180 bars, and its score; (series,) each."""
+    slope = _impact_of_flow(bars)
+    return slope, np.nan_to_num(100 / (1 + np.exp(np.abs(slope) / 0.001)))
+
+
+def _impact_of_flow(bars: Panel) -> Floats:
+    """Slope of returns over taker flow in the last 180 bars, NaN where too few are known; (series,)."""
     width = min(180, bars.rows - 1)
     returns = bars.close[-width:] / bars.close[-width - 1 : -1] - 1
     flow = 2 * bars.taker_buy_volume[-width:] - bars.volume[-width:]
@@ -179,5 +235,4 @@ def _kyle(bars: Panel) -> tuple[Floats, Floats]:
     returns, flow = np.where(both, returns, np.nan), np.where(both, flow, np.nan)
     enough = both.sum(axis=0) >= np.maximum(5, 0.6 * np.minimum(180, bars.lengths))
     square, product = rolling.tail_products(flow, returns)
-    slope = np.where(enough & (square != 0), product / square, np.nan)
-    return slope, np.nan_to_num(100 / (1 + np.exp(np.abs(slope) / 0.001)))
+    return np.where(enough & (square != 0), product / square, np.nan)

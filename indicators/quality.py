@@ -2,8 +2,59 @@
 
 from __future__ import annotations
 
-from .contract import Indicator, integer, moment
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .contract import NO_MOMENT, Indicator, Panel, Values, integer, moment
 from .futures import ROWS
+from .profiles import CORRECTED
+
+if TYPE_CHECKING:
+    from .contract import Ints
+
+#: Seconds of the units of intervals, save months, which are of many lengths.
+_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+_FIVE_MINUTES = 300_000_000
+
+
+def _microseconds(interval: str) -> float:
+    seconds = _SECONDS.get(interval[-1])
+    return float(interval[:-1]) * seconds * 1e6 if seconds else float("nan")
+
+
+def bars_on_the_grid(bars: Panel) -> Values:
+    """The bars that are expected are those from the oldest to the newest one that was loaded; NULL for months.
+
+    Source: none is needed to count the bars of a span.
+    """
+    oldest = np.take_along_axis(bars.time, bars.first[None], axis=0)[0]
+    expected = np.rint((bars.newest_time - oldest) / bars.by_interval(_microseconds)) + 1
+    return Values(bars.lengths, bars.newest_time, expected, expected - bars.lengths)
+
+
+def gaps_on_the_grid(metrics: Panel) -> Values:
+    """Every five minutes from the oldest row to the last one that is due now want a row; the current ones do not yet.
+
+    Source: none is needed to count the rows of a grid.
+    """
+    slots: Ints = metrics.time // _FIVE_MINUTES
+    due = metrics.as_of // _FIVE_MINUTES
+    slots = np.concatenate([slots, np.maximum(slots[-1] + 1, due)[None]])
+    # Row i is the step from row i of the metrics to the next one, of the newest to what is due next.
+    steps = np.where(np.arange(metrics.rows)[:, None] >= metrics.first, np.diff(slots, axis=0), 1)
+    gap = steps > 1
+    place = gap.argmax(axis=0)[None]
+    before, after = (np.take_along_axis(slots, row, axis=0)[0] for row in (place, place + 1))
+    there = gap.any(axis=0)
+    return Values(
+        metrics.lengths,
+        metrics.newest_time,
+        np.maximum(steps - 1, 0).sum(axis=0),
+        np.where(there, (before + 1) * _FIVE_MINUTES, NO_MOMENT),
+        np.where(there, (after - 1) * _FIVE_MINUTES, NO_MOMENT),
+    )
+
 
 data_monitor = Indicator(
     id="data_monitor",
@@ -18,6 +69,7 @@ data_monitor = Indicator(
     ),
     formula="bars loaded; at 1m also how many are missing to a week of 10080",
     min_bars=1,
+    variants={CORRECTED: bars_on_the_grid},
 )
 
 futures_gap_monitor = Indicator(
@@ -37,4 +89,5 @@ futures_gap_monitor = Indicator(
     source="metrics",
     intervals=("5m",),
     window=ROWS,
+    variants={CORRECTED: gaps_on_the_grid},
 )

@@ -7,11 +7,45 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import Coded, Panel, Parameters, Values, difference, indicator, number, price, text
-from .kernels import chains, rolling
-from .kernels.bars import average_true_range, close_ema, turnover
+from .kernels import chains, recursions, rolling
+from .kernels.bars import average_true_range, close_ema, close_ema_from_mean, true_range_from_mean, turnover
+from .profiles import CORRECTED
 
 if TYPE_CHECKING:
-    from .contract import Floats
+    from collections.abc import Callable
+
+    from .contract import Bools, Floats
+
+
+def _crosses(dif: Floats, dea: Floats, line: Floats) -> Coded:
+    """Whether DIF has crossed DEA in the newest bar, and a line zero; of each the newest two rows."""
+    above, below = (line[-2] <= 0) & (line[-1] > 0), (line[-2] >= 0) & (line[-1] < 0)
+    golden = (dif[-2] <= dea[-2]) & (dif[-1] > dea[-1])
+    dead = (dif[-2] >= dea[-2]) & (dif[-1] < dea[-1])
+    return Coded.select(
+        [golden & above, golden & below, golden, dead & above, dead & below, dead, above, below],
+        ["金叉/零轴上穿", "金叉/零轴下破", "金叉", "死叉/零轴上穿", "死叉/零轴下破", "死叉", "零轴上穿", "零轴下破"],
+        "延续",
+    )
+
+
+def macd_of_dif(bars: Panel, p: Parameters) -> Values:
+    """EMAs that begin with the mean of their first bars, the fast one in the bar in which the slow one does.
+
+    It is DIF whose cross of zero counts. The histogram is doubled, as in Chinese charts.
+    Source: Appel (1979), with the beginning that TA-Lib has.
+    """
+
+    def ema(values: Floats, period: int, skipped: int) -> Floats:
+        return recursions.ema_from_mean(values, period, recursions.span(float(period)), bars.first + skipped)
+
+    dif = ema(bars.close, p.fast, p.slow - p.fast) - ema(bars.close, p.slow, 0)
+    dea = ema(dif, p.signal, p.slow - 1)
+    now, signal_line = dif[-1], dea[-1]
+    return Values(
+        *(_crosses(dif, dea, dif), now, signal_line, 2 * (now - signal_line), now, signal_line),
+        *(bars.quote_volume[-1], bars.close[-1]),
+    )
 
 
 @indicator(
@@ -40,22 +74,37 @@ if TYPE_CHECKING:
     formula="DIF = EMA12(close) - EMA26(close); DEA = EMA9(DIF); histogram = 2 (DIF - DEA)",
     min_bars=lambda p: p.slow + p.signal,
     parameters={"fast": 12, "slow": 26, "signal": 9},
+    variants={CORRECTED: macd_of_dif},
+    variant_words={
+        "signal": {
+            "金叉": "golden cross",
+            "死叉": "death cross",
+            "零轴上穿": "cross above zero",
+            "零轴下破": "cross below zero",
+        }
+    },
 )
 def macd(bars: Panel, p: Parameters) -> Values:
     """Moving average convergence/divergence with its crosses. Source: Appel (1979), doubled as in Chinese charts."""
     dif, dea = chains.convergence(bars.close, p.fast, p.slow, p.signal, bars.first)
     histogram = 2 * (dif - dea)
     # The histogram crosses zero exactly where the lines cross, save where the difference rounds to zero.
-    above = (histogram[0] <= 0) & (histogram[1] > 0)
-    below = (histogram[0] >= 0) & (histogram[1] < 0)
-    golden = (dif[-2] <= dea[-2]) & (dif[-1] > dea[-1])
-    dead = (dif[-2] >= dea[-2]) & (dif[-1] < dea[-1])
-    signal = Coded.select(
-        [golden & above, golden & below, golden, dead & above, dead & below, dead, above, below],
-        ["金叉/零轴上穿", "金叉/零轴下破", "金叉", "死叉/零轴上穿", "死叉/零轴下破", "死叉", "零轴上穿", "零轴下破"],
-        "延续",
-    )
+    signal = _crosses(dif, dea, histogram)
     return Values(signal, dif[-1], dea[-1], histogram[1], dif[-1], dea[-1], turnover(bars), bars.close[-1])
+
+
+def _supertrend(upper: Floats, lower: Floats, short: Bools) -> Values:
+    return Values(np.where(short, upper, lower), Coded.select([short], ["空"], "多"), upper, lower)
+
+
+def supertrend_from_mean(bars: Panel, p: Parameters) -> Values:
+    """Bands of Wilder's average true range from its first value on, short until a close lies above the upper band.
+
+    Source: Seban's SuperTrend, begun as TradingView's ta.supertrend does.
+    """
+    middle, reach = (bars.high + bars.low) / 2, p.multiplier * true_range_from_mean(bars, p.period)
+    begins = bars.first + p.period
+    return _supertrend(*recursions.supertrend(middle + reach, middle - reach, bars.close, begins, begins_short=True))
 
 
 @indicator(
@@ -73,11 +122,35 @@ def macd(bars: Panel, p: Parameters) -> Values:
     min_bars=lambda p: p.period + 1,
     parameters={"period": 10, "multiplier": 3.0},
     shares={average_true_range: ("period",)},
+    variants={CORRECTED: supertrend_from_mean},
 )
 def supertrend(bars: Panel, p: Parameters) -> Values:
     """SuperTrend of period 10 and multiplier 3 over Wilder's average true range."""
-    upper, lower, short = chains.supertrend(bars, p.period, p.multiplier)
-    return Values(np.where(short, upper, lower), Coded.select([short], ["空"], "多"), upper, lower)
+    return _supertrend(*chains.supertrend(bars, p.period, p.multiplier))
+
+
+def _alignment(fast: Floats, middle: Floats, slow: Floats, close: Floats) -> Values:
+    trend = Coded.select(
+        [
+            (fast > middle) & (middle > slow) & (close >= fast),
+            (fast > middle) & (middle > slow),
+            (fast < middle) & (middle < slow) & (close <= fast),
+            (fast < middle) & (middle < slow),
+            close > slow,
+            close < slow,
+        ],
+        ["多头排列", "偏多", "空头排列", "偏空", "偏多", "偏空"],
+        "震荡",
+    )
+    spread = np.maximum(np.maximum(fast, middle), slow) - np.minimum(np.minimum(fast, middle), slow)
+    score = np.clip(100 * (1 - np.exp(-spread / np.abs(close) / 0.03)), 0, 100)
+    return Values(fast, middle, slow, close, trend, np.where(close == 0, 0.0, score))
+
+
+def ema_gc_from_mean(bars: Panel, p: Parameters) -> Values:
+    """The three EMAs begin with the mean of their first bars. Source: the EMA as TA-Lib begins it."""
+    fast, middle, slow = (close_ema_from_mean(bars, period)[-1] for period in (p.fast, p.middle, p.slow))
+    return _alignment(fast, middle, slow, bars.close[-1])
 
 
 @indicator(
@@ -107,26 +180,37 @@ def supertrend(bars: Panel, p: Parameters) -> Values:
     min_bars=lambda p: p.slow,
     parameters={"fast": 7, "middle": 25, "slow": 99},
     shares={close_ema: ("fast", "middle", "slow")},
+    variants={CORRECTED: ema_gc_from_mean},
 )
 def ema_gc(bars: Panel, p: Parameters) -> Values:
     """Three EMAs, their order, and how far they spread."""
     fast, middle, slow = (close_ema(bars, period)[-1] for period in (p.fast, p.middle, p.slow))
-    close = bars.close[-1]
-    trend = Coded.select(
-        [
-            (fast > middle) & (middle > slow) & (close >= fast),
-            (fast > middle) & (middle > slow),
-            (fast < middle) & (middle < slow) & (close <= fast),
-            (fast < middle) & (middle < slow),
-            close > slow,
-            close < slow,
-        ],
-        ["多头排列", "偏多", "空头排列", "偏空", "偏多", "偏空"],
-        "震荡",
+    return _alignment(fast, middle, slow, bars.close[-1])
+
+
+def _ribbon(bars: Panel, p: Parameters, averages: Callable[[Panel, int], Floats], *, one_scale: bool) -> Values:
+    before, now = np.stack([averages(bars, period) for period in p.periods], axis=1)
+    slowest, close = now[-1], bars.close[-1]
+    bullish = ((now > slowest) & (now - before > 0)).sum(axis=0) / len(p.periods)
+    bearish = ((now < slowest) & (now - before < 0)).sum(axis=0) / len(p.periods)
+    buy, sell = bullish >= p.agreeing, bearish >= p.agreeing
+    undecided = np.maximum(bullish, bearish) * 10 if one_scale else np.abs((close - slowest) / slowest) * 5
+    return Values(
+        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
+        Coded.select([buy | ~sell & (close > slowest)], ["多头"], "空头"),
+        np.select([buy, sell], [bullish * 10, bearish * 10], undecided),
+        bullish,
+        bearish,
+        slowest,
     )
-    spread = np.maximum(np.maximum(fast, middle), slow) - np.minimum(np.minimum(fast, middle), slow)
-    score = np.clip(100 * (1 - np.exp(-spread / np.abs(close) / 0.03)), 0, 100)
-    return Values(fast, middle, slow, close, trend, np.where(close == 0, 0.0, score))
+
+
+def ema_ribbon_of_one_scale(bars: Panel, p: Parameters) -> Values:
+    """The EMAs begin with the mean of their first bars; the strength is always 10 times the larger of the fractions.
+
+    Source: the EMA as TA-Lib begins it; the scale is a convention: that of the signals, for all.
+    """
+    return _ribbon(bars, p, close_ema_from_mean, one_scale=True)
 
 
 @indicator(
@@ -150,23 +234,19 @@ def ema_gc(bars: Panel, p: Parameters) -> Values:
     min_bars=lambda p: max(p.periods),
     parameters={"periods": (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 90, 100), "agreeing": 0.7},
     shares={close_ema: ("periods",)},
+    variants={CORRECTED: ema_ribbon_of_one_scale},
 )
 def ema_ribbon(bars: Panel, p: Parameters) -> Values:
     """Eighteen EMAs against the slowest of them; a signal where 13 or more agree."""
-    before, now = np.stack([close_ema(bars, period) for period in p.periods], axis=1)
-    slowest, close = now[-1], bars.close[-1]
-    bullish = ((now > slowest) & (now - before > 0)).sum(axis=0) / len(p.periods)
-    bearish = ((now < slowest) & (now - before < 0)).sum(axis=0) / len(p.periods)
-    buy, sell = bullish >= p.agreeing, bearish >= p.agreeing
-    drift = np.abs((close - slowest) / slowest) * 5
-    return Values(
-        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
-        Coded.select([buy | ~sell & (close > slowest)], ["多头"], "空头"),
-        np.select([buy, sell], [bullish * 10, bearish * 10], drift),
-        bullish,
-        bearish,
-        slowest,
-    )
+    return _ribbon(bars, p, close_ema, one_scale=False)
+
+
+def adx_from_mean(bars: Panel, p: Parameters) -> Values:
+    """All smoothings begin with a mean instead of with 0 at the first bar.
+
+    Source: Wilder (1978), as TA-Lib begins ADX, PLUS_DI and MINUS_DI.
+    """
+    return Values(*chains.directional_movement_from_mean(bars, p.period))
 
 
 @indicator(
@@ -182,10 +262,52 @@ def ema_ribbon(bars: Panel, p: Parameters) -> Values:
     formula="DI = 100 smoothed DM / smoothed TR; ADX = smoothed 100 |DI+ - DI-| / (DI+ + DI-); Wilder, 14",
     min_bars=lambda p: 2 * p.period,
     parameters={"period": 14},
+    variants={CORRECTED: adx_from_mean},
 )
 def adx(bars: Panel, p: Parameters) -> Values:
     """Directional movement of 14 bars. Source: Wilder (1978), all smoothings beginning with 0 at the first bar."""
     return Values(*chains.directional_movement(bars, p.period))
+
+
+def _middle(bars: Panel, width: int, back: int = 0) -> Floats:
+    """Middle of the range of some bars that end so many before the newest, NaN where a series lacks one of them."""
+    end = bars.rows - back
+    rows = slice(max(end - width, 0), end)
+    high = rolling.highest(bars.high[rows], min(width, end))[-1]
+    return (high + rolling.lowest(bars.low[rows], min(width, end))[-1]) / 2
+
+
+def _cloud(bars: Panel, conversion: Floats, base: Floats, span_a: Floats, span_b: Floats, least: float) -> Values:
+    """Lines and cloud with what they say; ``least`` is added to the thickness of the cloud."""
+    close, top, bottom = bars.close[-1], np.maximum(span_a, span_b), np.minimum(span_a, span_b)
+    buy, sell = (close > top) & (conversion > base), (close < bottom) & (conversion < base)
+    beyond = np.where(close > top, close - top, bottom - close) / (top - bottom + least)
+    inside = np.where(np.isnan(top), np.nan, 0.5)
+    return Values(
+        conversion,
+        base,
+        span_a,
+        span_b,
+        close,
+        close,
+        Coded.select([buy, sell], ["BUY", "SELL"], "NEUTRAL"),
+        Coded.select([buy, sell], ["多", "空"], "震荡"),
+        np.where((close > top) | (close < bottom), np.minimum(1.0, beyond), inside),
+    )
+
+
+def ichimoku_displaced(bars: Panel, p: Parameters) -> Values:
+    """The cloud of the newest bar is that of ``base`` bars before it, NULL without enough bars, as is what it says.
+
+    The thickness has no constant added: beyond a cloud of no thickness the strength is 1. The lagging line is the
+    close, as its newest point is; charts draw it ``base`` bars earlier. Source: Hosoda (1969).
+    """
+    span_a, span_b = np.full(bars.series, np.nan), np.full(bars.series, np.nan)
+    if bars.rows >= 2 * p.base:
+        span_a = (_middle(bars, p.conversion, p.base) + _middle(bars, p.base, p.base)) / 2
+    if bars.rows >= p.span_b + p.base:
+        span_b = _middle(bars, p.span_b, p.base)
+    return _cloud(bars, _middle(bars, p.conversion), _middle(bars, p.base), span_a, span_b, 0.0)
 
 
 @indicator(
@@ -211,28 +333,10 @@ def adx(bars: Panel, p: Parameters) -> Values:
     formula="middles of the 9-, 26- and 52-bar ranges, without displacement",
     min_bars=lambda p: p.base,
     parameters={"conversion": 9, "base": 26, "span_b": 52},
+    variants={CORRECTED: ichimoku_displaced},
 )
 def ichimoku(bars: Panel, p: Parameters) -> Values:
     """Ichimoku lines and cloud of the newest bar. Source: Hosoda (1969), without displacement."""
-
-    def middle(width: int) -> Floats:
-        width = min(width, bars.rows)
-        high = rolling.highest(bars.high[-width:], width)[-1]
-        return (high + rolling.lowest(bars.low[-width:], width)[-1]) / 2
-
-    conversion, base = middle(p.conversion), middle(p.base)
-    span_a, span_b = (conversion + base) / 2, np.where(bars.lengths >= p.span_b, middle(p.span_b), 0.0)
-    close, top, bottom = bars.close[-1], np.maximum(span_a, span_b), np.minimum(span_a, span_b)
-    buy, sell = (close > top) & (conversion > base), (close < bottom) & (conversion < base)
-    beyond = np.where(close > top, close - top, bottom - close) / (top - bottom + 1e-10)
-    return Values(
-        conversion,
-        base,
-        span_a,
-        span_b,
-        close,
-        close,
-        Coded.select([buy, sell], ["BUY", "SELL"], "NEUTRAL"),
-        Coded.select([buy, sell], ["多", "空"], "震荡"),
-        np.where((close > top) | (close < bottom), np.minimum(1.0, beyond), 0.5),
-    )
+    conversion, base = _middle(bars, p.conversion), _middle(bars, p.base)
+    span_b = np.where(bars.lengths >= p.span_b, _middle(bars, p.span_b), 0.0)
+    return _cloud(bars, conversion, base, (conversion + base) / 2, span_b, 1e-10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .contract import (
@@ -17,8 +19,33 @@ from .contract import (
     text,
 )
 from .kernels import chains, rolling
-from .kernels.bars import average_true_range, close_ema, close_mean, turnover, typical_price
+from .kernels.bars import (
+    average_true_range,
+    close_ema,
+    close_ema_from_mean,
+    close_mean,
+    true_range_from_mean,
+    turnover,
+    typical_price,
+)
 from .profiles import CORRECTED
+
+if TYPE_CHECKING:
+    from .contract import Bools, Floats
+
+
+def _bands_of_range(bars: Panel, p: Parameters, atr: Floats, usual: Floats, turnover_now: Floats) -> Values:
+    close, middle = bars.close[-1], close_mean(bars, p.middle)[-1]
+    regime = Coded.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
+    percent = np.where(close == 0, 0.0, atr / close * 100)
+    reach = p.width * atr
+    return Values(regime, percent, middle + reach, middle, middle - reach, turnover_now, close)
+
+
+def atr_bands_from_mean(bars: Panel, p: Parameters) -> Values:
+    """The average true range begins with a mean. Source: Wilder (1978), as TA-Lib begins ATR."""
+    ranges = true_range_from_mean(bars, p.atr, p.median)
+    return _bands_of_range(bars, p, ranges[-1], np.median(ranges, axis=0), bars.quote_volume[-1])
 
 
 @indicator(
@@ -43,38 +70,40 @@ from .profiles import CORRECTED
     min_bars=lambda p: max(p.middle, p.median),
     parameters={"middle": 20, "atr": 14, "width": 2.0, "median": 30, "margin": 0.1},
     shares={average_true_range: ("atr",)},
+    variants={CORRECTED: atr_bands_from_mean},
+    minima={CORRECTED: lambda p: max(p.middle, p.atr + p.median)},
 )
 def atr_bands(bars: Panel, p: Parameters) -> Values:
     """Bands of two average true ranges (Wilder, 14) around the 20-bar mean, with the volatility regime."""
     atr, usual = chains.usual_true_range(bars, p.atr, p.median)
-    close, middle = bars.close[-1], close_mean(bars, p.middle)[-1]
-    regime = Coded.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
-    percent = np.where(close == 0, 0.0, atr / close * 100)
-    reach = p.width * atr
-    return Values(regime, percent, middle + reach, middle, middle - reach, turnover(bars), close)
+    return _bands_of_range(bars, p, atr, usual, turnover(bars))
 
 
-def _bollinger(bars: Panel, p: Parameters, ddof: int) -> Values:
+def _bollinger(bars: Panel, p: Parameters, ddof: int, steps: int, between: float, turnover_now: Floats) -> Values:
+    """``steps`` of the middle band make its slope; ``between`` is where a close lies between equal bands."""
     means = close_mean(bars, p.period)
     middle, deviation = means[-1], rolling.tail_std(bars.close[-p.period :], ddof)
     upper, lower = middle + p.width * deviation, middle - p.width * deviation
     price_now = bars.close[-1]
     return Values(
         (upper - lower) / middle * 100,
-        (middle - means[-10]) / 10,
+        (middle - means[-10]) / steps,
         middle,
         upper,
         lower,
-        np.where(upper == lower, 0.0, (price_now - lower) / (upper - lower)),
+        np.where(upper == lower, between, (price_now - lower) / (upper - lower)),
         price_now,
-        turnover(bars),
+        turnover_now,
         defined=np.isfinite(upper) & (middle != 0),
     )
 
 
 def bollinger_of_the_population(bars: Panel, p: Parameters) -> Values:
-    """Bollinger bands with the population's standard deviation. Source: Bollinger (2001)."""
-    return _bollinger(bars, p, ddof=0)
+    """The standard deviation is the population's; the slope of nine bars is a ninth of the change over them.
+
+    Where the bands are one the close lies half-way between them. Source: Bollinger (2001).
+    """
+    return _bollinger(bars, p, 0, 9, 0.5, bars.quote_volume[-1])
 
 
 @indicator(
@@ -96,10 +125,11 @@ def bollinger_of_the_population(bars: Panel, p: Parameters) -> Values:
     min_bars=lambda p: max(p.period, 10),
     parameters={"period": 20, "width": 2.0},
     variants={CORRECTED: bollinger_of_the_population},
+    minima={CORRECTED: lambda p: p.period + 9},
 )
 def bollinger(bars: Panel, p: Parameters) -> Values:
     """Bollinger bands over 20 bars (all bars of a shorter series). Source: Bollinger (1980s), with the sample std."""
-    return _bollinger(bars, p, ddof=1)
+    return _bollinger(bars, p, 1, 10, 0.0, turnover(bars))
 
 
 donchian = Indicator(
@@ -118,6 +148,15 @@ donchian = Indicator(
 )
 
 
+def _channel(middle: Floats, atr: Floats, width: float) -> Values:
+    return Values(middle + width * atr, middle, middle - width * atr, atr)
+
+
+def keltner_from_mean(bars: Panel, p: Parameters) -> Values:
+    """The EMA and the average true range begin with a mean. Source: Keltner (1960) in Linda Raschke's form."""
+    return _channel(close_ema_from_mean(bars, p.period)[-1], true_range_from_mean(bars, p.atr, 1)[-1], p.width)
+
+
 @indicator(
     id="keltner",
     title="Keltner channel",
@@ -133,14 +172,59 @@ donchian = Indicator(
     min_bars=lambda p: p.period,
     parameters={"period": 20, "atr": 10, "width": 2.0},
     shares={close_ema: ("period",), average_true_range: ("atr",)},
+    variants={CORRECTED: keltner_from_mean},
 )
 def keltner(bars: Panel, p: Parameters) -> Values:
     """Keltner channel around an EMA. Source: Keltner (1960) in Linda Raschke's form."""
-    middle, atr = close_ema(bars, p.period)[-1], average_true_range(bars, p.atr, 1)[-1]
-    return Values(middle + p.width * atr, middle, middle - p.width * atr, atr)
+    return _channel(close_ema(bars, p.period)[-1], average_true_range(bars, p.atr, 1)[-1], p.width)
 
 
 RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
+
+
+#: What is said of each band between a fraction and the one below it, from the narrowest on, above and below.
+_ABOVE, _BELOW = ([f"{side}({ratio})" for ratio in RATIOS.tolist()] for side in ("上通道", "下通道"))
+
+
+def _basis_and_deviation(bars: Panel, p: Parameters, ddof: int) -> tuple[Floats, Floats]:
+    typical = typical_price(bars)
+    traded = np.stack([bars.volume, typical * bars.volume], axis=1)
+    volume, turnover_ = rolling.moving_sum(traded, p.period, bars.first, rows=1)[0][0]
+    return turnover_ / volume, p.width * rolling.tail_std(typical[-p.period :], ddof)
+
+
+def _left(before: Floats, close: Floats, upper: Floats, lower: Floats, distance: Floats) -> tuple[Bools, Bools, Floats]:
+    """Whether the close has left a band upwards, or downwards, and how strongly; (series,) each."""
+    # The narrowest band that the close has left decides, on either side.
+    up, down = (before <= upper) & (close > upper), (before >= lower) & (close < lower)
+    left = (up | down).any(axis=0)
+    band = (up | down).argmax(axis=0)
+    buy = left & np.take_along_axis(up, band[None], axis=0)[0]
+    strength = np.where(left, (band + 1) * (1 + np.minimum(distance / 50, 1)), np.minimum(distance / 10, 6))
+    return buy, left & ~buy, strength
+
+
+def vwma_fib_bands_by_band(bars: Panel, p: Parameters) -> Values:
+    """The zone is the narrowest band that holds the close, and has its own name beyond the widest.
+
+    The standard deviation is the population's, no constant bounds it, and bars without volume have no basis and the
+    signal to wait. Source: the volume-weighted mean with Fibonacci fractions of a deviation, of charting packages.
+    """
+    basis, deviation = _basis_and_deviation(bars, p, 0)
+    close, before = bars.close[-1], bars.close[-2]
+    upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation
+    distance = np.where(close == basis, 0.0, np.abs(close - basis) / deviation * 100)
+    above, known = close >= basis, np.isfinite(basis)
+    within = [above & (close <= band) for band in upper] + [~above & (close >= band) for band in lower]
+    zone = Coded.select([~known, *within, above], [None, *_ABOVE, *_BELOW, "上通道外"], "下通道外")
+    buy, sell, strength = _left(before, close, upper, lower, distance)
+    return Values(
+        Coded.select([buy, sell], ["买入", "卖出"], "观望"),
+        Coded.select([~known, buy | ~sell & above], [None, "多头"], "空头"),
+        np.where(known, strength, np.nan),
+        zone,
+        basis,
+    )
 
 
 @indicator(
@@ -166,14 +250,16 @@ RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
     formula="VWMA200(tp) ± (0.236, 0.382, 0.5, 0.618, 0.764, 1) x 3 std200(tp)",
     min_bars=lambda p: p.period + 1,
     parameters={"period": 200, "width": 3.0},
+    variants={CORRECTED: vwma_fib_bands_by_band},
+    variant_words={
+        "zone": {word: f"upper channel up to {ratio:g}" for word, ratio in zip(_ABOVE[:-1], RATIOS, strict=False)}
+        | {word: f"lower channel up to {ratio:g}" for word, ratio in zip(_BELOW[:-1], RATIOS, strict=False)}
+        | {"上通道外": "above the upper channel", "下通道外": "below the lower channel"}
+    },
 )
 def vwma_fib_bands(bars: Panel, p: Parameters) -> Values:
     """Fibonacci fractions of three standard deviations around a volume-weighted mean."""
-    typical = typical_price(bars)
-    traded = np.stack([bars.volume, typical * bars.volume], axis=1)
-    volume, turnover_ = rolling.moving_sum(traded, p.period, bars.first, rows=1)[0][0]
-    basis = turnover_ / volume
-    deviation = p.width * rolling.tail_std(typical[-p.period :])
+    basis, deviation = _basis_and_deviation(bars, p, 1)
     close, before = bars.close[-1], bars.close[-2]
     upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation
     distance = np.abs(close - basis) / np.maximum(deviation, 1e-9) * 100
@@ -185,16 +271,11 @@ def vwma_fib_bands(bars: Panel, p: Parameters) -> Values:
         [None, "上通道(1.0)", "下通道(1.0)"],
         "中间",
     )
-    # The narrowest band that the close has left decides, on either side.
-    up, down = (before <= upper) & (close > upper), (before >= lower) & (close < lower)
-    left = (up | down).any(axis=0)
-    band = (up | down).argmax(axis=0)
-    buy = left & np.take_along_axis(up, band[None], axis=0)[0]
-    sell = left & ~buy
+    buy, sell, strength = _left(before, close, upper, lower, distance)
     return Values(
         Coded.select([~known, buy, sell], [None, "买入", "卖出"], "观望"),
         Coded.select([~known, buy | ~sell & above], [None, "多头"], "空头"),
-        np.where(left, (band + 1) * (1 + np.minimum(distance / 50, 1)), np.minimum(distance / 10, 6)),
+        strength,
         zone,
         basis,
     )

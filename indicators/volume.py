@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .contract import Indicator, Panel, Parameters, Values, difference, indicator, integer, number, price, text
 from .kernels import rolling
 from .kernels.bars import turnover, typical_price
+from .profiles import CORRECTED
+
+if TYPE_CHECKING:
+    from .contract import Floats
 
 base_data = Indicator(
     id="base_data",
@@ -46,6 +52,7 @@ base_data = Indicator(
     ),
     formula="the newest bar, with its range, change, taker shares and turnover per trade",
     min_bars=1,
+    variants={CORRECTED: True},
 )
 
 taker_buy_ratio = Indicator(
@@ -61,6 +68,7 @@ taker_buy_ratio = Indicator(
     ),
     formula="taker_buy_volume / volume of the newest bar; no value without volume",
     min_bars=1,
+    variants={CORRECTED: True},
 )
 
 volume_ratio = Indicator(
@@ -88,7 +96,26 @@ volume_ratio = Indicator(
     formula="volume / SMA20(volume), the newest bar included; classes at 5, 2, 1 and 0.7",
     min_bars=lambda p: p.period,
     parameters={"period": 20},
+    variants={CORRECTED: True},
+    minima={CORRECTED: lambda p: p.period + 1},
 )
+
+
+def _signed_volume(bars: Panel) -> Floats:
+    """Volume of rising less that of falling bars; row i belongs to bar i + 1."""
+    return np.nan_to_num(np.sign(np.diff(bars.close, axis=0)) * bars.volume[1:])
+
+
+def obv_over_volume(bars: Panel, p: Parameters) -> Values:
+    """The change is the flow of 30 bars divided by their volume, -1 to 1; NULL without volume.
+
+    OBV itself is the running sum as it was: where it begins is a convention of each chart.
+    Source: Granville (1963); the change is a convention, as Chaikin's money flow relates its flow to volume.
+    """
+    flow, bars_of_change = _signed_volume(bars), p.change + 1
+    rows = np.full((1, bars.series), bars.rows - 2)
+    recent, traded = rolling.tail_sum(flow[-bars_of_change:]), rolling.tail_sum(bars.volume[-bars_of_change:])
+    return Values(rolling.running_sums(flow, rows)[0], recent / traded)
 
 
 @indicator(
@@ -103,14 +130,29 @@ volume_ratio = Indicator(
     formula="running sum of sign(close - previous close) x volume",
     min_bars=lambda p: p.change + 1,
     parameters={"change": 29},
+    variants={CORRECTED: obv_over_volume},
+    minima={CORRECTED: lambda p: p.change + 2},
 )
 def obv(bars: Panel, p: Parameters) -> Values:
     """On-balance volume since the first bar. Source: Granville (1963)."""
-    flow = np.nan_to_num(np.sign(np.diff(bars.close, axis=0)) * bars.volume[1:])
-    # Row i of `flow` belongs to bar i + 1.
+    flow = _signed_volume(bars)
     rows = np.repeat([[bars.rows - 2 - p.change], [bars.rows - 2]], bars.series, axis=1)
     base, newest = rolling.running_sums(flow, rows)
     return Values(newest, (newest - base) / np.maximum(np.abs(base), 1e-9))
+
+
+def cvd_over_volume(bars: Panel, p: Parameters) -> Values:
+    """The change is the flow of up to 360 bars divided by the volume of those whose takers are known, -1 to 1.
+
+    A bar whose takers are not known has no flow; NULL where none is known. Source: the volume delta of charting
+    packages; the change is a convention, as Chaikin's money flow relates its flow to volume.
+    """
+    known = ~np.isnan(bars.taker_buy_volume)
+    traded = np.where(known, bars.volume, 0.0)
+    flow = np.where(known, bars.taker_buy_volume - np.maximum(traded - bars.taker_buy_volume, 0), 0.0)
+    flow_of_window, volume_of_window = rolling.tail_sum(flow[-p.change :]), rolling.tail_sum(traded[-p.change :])
+    sums = rolling.running_sums(flow, np.full((1, bars.series), bars.rows - 1))[0]
+    return Values(np.where(known.any(axis=0), sums, np.nan), flow_of_window / volume_of_window)
 
 
 @indicator(
@@ -125,6 +167,7 @@ def obv(bars: Panel, p: Parameters) -> Values:
     formula="running sum of taker buys less taker sells; half the volume where takers are unknown",
     min_bars=2,
     parameters={"change": 360},
+    variants={CORRECTED: cvd_over_volume},
 )
 def cvd(bars: Panel, p: Parameters) -> Values:
     """Cumulative volume delta since the first bar."""
@@ -135,6 +178,37 @@ def cvd(bars: Panel, p: Parameters) -> Values:
     rows = np.stack([np.maximum(bars.rows - back, 0) % bars.rows, np.full(bars.series, bars.rows - 1)])
     base, newest = rolling.running_sums(flow, rows)
     return Values(newest, (newest - base) / (np.abs(base) + 1e-9))
+
+
+def _average_and_band(bars: Panel, average: Floats, deviation: Floats, volume: Floats, turnover_now: Floats) -> Values:
+    close, upper, lower = bars.close[-1], average + deviation, average - deviation
+    width = np.maximum(upper - lower, 0)
+    return Values(
+        average,
+        close - average,
+        np.where(average == 0, 0.0, (close - average) / average * 100),
+        volume,
+        close,
+        turnover_now,
+        upper,
+        lower,
+        width,
+        np.where(average == 0, 0.0, width / average * 100),
+    )
+
+
+def vwap_weighted(bars: Panel, p: Parameters) -> Values:
+    """The deviation is weighted by volume, as the average is; without volume both are NULL, and 0 is a volume of 0.
+
+    The window rolls over 300 bars: markets that never close have no session to begin with.
+    Source: Berkowitz, Logue and Noser (1988); bands as of charting packages.
+    """
+    typical, volume = typical_price(bars)[-p.period :], bars.volume[-p.period :]
+    total = rolling.tail_sum(volume)
+    low, high = np.fmin.reduce(typical, axis=0), np.fmax.reduce(typical, axis=0)
+    average = np.where(low == high, np.where(total == 0, np.nan, low), rolling.tail_sum(typical * volume) / total)
+    variance = rolling.tail_sum(volume * (typical - average) ** 2) / total
+    return _average_and_band(bars, average, np.sqrt(variance), volume[-1], bars.quote_volume[-1])
 
 
 @indicator(
@@ -157,6 +231,7 @@ def cvd(bars: Panel, p: Parameters) -> Values:
     formula="sum(tp x volume) / sum(volume) over 300 bars, ± population std of tp",
     min_bars=10,
     parameters={"period": 300},
+    variants={CORRECTED: vwap_weighted},
 )
 def vwap(bars: Panel, p: Parameters) -> Values:
     """Rolling VWAP of up to 300 bars with a band of one unweighted standard deviation."""
@@ -164,18 +239,4 @@ def vwap(bars: Panel, p: Parameters) -> Values:
     volume = np.where(volume == 0, 1e-9, volume)
     average = rolling.tail_sum(typical * volume) / rolling.tail_sum(volume)
     average = np.where(np.isfinite(average) & (average != 0), average, close)
-    deviation = rolling.tail_std(typical, ddof=0)
-    upper, lower = average + deviation, average - deviation
-    width = np.maximum(upper - lower, 0)
-    return Values(
-        average,
-        close - average,
-        np.where(average == 0, 0.0, (close - average) / average * 100),
-        volume[-1],
-        close,
-        turnover(bars),
-        upper,
-        lower,
-        width,
-        np.where(average == 0, 0.0, width / average * 100),
-    )
+    return _average_and_band(bars, average, rolling.tail_std(typical, ddof=0), volume[-1], turnover(bars))

@@ -186,7 +186,7 @@ def _work(
         return {}
     panel = _loaded("candles", candles, sql)
     beside = _loaded("metrics", metrics, sql) if metrics else None
-    return compute_interval(settings.indicators, panel, beside, sql, record.run_id, record)
+    return compute_interval(settings.indicators, panel, beside, sql, record.run_id, record, settings.profile)
 
 
 def _report_left_out(record: Record) -> None:

@@ -86,6 +86,7 @@ def read_history(settings: Settings, bars: int) -> pa.Table:
                 END,
                 sql,
                 totals=totals.get(symbol),
+                profile=settings.profile,
                 lanes=lanes,
             )
             tables.append(_beside(settings.indicators, symbol, interval, times, rows))

@@ -34,6 +34,7 @@ from .settings import (
     parse_as_of,
     parse_indicators,
     parse_intervals,
+    parse_profile,
     parse_retention,
     parse_symbol_rules,
 )
@@ -231,6 +232,16 @@ class Options:
             variables=("INDICATOR_RETENTION",),
             otherwise=_KEPT,
             example="1m=240,1h=720",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None,
+        Setting(
+            "Whose values: parity, those of the replaced service, or corrected, the field's standard definitions.",
+            commands=(*_RUNS, "history", "changes", "backfill", "plot"),
+            variables=("CANDLEMILL_PROFILE",),
+            otherwise="parity; what only reads a file takes that of the file",
+            example="corrected",
         ),
     ] = None
     adopt: Annotated[
@@ -483,5 +494,5 @@ def settings_of(asked: Options, environment: Mapping[str, str]) -> Settings:
         retention=parse_retention(asked.retention, environment),
         symbol_rules=rules,
         adopt=asked.adopt,
-        marker=DEMO_MARKER if of_demo else DESK,
+        marker=replace(DEMO_MARKER if of_demo else DESK, profile=parse_profile(asked.profile)),
     )

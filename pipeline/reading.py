@@ -106,6 +106,7 @@ def new_record(settings: Settings) -> Record:
         source=redacted(settings.source),
         intervals=[interval.name for interval in settings.intervals],
         indicators=len(settings.indicators),
+        profile=settings.profile,
     )
 
 

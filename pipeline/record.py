@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from ..indicators.profiles import PARITY
 from . import __version__
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Record(Observer):
     """Timings in seconds, counters, and what was skipped or failed: the observer that keeps everything.
 
     Attributes:
+        profile: whose values the indicators have.
         t_start: from the start of the process to that of ``total``; 0 for the passes of a process that stays up.
         total: from the start of the pass to its end; what the process does later is not in it.
         sqlite: the result database, its whole path; likewise ``duckdb``, the work file.
@@ -105,6 +107,7 @@ class Record(Observer):
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime | None = None
     version: str = __version__
+    profile: str = PARITY
     symbols: int = 0
     series: int = 0
     rows: int = 0

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..indicators.profiles import PARITY, PROFILES
 from .base import folders
 from .base.errors import UsageError
 from .base.files import read_text
@@ -215,6 +216,13 @@ def parse_indicators(
     if not chosen:
         raise UsageError("no indicator is left: widen --indicators and --mode, or shorten INDICATORS_DISABLED")
     return chosen
+
+
+def parse_profile(text: str | None) -> str:
+    """The profile of that name; the usual one where none is given. Raises UsageError for an unknown one."""
+    if text and text not in PROFILES:
+        raise unknown("profile", text, PROFILES)
+    return text or PARITY
 
 
 def parse_retention(text: str | None, environment: Mapping[str, str] | None = None) -> dict[str, int]:

@@ -13,12 +13,13 @@ import pytest
 
 from candlemill.indicators import evaluate
 from candlemill.indicators.contract import BAR_FIELDS, METRIC_FIELDS
+from candlemill.indicators.profiles import CORRECTED, PARITY
 from candlemill.indicators.registry import INDICATORS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import Pivot
 from candlemill.pipeline.compute.sql import SqlIndicators
-from tests import markets, panels
+from tests import corrected, markets, panels
 from tests.definitions import DEFINITIONS, OF_METRICS, UNDECIDED, Bars, Metrics
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ def of_metrics() -> tuple[Panel, ...]:
     return tuple(markets.metrics(seed, 40, *period) for seed, period in enumerate(periods.items()))
 
 
-def computed(declared: Indicator, panel: Panel) -> Values:
-    if declared.compute:
-        return evaluate.compute(declared, panel)
+def computed(declared: Indicator, panel: Panel, profile: str = PARITY) -> Values:
+    if declared.function(profile):
+        return evaluate.compute(declared, panel, profile=profile)
     with open_duckdb() as connection:
         sql = SqlIndicators(connection)
-        pivot = Pivot(panel, markets.ranked(panel, declared.bars_read()), Counter())
-        sql.load(declared.source, [pivot], newest=declared.bars_read())
-        return sql.compute(declared, panel)
+        newest = declared.bars_read(profile=profile)
+        sql.load(declared.source, [Pivot(panel, markets.ranked(panel, newest), Counter())], newest=newest)
+        return sql.compute(declared, panel, profile=profile)
 
 
 def bars_of(panel: Panel, column: int) -> Bars:
@@ -73,17 +74,19 @@ def alike(found: object, wanted: object) -> bool:
     return wanted is UNDECIDED or found == wanted
 
 
-def differences(declared: Indicator, panel: Panel, wanted: Callable[[int], list[object]]) -> list[tuple[object, ...]]:
+def differences(
+    declared: Indicator, panel: Panel, wanted: Callable[[int], list[object]], profile: str = PARITY
+) -> list[tuple[object, ...]]:
     """What differs: symbol, rows, column, value and what the definition says. Series that are too short are NULL."""
-    cells = evaluate.finish(declared, panel, computed(declared, panel))
+    cells = evaluate.finish(declared, panel, computed(declared, panel, profile), profile=profile)
+    enough = evaluate.enough_bars(declared, panel, profile=profile).tolist()
     wrong: list[tuple[object, ...]] = []
     for column, (symbol, rows) in enumerate(zip(panel.symbols, panel.lengths.tolist(), strict=True)):
-        short = rows < declared.stored.bars_needed(panel.intervals[column])
-        values = [math.nan] * len(cells) if short else wanted(column)
+        values = wanted(column) if enough[column] else [math.nan] * len(cells)
         for cell, value in zip(cells, values, strict=True):
             found = None if cell.null[column] else cell.values[column]
             want = None if isinstance(value, float) and not math.isfinite(value) else value
-            if want is None and cell.column.name in declared.stored.short:
+            if profile == PARITY and want is None and cell.column.name in declared.stored.short:
                 continue
             if not alike(found, want):
                 wrong.append((symbol, rows, cell.column.name, found, want))
@@ -107,6 +110,30 @@ def test_it_is_from_the_bars_on_that_the_formula_needs(id_: str) -> None:
     # Nor are longer series in the way of short ones.
     panel = panels.panel_of([*few, panels.walk("LONG", 450, 99)])
     assert differences(new, panel, lambda column: DEFINITIONS[id_](bars_of(panel, column))) == []
+
+
+@pytest.mark.parametrize("id_", corrected.DEFINITIONS)
+def test_a_corrected_indicator_is_what_its_definition_says(id_: str) -> None:
+    for panel in of_bars(id_):
+        wanted = lambda column, panel=panel: corrected.DEFINITIONS[id_](bars_of(panel, column))  # noqa: E731
+        assert differences(INDICATORS[id_], panel, wanted, CORRECTED) == []
+
+
+@pytest.mark.parametrize("id_", corrected.DEFINITIONS)
+def test_corrected_values_begin_with_the_bars_that_the_formula_needs(id_: str) -> None:
+    needed = INDICATORS[id_].bars_needed(profile=CORRECTED)
+    few = [panels.walk(f"S{bars}", bars, bars) for bars in range(max(needed - 1, 1), needed + 12)]
+    for series in (few, [*few, panels.walk("LONG", 450, 99)]):
+        panel = panels.panel_of(series)
+        wanted = lambda column, panel=panel: corrected.DEFINITIONS[id_](bars_of(panel, column))  # noqa: E731
+        assert differences(INDICATORS[id_], panel, wanted, CORRECTED) == []
+
+
+@pytest.mark.parametrize("id_", corrected.OF_METRICS)
+def test_a_corrected_indicator_of_metrics_is_what_its_definition_says(id_: str) -> None:
+    for panel in of_metrics():
+        wanted = lambda column, panel=panel: corrected.OF_METRICS[id_](metrics_of(panel, column))  # noqa: E731
+        assert differences(INDICATORS[id_], panel, wanted, CORRECTED) == []
 
 
 @pytest.mark.parametrize("id_", OF_METRICS)

@@ -69,6 +69,21 @@ def close_ema(bars: Panel, periods: Floats) -> Floats:
     return recursions.ema(bars.close, recursions.span(periods[:, None]), bars.first, rows=2)
 
 
+def true_range_from_mean(bars: Panel, period: int, rows: int | None = None) -> Floats:
+    """True range in Wilder's smoothing from the mean of the second bar's and those after it; (rows, series).
+
+    The first bar's range is no true one, as it has no previous close. NaN up to bar ``period``.
+
+    Source: Wilder (1978), as TA-Lib's ATR begins.
+    """
+    return recursions.ema_from_mean(true_range(bars), period, 1.0 / period, bars.first + 1, rows)
+
+
+def close_ema_from_mean(bars: Panel, period: int) -> Floats:
+    """EMA of the close by span, which begins with a mean; the newest two rows, shape (2, series)."""
+    return recursions.ema_from_mean(bars.close, period, recursions.span(float(period)), bars.first, rows=2)
+
+
 def close_mean(bars: Panel, width: int) -> Floats:
     """Mean of the close over some bars (fewer at a series' beginning), the newest ten rows, shape (10, series)."""
     return bars.shared(("close_mean", width), lambda: rolling.moving_mean(bars.close, width, bars.first, rows=10))

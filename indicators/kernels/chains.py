@@ -47,6 +47,19 @@ def rises_and_falls(values: Floats, alpha: float, first: Ints) -> tuple[Floats, 
     return rise, fall
 
 
+def rsi_from_mean(values: Floats, period: int, first: Ints, rows: int) -> Floats:
+    """Relative strength of the rises and falls from bar to bar, 0 to 100, in Wilder's smoothing from their mean.
+
+    The newest rows, shape (rows, series). 50 where nothing has moved, NaN up to bar ``period``.
+
+    Source: Wilder, New Concepts in Technical Trading Systems (1978).
+    """
+    both = np.stack(gains_and_losses(values), axis=1)
+    averages = recursions.ema_from_mean(both, period, 1.0 / period, first + 1, rows)
+    gain, loss = averages[:, 0], averages[:, 1]
+    return np.where(gain + loss == 0, 50.0, 100 * (gain / (gain + loss)))
+
+
 @in_lanes
 def weighted_rises_and_falls(
     values: Floats, periods: Floats, place: int, tail: int, first: Ints
@@ -102,17 +115,40 @@ def directional_movement(bars: Panel, period: int) -> tuple[Floats, Floats, Floa
 
     Source: Wilder, New Concepts in Technical Trading Systems (1978).
     """
+    # One recursion for all three.
+    spread, plus_di, minus_di = _directional_indices(recursions.wilder(_moves(bars), period, bars.first))
+    return recursions.ema(spread, 1 / period, bars.first, rows=1)[-1], plus_di[-1], minus_di[-1]
+
+
+def directional_movement_from_mean(bars: Panel, period: int) -> tuple[Floats, Floats, Floats]:
+    """ADX and the two directional indices at the newest bar, all smoothings from a mean; (series,) each.
+
+    The moves are smoothed from bar ``period`` on, their first bar counting as 0; ADX begins with the mean of the first
+    ``period`` spreads after that.
+
+    Source: Wilder, New Concepts in Technical Trading Systems (1978), as TA-Lib's ADX begins.
+    """
+    smooth = recursions.ema_from_mean(_moves(bars), period, 1.0 / period, bars.first)
+    spread, plus_di, minus_di = _directional_indices(smooth)
+    adx = recursions.ema_from_mean(spread, period, 1.0 / period, bars.first + period, rows=1)[-1]
+    return adx, plus_di[-1], minus_di[-1]
+
+
+def _moves(bars: Panel) -> Floats:
+    """True range, upward and downward movement, each 0 at a series' first bar; (bars, 3, series)."""
     up, down = changes(bars.high), -changes(bars.low)
     ranges = np.where(np.isnan(up), 0.0, true_range(bars))
     plus_move = np.where((up > down) & (up > 0), up, 0.0)
     minus_move = np.where((down > up) & (down > 0), down, 0.0)
-    # One recursion for all three.
-    moves = recursions.wilder(np.stack([ranges, plus_move, minus_move], axis=1), period, bars.first)
-    span, plus, minus = moves[:, 0], moves[:, 1], moves[:, 2]
+    return np.stack([ranges, plus_move, minus_move], axis=1)
+
+
+def _directional_indices(smooth: Floats) -> tuple[Floats, Floats, Floats]:
+    """The spread of the directional indices, and both of them, of smoothed moves; (bars, series) each."""
+    span, plus, minus = smooth[:, 0], smooth[:, 1], smooth[:, 2]
     plus_di, minus_di = np.where(span > 0, 100 * plus / span, 0.0), np.where(span > 0, 100 * minus / span, 0.0)
     both = plus_di + minus_di
-    spread = np.where(both > 0, 100 * np.abs(plus_di - minus_di) / both, 0.0)
-    return recursions.ema(spread, 1 / period, bars.first, rows=1)[-1], plus_di[-1], minus_di[-1]
+    return np.where(both > 0, 100 * np.abs(plus_di - minus_di) / both, 0.0), plus_di, minus_di
 
 
 @in_lanes
@@ -121,16 +157,30 @@ def smoothed_heikin_ashi(bars: Panel, period: int, rows: int) -> Floats:
     alpha = recursions.span(period)
     prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
     smooth = recursions.ema(prices, alpha, bars.first)
-    open_, high, low, close = (smooth[:, k] for k in range(4))
+    return recursions.ema(_heikin_ashi(smooth, bars.first), alpha, bars.first, rows=rows)
+
+
+def heikin_ashi_from_mean(bars: Panel, period: int, rows: int) -> Floats:
+    """``smoothed_heikin_ashi`` with smoothings that begin with a mean; NaN in the first 2 ``period`` - 2 bars."""
+    alpha = recursions.span(float(period))
+    prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
+    smooth = recursions.ema_from_mean(prices, period, alpha, bars.first)
+    begins = bars.first + period - 1
+    return recursions.ema_from_mean(_heikin_ashi(smooth, begins), period, alpha, begins, rows=rows)
+
+
+def _heikin_ashi(prices: Floats, first: Ints) -> Floats:
+    """Heikin-Ashi candles of prices, open, high, low and close: (bars, 4, series). ``first``: row of the first bar."""
+    open_, high, low, close = (prices[:, k] for k in range(4))
     ha_close = (open_ + high + low + close) / 4
     # Each open is half-way between the open and the close before: an EMA of one half over the closes before, which
     # begins with the middle of the first bar.
-    earlier = np.concatenate([np.full((1, bars.series), np.nan), ha_close[:-1]])
+    earlier = np.concatenate([np.full((1, len(first)), np.nan), ha_close[:-1]])
     earlier = np.where(np.isnan(earlier), (open_ + close) / 2, earlier)
-    ha_open = recursions.ema(earlier, 0.5, bars.first)
+    ha_open = recursions.ema(earlier, 0.5, first)
     ha_high = np.maximum(np.maximum(high, ha_open), ha_close)
     ha_low = np.minimum(np.minimum(low, ha_open), ha_close)
-    return recursions.ema(np.stack([ha_open, ha_high, ha_low, ha_close], axis=1), alpha, bars.first, rows=rows)
+    return np.stack([ha_open, ha_high, ha_low, ha_close], axis=1)
 
 
 def zero_lag(bars: Panel, period: int) -> Floats:
@@ -147,6 +197,14 @@ def zero_lag(bars: Panel, period: int) -> Floats:
         return np.concatenate([np.full((lag, bars.series), np.nan), averages])
 
     return bars.shared(("zero_lag", period), compute)
+
+
+def zero_lag_from_mean(bars: Panel, period: int) -> Floats:
+    """``zero_lag`` with an EMA that begins with a mean; NaN over as many more bars."""
+    lag = (period - 1) // 2
+    ahead = bars.close[lag:] + (bars.close[lag:] - bars.close[:-lag])
+    averages = recursions.ema_from_mean(ahead, period, recursions.span(float(period)), bars.first)
+    return np.concatenate([np.full((lag, bars.series), np.nan), averages])
 
 
 @in_lanes

@@ -106,3 +106,24 @@ def line(
     last = np.take_along_axis(heights, reach[None] - 1, axis=0)[0]
     # The line is drawn anew from its two ends.
     return np.where(valid, value + (last - value) / reach * reach, np.nan), valid
+
+
+def held_line(
+    closes: Floats, series: Ints, row: Ints, value: Floats, step: Floats, *, falling: bool
+) -> tuple[Floats, Bools]:
+    """Height of one line for each of some series at the newest bar; whether no close after its older end lies beyond.
+
+    Args:
+        closes: shape (bars, series).
+        series: columns of the lines' series, shape (lines,).
+        row: where the older end of each line lies.
+        value: its height there.
+        step: its rise per bar.
+        falling: whether a close beyond lies above the line.
+    """
+    reach = len(closes) - 1 - row
+    ages = np.arange(1, int(reach.max()) + 1)[:, None]
+    heights = value + step * ages
+    held_against = closes[np.minimum(row + ages, len(closes) - 1), series]
+    beyond = held_against > heights if falling else held_against < heights
+    return value + step * reach, ~np.any(beyond & (ages <= reach), axis=0)

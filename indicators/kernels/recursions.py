@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from .dispatch import in_lanes
-from .rolling import moving_mean
+from .rolling import moving_mean, tail_mean
 from .stretches import stretches
 
 if TYPE_CHECKING:
@@ -85,6 +85,23 @@ def _row_of(alpha: float | Floats, values: Floats) -> Floats:
     row = np.empty(np.broadcast_shapes(values.shape[1:], np.shape(alpha)))
     row[...] = alpha
     return row
+
+
+def ema_from_mean(values: Floats, period: int, alpha: float, first: Ints, rows: int | None = None) -> Floats:
+    """EMA that begins with the mean of the first ``period`` values, in the row of the last of them; NaN before.
+
+    With alpha 1 / period it is Wilder's smoothing. Arguments and result as of ``ema``; values of shape (bars, series)
+    or (bars, variants, series).
+
+    Source: Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib begins every EMA so.
+    """
+    seeded = first + period - 1
+    whole = int((seeded < len(values)).sum())
+    series = np.arange(whole)
+    begun = values.copy()
+    seeds = tail_mean(values[first[:whole] + np.arange(period)[:, None], ..., series])
+    begun[seeded[:whole], ..., series] = seeds
+    return ema(begun, alpha, seeded, rows)
 
 
 @in_lanes
@@ -255,7 +272,9 @@ def _fading_ema(values: Floats, usable: Bools, alpha: float) -> Floats:
     return averages
 
 
-def supertrend(upper: Floats, lower: Floats, close: Floats, first: Ints) -> tuple[Floats, Floats, Bools]:
+def supertrend(
+    upper: Floats, lower: Floats, close: Floats, first: Ints, *, begins_short: bool = False
+) -> tuple[Floats, Floats, Bools]:
     """Final bands and direction of the SuperTrend at the newest bar.
 
     The upper band only falls until a close has broken it, the lower band only rises; the trend changes side when the
@@ -265,18 +284,20 @@ def supertrend(upper: Floats, lower: Floats, close: Floats, first: Ints) -> tupl
         upper: basic upper band, shape (bars, series).
         lower: basic lower band.
         close: closing prices.
-        first: row of each series' first bar.
+        first: row of each series' first band.
+        begins_short: whether the first bar follows the upper band; otherwise the start is long unless the second close
+            is below the lower band.
 
     Returns:
         (final upper band, final lower band, short), each of shape (series,).
 
-    Source: Olivier Seban's SuperTrend, with a start that is long unless the second close is below the lower band.
+    Source: Olivier Seban's SuperTrend.
     """
     final_upper, final_lower = _seeds(upper, first), _seeds(lower, first)
-    short = np.zeros(len(first), dtype=np.bool_)
+    short = np.full(len(first), begins_short)
     # Which band a series follows is read off its value: where both coincide the upper one counts, and the line followed
     # before the second bar is 0.
-    on_upper = final_upper == 0.0
+    on_upper = (final_upper == 0.0) | begins_short
     broken = np.zeros(len(first), dtype=np.bool_)
     for start, stop, (begun,) in stretches(len(close), first + 1):
         top, bottom = final_upper[:begun], final_lower[:begun]

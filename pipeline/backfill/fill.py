@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...indicators.profiles import PARITY
 from ...indicators.registry import INDICATORS
 from ..base import ending
 from ..base.duck import open_duckdb
@@ -64,6 +63,7 @@ def fill(settings: Settings, progress: Callable[[str], None] = lambda _: None) -
         source=redacted(settings.source),
         intervals=[interval.name for interval in settings.intervals],
         indicators=len(settings.indicators),
+        profile=settings.profile,
     )
     with Sink.of(settings) as sink:
         sink.check(settings.indicators)
@@ -121,6 +121,7 @@ class _Share:
         since: from which start of a bar on rows may be kept, microseconds since the epoch.
         until: before which.
         keep: most rows of a symbol.
+        profile: whose values.
         lookback: bars of a window.
         forming: see ``Source.forming``.
         lanes: see ``history_of``.
@@ -133,6 +134,7 @@ class _Share:
     since: int
     until: int
     keep: int
+    profile: str
     lookback: int
     forming: int
     lanes: bool
@@ -180,6 +182,7 @@ def _shares(settings: Settings, source: Source, symbols: Sequence[str] | None, i
         since=since,
         until=until,
         keep=keep,
+        profile=settings.profile,
         lookback=settings.lookback,
         forming=source.forming(interval),
         lanes=compiler.lanes_pay(windows, len(settings.indicators)),
@@ -263,7 +266,7 @@ def _rows(
         ]
         unseen = {key for part in parts for key in _unseen(market, part)} if source == "metrics" else set()
         for declared, rows in (
-            side_by_side(chosen, parts, sql, observer, profile=PARITY, lanes=share.lanes) if chosen else ()
+            side_by_side(chosen, parts, sql, observer, profile=share.profile, lanes=share.lanes) if chosen else ()
         ):
             if unseen:
                 keys = zip(rows["symbol"].to_pylist(), rows["bucket_ts"].cast(pa.int64()).to_pylist(), strict=True)

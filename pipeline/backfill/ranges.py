@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...indicators.profiles import PARITY
 from ..base.errors import NoCandlesError, SinkError, UsageError
 from ..base.threads import ReadAhead
 from ..compute import compiler
@@ -218,7 +217,7 @@ def _plan(settings: Settings, begin: datetime, end: datetime, store: Store, sour
         begin=begin.isoformat(),
         end=end.isoformat(),
         lookback=settings.lookback,
-        profile=PARITY,
+        profile=settings.profile,
         version=code_version(),
     )
     if (known := folder.read_manifest(store)) is None:

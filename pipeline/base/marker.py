@@ -42,7 +42,15 @@ class Marker:
         if self.profile != found.profile:
             raise UsageError(
                 f"{path} has values of the profile {found.profile}, not of {self.profile}: "
-                f"give another file with {option}"
+                f"give another file with {option}, or --profile {found.profile}"
+            )
+
+    def check_asked(self, profile: str | None, path: Path) -> None:
+        """Raise UsageError where values of another profile are asked for than the file has that carries this marker."""
+        if profile and profile != self.profile:
+            raise UsageError(
+                f"{path} has values of the profile {self.profile}, not of {profile}: "
+                f"leave --profile out, or give the file of a run of that profile"
             )
 
 

@@ -39,13 +39,16 @@ def changes(
     from ..base.intervals import INTERVALS
     from ..results import reader
     from ..results.changes import in_order
-    from ..settings import items, parse_indicators, parse_interval
+    from ..settings import items, parse_indicators, parse_interval, parse_profile
     from . import tabular
 
     form = tabular.Form(as_csv, as_json, rows=options.MOST_SHOWN)
     indicators = parse_indicators(asked.indicators, asked.without)
     intervals = [parse_interval(name).name for name in items(interval)]
-    with reader.result_database(files.result_database(asked, demo)) as connection:
+    profile = parse_profile(asked.profile) if asked.profile else None
+    file = files.result_database(asked, demo)
+    with reader.result_database(file) as connection:
+        reader.marker_in(connection).check_asked(profile, file)
         found = reader.changes(connection, indicators, intervals, items(symbols))
     tabular.put_out(tabular.answer_of(_table(in_order(found, list(INTERVALS), indicators))), form)
 

@@ -31,7 +31,7 @@ def indicators(as_json: options.AsJson = False) -> None:
                         "name": column.name,
                         "unit": column.unit,
                         "meaning": column.meaning,
-                        "words": dict(column.words),
+                        "words": declared.words(column),
                     }
                     for column in declared.columns
                 ],

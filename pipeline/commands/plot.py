@@ -71,15 +71,17 @@ def _draw_market(
     from ..plotting.candles import Chart
     from ..plotting.canvas import draw
     from ..plotting.history import read_drawn, read_series, tracks
-    from ..settings import parse_indicators, parse_interval
-    from ..workfile.reader import is_of_demo, published
+    from ..settings import parse_indicators, parse_interval, parse_profile
+    from ..workfile.reader import is_of_demo, marker_in, published
 
     chosen, wanted = parse_indicators(indicators), parse_interval(interval)
     with published(duckdb) as connection:
+        marker = marker_in(connection)
+        marker.check_asked(parse_profile(asked.profile) if asked.profile else None, duckdb)
         series = read_series(connection, symbol, wanted, bars)
     drawn = None
     if asked.source and not is_of_demo(duckdb):
-        given = replace(asked, symbols=symbol, as_of=series.as_of.isoformat())
+        given = replace(asked, symbols=symbol, as_of=series.as_of.isoformat(), profile=marker.profile)
         settings = replace(settings_of(given, os.environ), intervals=(wanted,), indicators=chosen)
         try:
             drawn = read_drawn(settings, bars)
@@ -87,7 +89,7 @@ def _draw_market(
             say(f"drawn are the {series.drawn} bars that the last run read: {error}", err=True)
     elif series.drawn < bars:
         say(f"drawn are the {series.drawn} bars that the last run read: give --source for {bars}", err=True)
-    series, found = drawn or (series, tracks(series, chosen))
+    series, found = drawn or (series, tracks(series, chosen, marker.profile))
     arrangement = arranged(series, found)
     keys = [lane.key for lane in arrangement.lanes]
     title = f"{symbol} {interval}"

@@ -72,7 +72,8 @@ def demo(
     from .progress import count_bar
 
     set_up_log(asked)
-    settings = replace(settings_of(asked, os.environ), marker=DEMO)
+    settings = settings_of(asked, os.environ)
+    settings = replace(settings, marker=replace(DEMO, profile=settings.profile))
     # Before the server is started: it takes seconds.
     check_results(settings)
     log.info("starting the embedded PostgreSQL in %s", asked.data)

@@ -181,16 +181,26 @@ def history_of(
     """
     parts: dict[Indicator, list[pa.Table]] = defaultdict(list)
     for source, series in (("candles", bars), ("metrics", metrics)):
-        chosen = [declared for declared in indicators if declared.source == source]
-        if series is None or not any(declared.covers(series.interval.name) for declared in chosen):
-            continue
-        names = {name for declared in chosen for name in declared.inputs}
-        wanted = {name: (totals or {}).get(name) for declared in chosen for name in declared.totals}
-        for chunk in _chunks(series, since, until, lanes):
-            panel, order = chunk.panel(names, wanted)
-            for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile, coded).items():
-                parts[declared].append(rows if order is None else rows.take(pa.array(order)))
+        for chosen, in_lanes in _by_lanes([each for each in indicators if each.source == source], profile, lanes):
+            if series is None or not any(declared.covers(series.interval.name) for declared in chosen):
+                continue
+            names = {name for declared in chosen for name in declared.inputs}
+            wanted = {name: (totals or {}).get(name) for declared in chosen for name in declared.totals}
+            for chunk in _chunks(series, since, until, in_lanes):
+                panel, order = chunk.panel(names, wanted)
+                for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile, coded).items():
+                    parts[declared].append(rows if order is None else rows.take(pa.array(order)))
     return {declared: pa.concat_tables(tables).drop_columns("run_id") for declared, tables in parts.items()}
+
+
+def _by_lanes(indicators: Sequence[Indicator], profile: str, lanes: bool) -> Iterator[tuple[Sequence[Indicator], bool]]:
+    """The indicators that may be computed as the windows of a series, where lanes are wanted, and the others.
+
+    The kernels of a variant need not have lanes, so what is computed by one in NumPy takes the series of a panel.
+    """
+    own = [each for each in indicators if profile in each.variants and each.function(profile)]
+    yield [each for each in indicators if each not in own], lanes
+    yield own, False
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +226,20 @@ def side_by_side(
 
     All of one source and interval. A panel of many series costs little more than one of few.
     """
+    known = list(parts)
+    for chosen, in_lanes in _by_lanes(indicators, profile, lanes):
+        if chosen:
+            yield from _side_by_side(chosen, known, sql, observer, profile, in_lanes)
+
+
+def _side_by_side(
+    indicators: Sequence[Indicator],
+    parts: Sequence[Part],
+    sql: SqlIndicators,
+    observer: Observer,
+    profile: str,
+    lanes: bool,
+) -> Iterator[tuple[Indicator, pa.Table]]:
     names = {name for declared in indicators for name in declared.inputs}
     wanted = {name for declared in indicators for name in declared.totals}
     gathered: list[tuple[_Chunk, Panel]] = []
@@ -393,7 +417,7 @@ def _computed(
     coded: bool = False,
 ) -> dict[Indicator, pa.Table]:
     found: dict[Indicator, pa.Table] = {}
-    in_numpy = [declared for declared in indicators if declared.compute]
+    in_numpy = [declared for declared in indicators if declared.function(profile)]
     source = indicators[0].source
 
     def compute(some: Sequence[Indicator]) -> None:
@@ -401,8 +425,8 @@ def _computed(
         found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile, coded=coded))
 
     compute(in_numpy)
-    in_sql = [declared for declared in indicators if not declared.compute and declared.covers(chunk.interval)]
-    newest = [min(declared.bars_read(), panel.rows) for declared in in_sql]
+    in_sql = [d for d in indicators if not d.function(profile) and d.covers(chunk.interval)]
+    newest = [min(declared.bars_read(profile=profile), panel.rows) for declared in in_sql]
     sliding = isinstance(panel, Windows)
     if in_sql and isinstance(chunk, _Chunk) and sliding:
         sql.load_sliding(chunk.sliding_rows(max(newest), partial(sql.reads, in_sql, profile=profile)))

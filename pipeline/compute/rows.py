@@ -37,7 +37,7 @@ def compute_interval(
     """Finished rows of every indicator, a row per series of the intervals that it covers, each with the run's id.
 
     Texts are dictionary arrays where they are wanted ``coded``. A failing indicator costs only the series it fails on:
-    these get rows without values, and are reported.
+    these get rows without values, and are reported. ``profile``: whose values.
     """
     rows = {}
     panels = {"candles": bars, "metrics": metrics}
@@ -51,11 +51,12 @@ def compute_interval(
         if panel is None or not covered.any():
             continue
         try:
-            compute = evaluate.compute if declared.compute else sql.compute
+            compute = evaluate.compute if declared.function(profile) else sql.compute
             cells = evaluate.finish(declared, panel, compute(declared, panel, profile=profile), profile=profile)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
             pass_on(error)
-            cells = evaluate.finish(declared, panel, _isolated(declared, panel, error, observer, profile))
+            values = _isolated(declared, panel, error, observer, profile)
+            cells = evaluate.finish(declared, panel, values, profile=profile)
         table = _as_arrow(keys[declared.source], cells, coded)
         rows[declared] = table if covered.all() else table.filter(pa.array(covered))
     return rows
@@ -63,7 +64,7 @@ def compute_interval(
 
 def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Observer, profile: str) -> Values:
     """Values of a failing indicator, computed series by series; a series that fails stays undefined."""
-    if declared.compute is None:
+    if declared.function(profile) is None:
         _report(declared, "", _intervals(panel), error, observer)
         return evaluate.nothing(declared, panel)
     failed: list[tuple[str, str, Exception]] = []

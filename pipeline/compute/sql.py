@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Panel, Parameters, Source, Values
-from ...indicators.profiles import PARITY
+from ...indicators.profiles import PARITY, PROFILES
 from ...indicators.registry import INDICATORS
 from ..base.statements import expressions, identifier, literal, render, statement
 
@@ -116,18 +116,18 @@ class SqlIndicators:
         Raises ValueError where the statement reads a field that is not declared, or its columns are not the declared
         ones, or it has several rows for a series.
         """
-        query = _checked(declared, profile)
+        query, name = _checked(declared, profile), _named(declared, profile)
         named = set(re.findall(r"\$(\w+)", query))
         given = {name: value for name, value in (parameters or declared.defaults).as_dict().items() if name in named}
         found = self._connection.execute(query, given or None).fetchnumpy()
         wanted = ["series", *(column.name for column in declared.columns)]
         if list(found) != wanted:
-            raise ValueError(f"sql/indicators/{declared.id}.sql returns {list(found)}, declared are {wanted}")
+            raise ValueError(f"sql/{name}.sql returns {list(found)}, declared are {wanted}")
         series = np.asarray(found["series"])
         defined = np.zeros(panel.series, dtype=np.bool_)
         defined[series] = True
         if defined.sum() != len(series):
-            raise ValueError(f"sql/indicators/{declared.id}.sql returns several rows for a series: one is wanted")
+            raise ValueError(f"sql/{name}.sql returns several rows for a series: one is wanted")
         return Values(
             *(column.kind.spread(found[column.name], series, panel.series) for column in declared.columns),
             defined=defined,
@@ -138,21 +138,28 @@ def _bars_read(source: Source, interval: str) -> int:
     """Newest rows of a series that some registered SQL indicator reads."""
     return max(
         (
-            declared.bars_read()
+            declared.bars_read(profile=profile)
             for declared in INDICATORS.values()
-            if declared.compute is None and declared.source == source and declared.covers(interval)
+            for profile in PROFILES
+            if declared.function(profile) is None and declared.source == source and declared.covers(interval)
         ),
         default=0,
     )
 
 
+def _named(declared: Indicator, profile: str) -> str:
+    """Name of the statement of an indicator in a profile."""
+    return f"indicators/{declared.id}{f'.{profile}' if profile in declared.variants else ''}"
+
+
 @cache
 def _checked(declared: Indicator, profile: str) -> Sql:
     """The statement of an indicator. Raises ValueError for a field it does not declare."""
-    variant = f".{profile}" if profile in declared.variants else ""
-    query = statement(f"indicators/{declared.id}{variant}")
+    query = statement(_named(declared, profile))
     known = BAR_FIELDS if declared.source == "candles" else METRIC_FIELDS
     for name in known:
         if name not in declared.inputs and re.search(rf"\b{name}\b", query):
-            raise ValueError(f"sql/indicators/{declared.id}.sql reads {name}, which is not declared: add it to inputs")
+            raise ValueError(
+                f"sql/{_named(declared, profile)}.sql reads {name}, which is not declared: add it to inputs"
+            )
     return query

@@ -18,8 +18,10 @@ from ..base.duck import open_duckdb
 from ..base.errors import UsageError, one_line
 from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS
+from ..base.marker import DESK
 from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..results.extension import load_sqlite
+from ..results.ownership import marker_of
 from ..results.rows import DATA_TIME, INTERVAL, KEY, SYMBOL
 from .exceptions import ANY_TABLE, Allowance, english_of, names_table, refuse_unknown
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 #: The databases are attached under these names.
 SIDES = ("a", "b")
 DEFAULT_RTOL = 1e-9
+_APPLICATION_ID = Sql("SELECT application_id FROM pragma_application_id")
 # What DuckDB may keep in memory; the rest goes to a temporary folder. One table at a time is there, of both databases.
 _MEMORY = "512MB"
 
@@ -158,6 +161,7 @@ class _Comparison:
         self.symbols_seen: set[str] = set()
 
     def report(self) -> Report:
+        self._check_profiles()
         schemas = {side: self._schema(side, path) for side, path in zip(SIDES, self.paths, strict=True)}
         tables = self._chosen(sorted({table for schema in schemas.values() for table in schema}))
         for table in tables:
@@ -169,6 +173,24 @@ class _Comparison:
         if missing := [symbol for symbol in self.question.symbols if symbol not in self.symbols_seen]:
             raise UsageError(f"--symbols {','.join(missing)}: neither database has a row of it")
         return self.found
+
+    def _check_profiles(self) -> None:
+        """Raise UsageError where the databases have values of different profiles."""
+        profiles = []
+        for side, path in zip(SIDES, self.paths, strict=True):
+            try:
+                [(number,)] = self.connection.execute(f"FROM {_native(side, _APPLICATION_ID)}").fetchall()
+                profiles.append((marker_of(int(number)) or DESK).profile)
+            except ValueError as error:
+                raise UsageError(f"{path} was made by a newer candlemill: update this one") from error
+            except duckdb.Error as error:
+                raise _unreadable(path, error) from error
+        if profiles[0] != profiles[1]:
+            (a, b), (of_a, of_b) = self.paths, profiles
+            raise UsageError(
+                f"{a} has values of the profile {of_a}, {b} of {of_b}, and they differ by definition: "
+                "give two databases of one profile (docs/corrected.md has the differences)"
+            )
 
     def _schema(self, side: str, path: Path) -> dict[str, list[str]]:
         """Columns of the tables that hold results; the other tables are noted as left out."""

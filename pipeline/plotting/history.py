@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from ...indicators.contract import BAR_FIELDS
 from ...indicators.kinds import TIME
+from ...indicators.profiles import PARITY
 from ...indicators.registry import INDICATORS
 from ..base.errors import NoCandlesError
 from ..base.folders import temporary_folder
@@ -138,8 +139,8 @@ def _missing(connection: duckdb.DuckDBPyConnection, symbol: str, interval: Inter
     return NoCandlesError(f"the last run read no {interval.name} candles of {symbol}: it read {others}")
 
 
-def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
-    """The columns of some indicators at every drawn bar, in their order, moments excepted.
+def tracks(series: Series, indicators: Sequence[Indicator], profile: str = PARITY) -> list[Track]:
+    """The columns of some indicators at every drawn bar, in their order, moments excepted; ``profile``: whose values.
 
     Of the market as a whole the file knows nothing: a share in its totals has no value.
     """
@@ -150,7 +151,7 @@ def tracks(series: Series, indicators: Sequence[Indicator]) -> list[Track]:
     with temporary_folder("candlemill-plot-") as folder, WorkFile(folder / "history.duckdb", 1, "") as work:
         work.load("candles", [bars])
         work.load("metrics", [metrics])
-        found = compute_interval(indicators, bars.panel, metrics.panel, work)
+        found = compute_interval(indicators, bars.panel, metrics.panel, work, profile=profile)
     return [
         Track(indicator, column, _placed(rows, column, series.times))
         for indicator, rows in found.items()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..base.errors import SinkError, UsageError
+from ..base.marker import DESK, Marker
 from ..base.statements import Sql, identifier, join, render, statement
 from ..settings import unknown
 from .changes import Change, Words, categories
@@ -53,12 +54,17 @@ def is_of_demo(path: Path) -> bool:
         return False
     try:
         with result_database(path) as connection:
-            [(number,)] = native(connection, Sql("SELECT application_id FROM pragma_application_id"))
-        found = marker_of(int(number))
+            found = marker_in(connection)
     except (UsageError, ValueError):
         # Whoever reads the file for good says what is wrong with it.
         return False
-    return found is not None and found.demo
+    return found.demo
+
+
+def marker_in(connection: duckdb.DuckDBPyConnection) -> Marker:
+    """Whose results a database holds that is read. Raises ValueError for a profile that is not known here."""
+    [(number,)] = native(connection, Sql("SELECT application_id FROM pragma_application_id"))
+    return marker_of(int(number)) or DESK
 
 
 def changes(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ..base.marker import Marker
+
 
 @contextmanager
 def published(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -57,6 +59,12 @@ def is_of_demo(path: Path) -> bool:
             # Whoever reads the file for good says what is wrong with it.
             return False
     return any(marker_of(comment).demo for (comment,) in found)
+
+
+def marker_in(connection: duckdb.DuckDBPyConnection) -> Marker:
+    """Whose results a published work file holds."""
+    found = connection.execute(statement("workfile/comment")).fetchall()
+    return marker_of(found[0][0] if found else None)
 
 
 def run_records(connection: duckdb.DuckDBPyConnection, last: int | None = None) -> list[dict[str, Any]]:

@@ -278,7 +278,7 @@ class WorkFile(SqlIndicators):
                 "unit": column.unit,
                 "rounding": str(declared.stored.rounding.get(column.name) or "") or None,
                 "meaning": column.meaning,
-                "words": list(column.words.items()),
+                "words": list(declared.words(column).items()),
                 "formula": declared.formula,
             }
             for declared in INDICATORS.values()

@@ -1,8 +1,8 @@
 -- The history of runs, carried over from work file to work file (DuckDB).
 -- grain:   one row per run
 -- columns: the run record; stages and errors are lists of structures, skipped maps reasons to counts; durations in
---          seconds; t_start and the paths of the result database and the work file, sqlite and duckdb, are NULL for runs
---          of versions that do not record them; all stages are written in one transaction, and t_write of a stage is the share of its rows in it
+--          seconds; t_start, the profile and the paths of the result database and the work file, sqlite and duckdb, are
+--          NULL for runs of versions that do not record them; all stages are written in one transaction, and t_write of a stage is the share of its rows in it
 CREATE TABLE runs (
     run_id VARCHAR PRIMARY KEY,
     started_at TIMESTAMPTZ NOT NULL,
@@ -33,5 +33,6 @@ CREATE TABLE runs (
     skipped MAP(VARCHAR, BIGINT) NOT NULL,
     errors STRUCT("table" VARCHAR, symbol VARCHAR, "interval" VARCHAR, message VARCHAR)[] NOT NULL,
     sqlite VARCHAR,
-    duckdb VARCHAR
+    duckdb VARCHAR,
+    profile VARCHAR
 )
