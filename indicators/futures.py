@@ -47,6 +47,8 @@ ROWS = 240
 PERIODS = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400, "1w": 604800}
 
 
+#: What the risk score is made of.
+_SCORED = ("zscore_of_change", "zscore_of_top_traders", "zscore_of_takers")
 #: Rows of the windows whose variation is ranked among those before.
 _CALM_ROWS = 20
 
@@ -76,6 +78,7 @@ def futures_aggregate_of_known(metrics: Panel) -> Values:
     top_distance, taker_distance = np.abs(top - 1), np.abs(taker - 1)
     histories = (fractions, top_distance, taker_distance)
     scores = np.stack([np.abs(_zscore(history[-1], history)) for history in histories])
+    metrics.note(change=change, fraction=fractions, **dict(zip(_SCORED, scores, strict=True)))
     age = (metrics.as_of - metrics.newest_time) / 1_000_000
     taker_signs = np.where(np.isnan(taker), np.nan, np.where(taker_distance < 1e-9, 0, np.where(taker > 1, 1, -1)))
     taker_signs[1:] = np.where(follows, taker_signs[1:], np.nan)
@@ -200,6 +203,7 @@ def futures_aggregate(metrics: Panel) -> Values:
             ),
         ]
     )
+    metrics.note(change=change, fraction=fraction, **dict(zip(_SCORED, scores, strict=True)))
     age = (metrics.as_of - metrics.newest_time) / 1_000_000
     count = (~np.isnan(value)).sum(axis=0)
     calm = np.where(_present(variation) > 0, (value <= variation).sum(axis=0) / count, np.nan)

@@ -12,6 +12,8 @@ from .kernels.bars import close_ema, close_ema_from_mean, true_range_from_mean, 
 from .profiles import CORRECTED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .contract import Bools, Floats
 
 
@@ -40,6 +42,7 @@ def kdj_from_50(bars: Panel, p: Parameters) -> Values:
     k = recursions.ema(earlier, 1 / p.smoothing, bars.first)
     d = recursions.ema(k, 1 / p.smoothing, bars.first, rows=2)
     signal, j = _crossing(k, d)
+    bars.note(low9=low, high9=high, RSV=position, K=k, D=d, J=j)
     return Values(j, k[-1], d[-1], signal, bars.quote_volume[-1], bars.close[-1])
 
 
@@ -82,6 +85,7 @@ def kdj(bars: Panel, p: Parameters) -> Values:
     # with the third position.
     k, d = chains.smoothed_twice(position, 1 / p.smoothing, 3, bars.first)
     signal, j = _crossing(k, d)
+    bars.note(low9=low, high9=high, RSV=position, K=k, D=d, J=j)
     return Values(j, k[-1], d[-1], signal, turnover(bars), bars.close[-1], defined=np.isfinite(j))
 
 
@@ -91,7 +95,7 @@ williams_r = Indicator(
     family="momentum",
     inputs=("high", "low", "close"),
     columns=(number("williams_r", "distance of the close from the 14-bar high, -100 to 0", unit="score"),),
-    formula="-100 (high14 - close) / (high14 - low14 + 1e-10)",
+    formula="williams_r = -100 (high14 - close) / (high14 - low14 + 1e-10)",
     min_bars=lambda p: p.period,
     parameters={"period": 14},
     variants={CORRECTED: True},
@@ -102,7 +106,10 @@ def _money_flow(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
     """Rising and falling money flow of the newest bars; (series,) each."""
     typical = typical_price(bars)[-p.period - 1 :]
     change, flow = np.diff(typical, axis=0), typical[1:] * bars.volume[-p.period :]
-    return rolling.tail_sum(np.where(change > 0, flow, 0.0)), rolling.tail_sum(np.where(change < 0, flow, 0.0))
+    rising = rolling.tail_sum(np.where(change > 0, flow, 0.0))
+    falling = rolling.tail_sum(np.where(change < 0, flow, 0.0))
+    bars.note(typical=typical, flow=flow, rising_flow=rising, falling_flow=falling)
+    return rising, falling
 
 
 def mfi_without_falls(bars: Panel, p: Parameters) -> Values:
@@ -120,7 +127,7 @@ def mfi_without_falls(bars: Panel, p: Parameters) -> Values:
     family="momentum",
     inputs=("high", "low", "close", "volume"),
     columns=(number("mfi", "share of rising money flow over 14 bars, 0 to 100", unit="score"),),
-    formula="100 - 100 / (1 + rising flow / falling flow); flow = typical price x volume; NULL without falling flow",
+    formula="flow = typical x volume; mfi = 100 - 100 / (1 + rising_flow / falling_flow); NULL without falling flow",
     min_bars=lambda p: p.period + 1,
     parameters={"period": 14},
     variants={CORRECTED: mfi_without_falls},
@@ -154,6 +161,7 @@ def scalping_of_late(bars: Panel, p: Parameters) -> Values:
     late = chains.rsi_from_mean(bars.close, p.rsi, bars.first, _LATE)
     rebound, pullback = np.fmin.reduce(late, axis=0) < 30, np.fmax.reduce(late, axis=0) > 70
     fast, slow = (close_ema_from_mean(bars, period)[-1] for period in (p.fast, p.slow))
+    bars.note(RSI14=late, EMA9=fast, EMA21=slow)
     return _scalp(rebound, pullback, late[-1], fast, slow, bars.close[-1])
 
 
@@ -179,7 +187,7 @@ def scalping_of_late(bars: Panel, p: Parameters) -> Values:
         price("ema21", "EMA of 21 bars"),
         price("price", "close of the bar"),
     ),
-    formula="RSI14 in Wilder's smoothing from 0; EMA9 and EMA21 of the close",
+    formula="RSI14 = 100 - 100 / (1 + gain / loss); both in Wilder's smoothing from 0; EMA9 and EMA21 of the close",
     min_bars=lambda p: max(p.rsi, p.slow) + 1,
     parameters={"rsi": 14, "fast": 9, "slow": 21},
     shares={close_ema: ("fast", "slow")},
@@ -190,6 +198,7 @@ def scalping(bars: Panel, p: Parameters) -> Values:
     gain, loss = chains.rises_and_falls(bars.close, 1 / p.rsi, bars.first)
     rsi = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
     fast, slow = close_ema(bars, p.fast)[-1], close_ema(bars, p.slow)[-1]
+    bars.note(gain=gain, loss=loss, RSI14=rsi, EMA9=fast, EMA21=slow)
     return _scalp(rsi < 30, rsi > 70, rsi, fast, slow, bars.close[-1])
 
 
@@ -200,7 +209,12 @@ def harmonic_rsi_from_mean(bars: Panel, p: Parameters) -> Values:
     """
     typical = typical_price(bars)
     each = [chains.rsi_from_mean(typical, k, bars.first, 1)[-1] for k in range(p.fastest, p.slowest + 1)]
+    _note_each(bars, p, each)
     return Values(rolling.tail_mean(np.stack(each)))
+
+
+def _note_each(bars: Panel, p: Parameters, each: Iterable[Floats]) -> None:
+    bars.note(**{f"RSI{period}": rsi for period, rsi in enumerate(each, p.fastest)})
 
 
 @indicator(
@@ -221,14 +235,18 @@ def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     fading = 1 - 1 / np.arange(p.fastest, p.slowest + 1.0)
     gain = recursions.fading_sums(np.where(change > 0, change, 0.0), fading)
     loss = recursions.fading_sums(np.where(change < 0, -change, 0.0), fading)
-    return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
+    each = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
+    _note_each(bars, p, each)
+    return Values(rolling.tail_mean(each))
 
 
 def _deviation(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
     """Distance of the typical price from its mean, and the mean distance times the constant; (series,) each."""
     typical = typical_price(bars)[-p.period :]
     mean = rolling.tail_mean(typical)
-    return typical[-1] - mean, p.constant * rolling.tail_mean(np.abs(typical - mean))
+    usual = rolling.tail_mean(np.abs(typical - mean))
+    bars.note(tp=typical, SMA20=mean, mean_distance=usual)
+    return typical[-1] - mean, p.constant * usual
 
 
 def cci_of_any_price(bars: Panel, p: Parameters) -> Values:
@@ -246,7 +264,7 @@ def cci_of_any_price(bars: Panel, p: Parameters) -> Values:
     family="momentum",
     inputs=("high", "low", "close"),
     columns=(number("cci", "distance of the typical price from its mean in mean deviations", unit="score"),),
-    formula="(tp - SMA20(tp)) / (0.015 mean |tp - SMA20(tp)| + 1e-10); 0 over equal bars",
+    formula="tp = (high + low + close) / 3; cci = (tp - SMA20) / (0.015 mean_distance + 1e-10); both of tp",
     min_bars=lambda p: p.period,
     parameters={"period": 20, "constant": 0.015},
     variants={CORRECTED: cci_of_any_price},
@@ -275,6 +293,7 @@ def smart_rsi_of_wilder(bars: Panel, p: Parameters) -> Values:
     fast, slow = (chains.rsi_from_mean(bars.close, period, bars.first, 1)[-1] for period in (p.fast, p.slow))
     trend, close = close_ema_from_mean(bars, _TREND)[-1], bars.close[-1]
     silent = bars.lengths < p.medium + _DIVERGENCE_BARS
+    bars.note(ATR14=ranges, place=place, RSI7=fast, RSI14=recent, RSI21=slow, EMA100=trend)
     divergence = _divergence(bars, recent, silent, None)
     return _judged(p, np.stack([fast, recent[-1], slow]), place, close > trend, close < trend, divergence)
 
@@ -358,10 +377,12 @@ def smart_rsi(bars: Panel, p: Parameters) -> Values:
     # A mean of fewer changes than its period has does not count.
     means, ratios, known_bars = chains.weighted_rises_and_falls(bars.close, periods, 1, _DIVERGENCE_BARS, bars.first)
     rsi = 100 - 100 / (1 + means[:, 0] / means[:, 1])
-    up = bars.close[-1] > close_ema(bars, p.trend)[-1]
+    trend, recent = close_ema(bars, p.trend)[-1], 100 - 100 / (1 + ratios)
+    up = bars.close[-1] > trend
+    bars.note(ATR14=atr, ATR_low=low, ATR_high=high, RSI7=rsi[0], RSI14=recent, RSI21=rsi[2], EMA34=trend)
     # With more than a tenth of the RSI missing (its first 14 values always are) nothing is said.
     silent = bars.lengths - known_bars > 0.1 * bars.lengths
-    divergence = _divergence(bars, 100 - 100 / (1 + ratios), silent, "none")
+    divergence = _divergence(bars, recent, silent, "none")
     return _judged(p, rsi, (atr - low) / (high - low + 1e-10), up, ~up, divergence)
 
 

@@ -112,6 +112,7 @@ def candle_patterns_signed(bars: Panel) -> Values:
     Source: TA-Lib; Edwards and Magee (1948), with the measures as a convention.
     """
     newest = candles.candlesticks(bars, tuple(CANDLES))
+    bars.note(**dict(zip(CANDLES, newest, strict=True)))
     atr = true_range_from_mean(bars, 14, 1)[-1]
     high, low, close = (values[-_SHAPE_BARS:] for values in (bars.high, bars.low, bars.close))
     tops, bottoms = _shapes_of_tops(high, low, close, atr), _shapes_of_tops(-low, -high, -close, atr)
@@ -188,6 +189,7 @@ def _candle_set(newest: Array) -> Array:
 def candle_patterns(bars: Panel) -> Values:
     """All candlestick patterns of the newest bar, and the last three-bar shape of each kind in the window."""
     newest = candles.candlesticks(bars, tuple(CANDLES))
+    bars.note(**dict(zip(CANDLES, newest, strict=True)))
     seen = newest != 0
     strength = np.zeros(bars.series)
     for values in np.abs(newest) / 100:

@@ -35,6 +35,7 @@ def _profile(bars: Panel, p: Parameters, least: float) -> Values:
     traded = np.where(bars.volume > 0, bars.volume, 0.0)
     volumes, peak, first, last, covered = profiles.volume_profile(typical_price(bars), traded, low, high, bins, p.area)
     total = rolling.tail_sum(traded)
+    bars.note(lowest=low, highest=high, bin_width=width, volume_of_all=total, fullest_bin=peak, first=first, last=last)
     peak_volume = volumes[peak, np.arange(bars.series)]
     bottom, top = low + first * width, low + (last + 1) * width
     control = _middle(low, width, peak)
@@ -132,6 +133,7 @@ def liquidity_of_known_parts(bars: Panel) -> Values:
     impact = impacts[-1]
     amihud_score = _against(impact, *rolling.tail_mean_std(impacts, ddof=0))
     slope, usual = _impact_of_flow(bars), rolling.tail_mean(bars.volume[-180:])
+    bars.note(impact=impacts, usual_volume=usual)
     scores = np.stack([amihud_score, 100 * np.exp(-np.abs(slope) * usual / 0.01), *_calm_and_volume(bars)])
     known = ~np.isnan(scores)
     weights = np.where(known, _WEIGHTS[:, None], 0.0)
@@ -177,7 +179,7 @@ def _calm_and_volume(bars: Panel) -> tuple[Floats, Floats]:
         number("turnover", "turnover of the bar", unit="quote"),
         price("price", "close of the bar"),
     ),
-    formula="0.35 Amihud + 0.30 Kyle + 0.20 volatility + 0.15 volume, each 0 to 100",
+    formula="score = 0.35 amihud_score + 0.30 kyle_score + 0.20 volatility_score + 0.15 volume_score; each 0 to 100",
     min_bars=50,
     variants={CORRECTED: liquidity_of_known_parts},
 )
@@ -205,6 +207,7 @@ def _amihud(bars: Panel) -> tuple[Floats, Floats]:
     """Price impact of the newest bar, and its score against the first 99 of the window; (series,) each."""
     impact = _impacts(bars)
     mean, deviation = rolling.tail_mean_std(rolling.oldest(impact, 99, bars.first), ddof=0)
+    bars.note(impact=impact, mean_impact=mean, std_impact=deviation)
     return impact[-1], np.nan_to_num(_against(impact[-1], mean, deviation))
 
 
@@ -233,6 +236,7 @@ def _impact_of_flow(bars: Panel) -> Floats:
     flow = 2 * bars.taker_buy_volume[-width:] - bars.volume[-width:]
     both = ~np.isnan(returns) & ~np.isnan(flow)
     returns, flow = np.where(both, returns, np.nan), np.where(both, flow, np.nan)
+    bars.note(change=returns, taker_flow=flow)
     enough = both.sum(axis=0) >= np.maximum(5, 0.6 * np.minimum(180, bars.lengths))
     square, product = rolling.tail_products(flow, returns)
     return np.where(enough & (square != 0), product / square, np.nan)

@@ -30,6 +30,7 @@ def bars_on_the_grid(bars: Panel) -> Values:
     """
     oldest = np.take_along_axis(bars.time, bars.first[None], axis=0)[0]
     expected = np.rint((bars.newest_time - oldest) / bars.by_interval(_microseconds)) + 1
+    bars.note(expected=expected)
     return Values(bars.lengths, bars.newest_time, expected, expected - bars.lengths)
 
 
@@ -44,6 +45,7 @@ def gaps_on_the_grid(metrics: Panel) -> Values:
     # Row i is the step from row i of the metrics to the next one, of the newest to what is due next.
     steps = np.where(np.arange(metrics.rows)[:, None] >= metrics.first, np.diff(slots, axis=0), 1)
     gap = steps > 1
+    metrics.note(slots_to_the_next=steps)
     place = gap.argmax(axis=0)[None]
     before, after = (np.take_along_axis(slots, row, axis=0)[0] for row in (place, place + 1))
     there = gap.any(axis=0)

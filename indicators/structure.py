@@ -20,6 +20,7 @@ def _levels(bars: Panel, support: Floats, resistance: Floats, atr: Floats) -> Va
     below = np.where(close == 0, 0.0, (close - support) / close * 100)
     above = np.where(close == 0, 0.0, (resistance - close) / close * 100)
     nearest = np.minimum(np.abs(below), np.abs(above))
+    bars.note(low20=support, high20=resistance, ATR14=atr)
     return Values(support, resistance, close, atr, below, above, nearest)
 
 
@@ -48,7 +49,7 @@ def support_resistance_before(bars: Panel, p: Parameters) -> Values:
         number("resistance_distance", "resistance above the close", unit="percent"),
         number("nearest_distance", "distance to the nearer of the two", unit="percent"),
     ),
-    formula="support = low20; resistance = high20; ATR14 in Wilder's smoothing; distances relative to the close",
+    formula="support = low20; resistance = high20; support_distance = (close - low20) / close 100; ATR14 is Wilder's",
     min_bars=lambda p: p.period,
     parameters={"period": 20, "atr": 14},
     shares={average_true_range: ("atr",)},
@@ -77,7 +78,8 @@ def structure_of_one_event(bars: Panel, p: Parameters) -> Values:
     close = bars.close[-1]
     rows_high, rows_low = pivots.newest_highs(bars.high, p.half, 1), pivots.newest_lows(bars.low, p.half, 1)
     high, low = pivots.pick(bars.high, rows_high)[0], pivots.pick(bars.low, rows_low)[0]
-    bull = close >= close_ema_from_mean(bars, p.trend)[-1]
+    trend = close_ema_from_mean(bars, p.trend)[-1]
+    bull = close >= trend
     over, under = close > high, close < low
     newer_high = rows_high[0] >= rows_low[0]
     over, under = over & (newer_high | ~under), under & (~newer_high | ~over)
@@ -101,6 +103,7 @@ def structure_of_one_event(bars: Panel, p: Parameters) -> Values:
     gap = recursions.held(gaps)[-1]
     ceiling, floor = _range(bars, p.range)
     middle, near = (ceiling + floor) / 2, _EQUILIBRIUM * (ceiling - floor)
+    bars.note(EMA34=trend, score_of_breaks=score, place=place, reach=reach, high100=ceiling, low100=floor)
     zone = Coded.select(
         [np.abs(close - middle) <= near, close >= ceiling, close > middle, close <= floor],
         ["均衡区", "极端溢价", "溢价区", "极端折价"],
@@ -210,7 +213,8 @@ def smart_money_structure(bars: Panel, p: Parameters) -> Values:
     swing_low = pivots.pick(bars.low, pivots.newest_lows(bars.low, p.half, 1))[0]
     # A swing at a price of zero counts as none.
     high, low = np.where(swing_high == 0, np.nan, swing_high), np.where(swing_low == 0, np.nan, swing_low)
-    bull = close >= close_ema(bars, p.trend)[-1]
+    trend = close_ema(bars, p.trend)[-1]
+    bull = close >= trend
     over, under = close > high, close < low
     turn_down, turn_up = bull & under, ~bull & over
     event = Coded.select(
@@ -227,6 +231,7 @@ def smart_money_structure(bars: Panel, p: Parameters) -> Values:
 
     block, top, bottom, _ = _order_block(bars, bull)
     ceiling, floor = _range(bars, p.range)
+    bars.note(EMA34=trend, score_of_breaks=score, place=place, swing=swing, high100=ceiling, low100=floor)
     zone = Coded.select(
         [close >= ceiling, close >= (ceiling + floor) / 2, close <= floor], ["极端溢价", "溢价区", "极端折价"], "折价区"
     )

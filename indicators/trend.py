@@ -42,6 +42,7 @@ def macd_of_dif(bars: Panel, p: Parameters) -> Values:
     dif = ema(bars.close, p.fast, p.slow - p.fast) - ema(bars.close, p.slow, 0)
     dea = ema(dif, p.signal, p.slow - 1)
     now, signal_line = dif[-1], dea[-1]
+    bars.note(DIF=dif, DEA=dea)
     return Values(
         *(_crosses(dif, dea, dif), now, signal_line, 2 * (now - signal_line), now, signal_line),
         *(bars.quote_volume[-1], bars.close[-1]),
@@ -88,6 +89,7 @@ def macd(bars: Panel, p: Parameters) -> Values:
     """Moving average convergence/divergence with its crosses. Source: Appel (1979), doubled as in Chinese charts."""
     dif, dea = chains.convergence(bars.close, p.fast, p.slow, p.signal, bars.first)
     histogram = 2 * (dif - dea)
+    bars.note(DIF=dif, DEA=dea)
     # The histogram crosses zero exactly where the lines cross, save where the difference rounds to zero.
     signal = _crosses(dif, dea, histogram)
     return Values(signal, dif[-1], dea[-1], histogram[1], dif[-1], dea[-1], turnover(bars), bars.close[-1])
@@ -104,6 +106,7 @@ def supertrend_from_mean(bars: Panel, p: Parameters) -> Values:
     """
     middle, reach = (bars.high + bars.low) / 2, p.multiplier * true_range_from_mean(bars, p.period)
     begins = bars.first + p.period
+    bars.note(middle=middle, reach=reach)
     return _supertrend(*recursions.supertrend(middle + reach, middle - reach, bars.close, begins, begins_short=True))
 
 
@@ -126,7 +129,9 @@ def supertrend_from_mean(bars: Panel, p: Parameters) -> Values:
 )
 def supertrend(bars: Panel, p: Parameters) -> Values:
     """SuperTrend of period 10 and multiplier 3 over Wilder's average true range."""
-    return _supertrend(*chains.supertrend(bars, p.period, p.multiplier))
+    upper, lower, short = chains.supertrend(bars, p.period, p.multiplier)
+    bars.note(upper=upper, lower=lower, short=short)
+    return _supertrend(upper, lower, short)
 
 
 def _alignment(fast: Floats, middle: Floats, slow: Floats, close: Floats) -> Values:
@@ -150,6 +155,7 @@ def _alignment(fast: Floats, middle: Floats, slow: Floats, close: Floats) -> Val
 def ema_gc_from_mean(bars: Panel, p: Parameters) -> Values:
     """The three EMAs begin with the mean of their first bars. Source: the EMA as TA-Lib begins it."""
     fast, middle, slow = (close_ema_from_mean(bars, period)[-1] for period in (p.fast, p.middle, p.slow))
+    bars.note(EMA7=fast, EMA25=middle, EMA99=slow)
     return _alignment(fast, middle, slow, bars.close[-1])
 
 
@@ -185,11 +191,13 @@ def ema_gc_from_mean(bars: Panel, p: Parameters) -> Values:
 def ema_gc(bars: Panel, p: Parameters) -> Values:
     """Three EMAs, their order, and how far they spread."""
     fast, middle, slow = (close_ema(bars, period)[-1] for period in (p.fast, p.middle, p.slow))
+    bars.note(EMA7=fast, EMA25=middle, EMA99=slow)
     return _alignment(fast, middle, slow, bars.close[-1])
 
 
 def _ribbon(bars: Panel, p: Parameters, averages: Callable[[Panel, int], Floats], *, one_scale: bool) -> Values:
     before, now = np.stack([averages(bars, period) for period in p.periods], axis=1)
+    bars.note(**{f"EMA{period}": average for period, average in zip(p.periods, now, strict=True)})
     slowest, close = now[-1], bars.close[-1]
     bullish = ((now > slowest) & (now - before > 0)).sum(axis=0) / len(p.periods)
     bearish = ((now < slowest) & (now - before < 0)).sum(axis=0) / len(p.periods)
@@ -246,7 +254,9 @@ def adx_from_mean(bars: Panel, p: Parameters) -> Values:
 
     Source: Wilder (1978), as TA-Lib begins ADX, PLUS_DI and MINUS_DI.
     """
-    return Values(*chains.directional_movement_from_mean(bars, p.period))
+    average, plus, minus = chains.directional_movement_from_mean(bars, p.period)
+    bars.note(ADX=average, DI_plus=plus, DI_minus=minus)
+    return Values(average, plus, minus)
 
 
 @indicator(
@@ -266,7 +276,9 @@ def adx_from_mean(bars: Panel, p: Parameters) -> Values:
 )
 def adx(bars: Panel, p: Parameters) -> Values:
     """Directional movement of 14 bars. Source: Wilder (1978), all smoothings beginning with 0 at the first bar."""
-    return Values(*chains.directional_movement(bars, p.period))
+    average, plus, minus = chains.directional_movement(bars, p.period)
+    bars.note(ADX=average, DI_plus=plus, DI_minus=minus)
+    return Values(average, plus, minus)
 
 
 def _middle(bars: Panel, width: int, back: int = 0) -> Floats:
@@ -283,6 +295,7 @@ def _cloud(bars: Panel, conversion: Floats, base: Floats, span_a: Floats, span_b
     buy, sell = (close > top) & (conversion > base), (close < bottom) & (conversion < base)
     beyond = np.where(close > top, close - top, bottom - close) / (top - bottom + least)
     inside = np.where(np.isnan(top), np.nan, 0.5)
+    bars.note(cloud_top=top, cloud_bottom=bottom, distance_in_clouds=beyond)
     return Values(
         conversion,
         base,

@@ -57,6 +57,7 @@ def zero_lag_band_cross_by_bar(bars: Panel, p: Parameters) -> Values:
     average, close = chains.zero_lag_from_mean(bars, p.period), bars.close
     band = p.width * rolling.highest_so_far(true_range_from_mean(bars, p.period), p.widest * p.period)
     upper, lower = average + band, average - band
+    bars.note(average=average, band=band, upper=upper, lower=lower)
     events = np.zeros(close.shape, dtype=np.int64)
     events[1:] = np.select(
         [
@@ -111,6 +112,7 @@ def zero_lag_band_cross(bars: Panel, p: Parameters) -> Values:
     """Trend by crosses of the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
     up, turn, average, band = chains.zero_lag_crosses(bars, p.period, p.width, p.widest)
     trend_band = np.where(up, average - band, average + band)
+    bars.note(average=average, band=band)
     return Values(
         Coded.select([up], ["多"], "空"),
         bars.rows - turn,
@@ -145,6 +147,7 @@ def zero_lag_trend_state_from_mean(bars: Panel, p: Parameters) -> Values:
     average, close = chains.zero_lag_from_mean(bars, p.period)[window - 1 :], bars.close[window - 1 :]
     band = p.width * rolling.highest(true_range_from_mean(bars, p.period), window)
     state = recursions.held(np.select([close > average + band, close < average - band], [1, -1], 0))
+    bars.note(average=average, band=band, state=state)
     return _state_of_trend(close[-1], state[-2], state[-1], average[-1], band[-1], lambda values: values)
 
 
@@ -177,6 +180,7 @@ def zero_lag_trend_state_from_mean(bars: Panel, p: Parameters) -> Values:
 def zero_lag_trend_state(bars: Panel, p: Parameters) -> Values:
     """Trend by closes beyond the bands around a zero-lag average. Source: Ehlers' zero-lag EMA with ATR bands."""
     before, state, average, band = chains.zero_lag_states(bars, p.period, p.width, p.widest)
+    bars.note(average=average, band=band, state=state, state_before=before)
     return _state_of_trend(bars.close[-1], before, state, average, band, _or_null)
 
 
@@ -190,6 +194,7 @@ def _reversal(
     usual = rolling.tail_mean(np.abs(close[-p.usual :] - open_[-p.usual :]))
     impulse = np.where(usual == 0, 0.0, body / usual * 100)
     drift = (close[-1] - slow) / slow * 100
+    bars.note(SMMA200=slow, EMA2=fast, body=body, usual_body=usual, drift=drift)
     buy, sell = (strikes[0] | engulfing[0]) & up, (strikes[1] | engulfing[1]) & down
     rise, fall = (np.maximum(np.minimum(side, 5.0), least) for side in (drift, -drift))
     return Values(
@@ -283,6 +288,10 @@ def _candles_of_trend(twice: Floats, slope: Floats) -> Values:
     )
 
 
+def _note_candles(bars: Panel, twice: Floats) -> None:
+    bars.note(**{f"ha_{name}": twice[:, place] for place, name in enumerate(("open", "high", "low", "close"))})
+
+
 def heikin_ashi_of_any_price(bars: Panel, p: Parameters) -> Values:
     """The change of the smoothed close over four bars counts in average true ranges: four up are 1, four down 0.
 
@@ -290,6 +299,7 @@ def heikin_ashi_of_any_price(bars: Panel, p: Parameters) -> Values:
     scale of the slope is a convention.
     """
     twice = chains.heikin_ashi_from_mean(bars, p.period, 5)
+    _note_candles(bars, twice)
     atr = true_range_from_mean(bars, p.period, 1)[-1]
     rise = twice[-1, 3] - twice[-5, 3]
     slope = np.where(atr == 0, 0.5, np.clip((rise / (4 * atr) + 1) / 2, 0, 1))
@@ -326,6 +336,7 @@ def heikin_ashi_of_any_price(bars: Panel, p: Parameters) -> Values:
 def smoothed_heikin_ashi(bars: Panel, p: Parameters) -> Values:
     """Heikin-Ashi candles between two smoothings, and their colour changes."""
     twice = chains.smoothed_heikin_ashi(bars, p.period, 5)
+    _note_candles(bars, twice)
     close = twice[:, 3]
     return _candles_of_trend(twice, np.clip((close[-1] - close[-5] + 200) / 400, 0, 1))
 
@@ -346,6 +357,7 @@ def nearest_trend_line(bars: Panel, p: Parameters) -> Values:
         line, drawn = _trend_line(bars, extremes, newest(extremes, p.half, 3), held, falling=falling)
         distances.append(np.where(drawn & (line > 0), (close - line) / line * 100, np.nan))
     resistance, support = distances
+    bars.note(resistance_distance=resistance, support_distance=support)
     down = ~np.isnan(resistance) & ~(np.abs(support) < np.abs(resistance))
     up = ~np.isnan(support) & ~down
     return Values(
@@ -386,6 +398,7 @@ def trend_line_rank(bars: Panel, p: Parameters) -> Values:
         bars, bars.low, lows, partial(pivots.line, bars.close, bars.first, falling=False), falling=False
     )
     line = np.where(above, resistance, support)
+    bars.note(resistance=np.asarray(resistance), support=np.asarray(support))
     close = bars.close[-1]
     distance = np.where((above | below) & (line != 0), (close - line) / line * 100, 0.0)
     return Values(Coded.select([above, below], ["空", "多"], "震荡"), distance, close)

@@ -39,6 +39,7 @@ def _bands_of_range(bars: Panel, p: Parameters, atr: Floats, usual: Floats, turn
     regime = Coded.select([atr > (1 + p.margin) * usual, atr < (1 - p.margin) * usual], ["升温", "降温"], "稳定")
     percent = np.where(close == 0, 0.0, atr / close * 100)
     reach = p.width * atr
+    bars.note(SMA20=middle, ATR14=atr, usual_ATR14=usual)
     return Values(regime, percent, middle + reach, middle, middle - reach, turnover_now, close)
 
 
@@ -66,7 +67,7 @@ def atr_bands_from_mean(bars: Panel, p: Parameters) -> Values:
         number("turnover", "turnover of the bar", unit="quote"),
         price("price", "close of the bar"),
     ),
-    formula="SMA20(close) ± 2 ATR14; regime by ATR14 against its 30-bar median ± 10 %",
+    formula="upper = SMA20 + 2 ATR14; lower = SMA20 - 2 ATR14; regime by ATR14 against its 30-bar median ± 10 %",
     min_bars=lambda p: max(p.middle, p.median),
     parameters={"middle": 20, "atr": 14, "width": 2.0, "median": 30, "margin": 0.1},
     shares={average_true_range: ("atr",)},
@@ -85,6 +86,7 @@ def _bollinger(bars: Panel, p: Parameters, ddof: int, steps: int, between: float
     middle, deviation = means[-1], rolling.tail_std(bars.close[-p.period :], ddof)
     upper, lower = middle + p.width * deviation, middle - p.width * deviation
     price_now = bars.close[-1]
+    bars.note(SMA20=means, std20=deviation)
     return Values(
         (upper - lower) / middle * 100,
         (middle - means[-10]) / steps,
@@ -121,7 +123,7 @@ def bollinger_of_the_population(bars: Panel, p: Parameters) -> Values:
         price("price", "close of the bar"),
         number("turnover", "turnover of the bar", unit="quote"),
     ),
-    formula="SMA20(close) ± 2 std20 (sample); slope = (middle - middle 9 bars ago) / 10",
+    formula="upper = SMA20 + 2 std20; lower = SMA20 - 2 std20; std20 of the sample; slope over 9 bars divided by 10",
     min_bars=lambda p: max(p.period, 10),
     parameters={"period": 20, "width": 2.0},
     variants={CORRECTED: bollinger_of_the_population},
@@ -148,13 +150,14 @@ donchian = Indicator(
 )
 
 
-def _channel(middle: Floats, atr: Floats, width: float) -> Values:
+def _channel(bars: Panel, middle: Floats, atr: Floats, width: float) -> Values:
+    bars.note(EMA20=middle, ATR10=atr)
     return Values(middle + width * atr, middle, middle - width * atr, atr)
 
 
 def keltner_from_mean(bars: Panel, p: Parameters) -> Values:
     """The EMA and the average true range begin with a mean. Source: Keltner (1960) in Linda Raschke's form."""
-    return _channel(close_ema_from_mean(bars, p.period)[-1], true_range_from_mean(bars, p.atr, 1)[-1], p.width)
+    return _channel(bars, close_ema_from_mean(bars, p.period)[-1], true_range_from_mean(bars, p.atr, 1)[-1], p.width)
 
 
 @indicator(
@@ -168,7 +171,7 @@ def keltner_from_mean(bars: Panel, p: Parameters) -> Values:
         price("lower", "middle less two average true ranges"),
         difference("atr", "average true range of 10 bars"),
     ),
-    formula="EMA20(close) ± 2 ATR10",
+    formula="upper = EMA20 + 2 ATR10; lower = EMA20 - 2 ATR10; EMA20 of the close",
     min_bars=lambda p: p.period,
     parameters={"period": 20, "atr": 10, "width": 2.0},
     shares={close_ema: ("period",), average_true_range: ("atr",)},
@@ -176,7 +179,7 @@ def keltner_from_mean(bars: Panel, p: Parameters) -> Values:
 )
 def keltner(bars: Panel, p: Parameters) -> Values:
     """Keltner channel around an EMA. Source: Keltner (1960) in Linda Raschke's form."""
-    return _channel(close_ema(bars, p.period)[-1], average_true_range(bars, p.atr, 1)[-1], p.width)
+    return _channel(bars, close_ema(bars, p.period)[-1], average_true_range(bars, p.atr, 1)[-1], p.width)
 
 
 RATIOS = np.array([0.236, 0.382, 0.5, 0.618, 0.764, 1.0])
@@ -215,6 +218,7 @@ def vwma_fib_bands_by_band(bars: Panel, p: Parameters) -> Values:
     upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation
     distance = np.where(close == basis, 0.0, np.abs(close - basis) / deviation * 100)
     above, known = close >= basis, np.isfinite(basis)
+    bars.note(VWMA200=basis, widest=deviation, distance=distance)
     within = [above & (close <= band) for band in upper] + [~above & (close >= band) for band in lower]
     zone = Coded.select([~known, *within, above], [None, *_ABOVE, *_BELOW, "上通道外"], "下通道外")
     buy, sell, strength = _left(before, close, upper, lower, distance)
@@ -264,6 +268,7 @@ def vwma_fib_bands(bars: Panel, p: Parameters) -> Values:
     upper, lower = basis + RATIOS[:, None] * deviation, basis - RATIOS[:, None] * deviation
     distance = np.abs(close - basis) / np.maximum(deviation, 1e-9) * 100
     above = close >= basis
+    bars.note(VWMA200=basis, widest=deviation, distance=distance)
     # Without volume there is no basis, and nothing to say.
     known = np.isfinite(basis)
     zone = Coded.select(

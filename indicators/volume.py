@@ -114,6 +114,7 @@ def obv_over_volume(bars: Panel, p: Parameters) -> Values:
     """
     flow, bars_of_change = _signed_volume(bars), p.change + 1
     rows = np.full((1, bars.series), bars.rows - 2)
+    bars.note(flow=flow)
     recent, traded = rolling.tail_sum(flow[-bars_of_change:]), rolling.tail_sum(bars.volume[-bars_of_change:])
     return Values(rolling.running_sums(flow, rows)[0], recent / traded)
 
@@ -127,7 +128,7 @@ def obv_over_volume(bars: Panel, p: Parameters) -> Values:
         number("obv", "volume of rising less volume of falling bars", unit="base"),
         number("change", "change over 29 bars relative to the value then", unit="fraction"),
     ),
-    formula="running sum of sign(close - previous close) x volume",
+    formula="obv = running sum of flow; flow = sign(close - previous close) x volume",
     min_bars=lambda p: p.change + 1,
     parameters={"change": 29},
     variants={CORRECTED: obv_over_volume},
@@ -138,6 +139,7 @@ def obv(bars: Panel, p: Parameters) -> Values:
     flow = _signed_volume(bars)
     rows = np.repeat([[bars.rows - 2 - p.change], [bars.rows - 2]], bars.series, axis=1)
     base, newest = rolling.running_sums(flow, rows)
+    bars.note(flow=flow, obv_before=base)
     return Values(newest, (newest - base) / np.maximum(np.abs(base), 1e-9))
 
 
@@ -152,6 +154,7 @@ def cvd_over_volume(bars: Panel, p: Parameters) -> Values:
     flow = np.where(known, bars.taker_buy_volume - np.maximum(traded - bars.taker_buy_volume, 0), 0.0)
     flow_of_window, volume_of_window = rolling.tail_sum(flow[-p.change :]), rolling.tail_sum(traded[-p.change :])
     sums = rolling.running_sums(flow, np.full((1, bars.series), bars.rows - 1))[0]
+    bars.note(flow=flow, flow_of_window=flow_of_window, volume_of_window=volume_of_window)
     return Values(np.where(known.any(axis=0), sums, np.nan), flow_of_window / volume_of_window)
 
 
@@ -177,12 +180,14 @@ def cvd(bars: Panel, p: Parameters) -> Values:
     back = np.minimum(p.change, bars.lengths - 1)
     rows = np.stack([np.maximum(bars.rows - back, 0) % bars.rows, np.full(bars.series, bars.rows - 1)])
     base, newest = rolling.running_sums(flow, rows)
+    bars.note(flow=flow, cvd_before=base)
     return Values(newest, (newest - base) / (np.abs(base) + 1e-9))
 
 
 def _average_and_band(bars: Panel, average: Floats, deviation: Floats, volume: Floats, turnover_now: Floats) -> Values:
     close, upper, lower = bars.close[-1], average + deviation, average - deviation
     width = np.maximum(upper - lower, 0)
+    bars.note(VWAP=average, std=deviation)
     return Values(
         average,
         close - average,
@@ -228,7 +233,7 @@ def vwap_weighted(bars: Panel, p: Parameters) -> Values:
         difference("bandwidth", "upper less lower"),
         number("bandwidth_percent", "the same relative to the VWAP", unit="percent"),
     ),
-    formula="sum(tp x volume) / sum(volume) over 300 bars, ± population std of tp",
+    formula="VWAP = sum(tp x volume) / sum(volume) of 300 bars; upper = VWAP + std; lower = VWAP - std; std of tp",
     min_bars=10,
     parameters={"period": 300},
     variants={CORRECTED: vwap_weighted},

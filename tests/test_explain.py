@@ -7,7 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,33 +25,25 @@ from candlemill.pipeline.base.marker import DESK
 from candlemill.pipeline.base.statements import expressions, statement
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.settings import Settings
-from candlemill.pipeline.source.schema import init_db
-from tests import markets
-from tests.moving import START, Coin, Market
+from tests import goldens, markets
 from tests.test_history_command import of_a_run
 
 if TYPE_CHECKING:
-    from tests.conftest import Server
+    from collections.abc import Callable
 
-NOW = START + timedelta(minutes=17)
+NOW = datetime(2026, 1, 22, 9, 7, tzinfo=UTC)
 #: Those that have no more to show than their inputs: a bar, a row, or the newest of TA-Lib's shapes.
 BARE = {"donchian", "data_monitor", "futures_sentiment", "taker_buy_ratio", "williams_r"}
 
 
 @pytest.fixture(scope="module")
-def market(server: Server) -> Market:
-    url = server.database("explain")
-    init_db(url)
-    playing = Market(url, [Coin("AAA"), Coin("BARE")])
-    playing.play(START)
-    playing.play(NOW)
-    playing.execute("DELETE FROM market_data.binance_futures_metrics_5m WHERE symbol = 'BARE'")
-    return playing
+def url(golden_url: Callable[[Path], str]) -> str:
+    return golden_url(goldens.HERE / "synth_core")
 
 
-def asked(market: Market, indicator: str, profile: str = "parity", symbol: str = "AAA") -> Settings:
+def asked(url: str, indicator: str, profile: str = "parity", symbol: str = "AAAUSDT") -> Settings:
     return Settings(
-        source=market.url,
+        source=url,
         sqlite=Path("none.db"),
         duckdb=Path("none.duckdb"),
         symbols=symbol,
@@ -70,10 +62,10 @@ def value_of(found: Explanation, column: str) -> Any:
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", INDICATORS)
-def test_the_values_are_those_of_a_run_and_what_is_noted_leads_to_them(name: str, profile: str, market: Market) -> None:
+def test_the_values_are_those_of_a_run_and_what_is_noted_leads_to_them(name: str, profile: str, url: str) -> None:
     declared = INDICATORS[name]
-    found = explain(asked(market, name, profile))
-    every = replace(asked(market, name, profile), indicators=tuple(INDICATORS.values()))
+    found = explain(asked(url, name, profile))
+    every = replace(asked(url, name, profile), indicators=tuple(INDICATORS.values()))
     values = _run(profile, every)
     for value in found.values:
         expected = values[f"{name}_{value.column.name}"]
@@ -92,7 +84,7 @@ _RUNS: dict[str, dict[str, Any]] = {}
 def _run(profile: str, settings: Settings) -> dict[str, Any]:
     """The values of one run of all indicators, for each profile once."""
     if profile not in _RUNS:
-        _RUNS[profile] = of_a_run(settings, NOW)["AAA"]
+        _RUNS[profile] = of_a_run(settings, NOW)["AAAUSDT"]
     return _RUNS[profile]
 
 
@@ -117,8 +109,8 @@ def test_nobody_listens_in_a_run_and_listening_changes_no_value(name: str, profi
     assert panel._notes is None
 
 
-def test_a_formula_shows_the_numbers_of_the_newest_bar_and_they_add_up(market: Market) -> None:
-    found = explain(asked(market, "kdj"))
+def test_a_formula_shows_the_numbers_of_the_newest_bar_and_they_add_up(url: str) -> None:
+    found = explain(asked(url, "kdj"))
     position, k, d, j = found.formula
     newest = {name: found.bars[name][-1].as_py() for name in found.bars.column_names}
     assert position.text == "RSV = (close - low9) / (high9 - low9) 100"
@@ -136,8 +128,8 @@ def test_a_formula_shows_the_numbers_of_the_newest_bar_and_they_add_up(market: M
 
 
 @pytest.mark.parametrize("name", ["base_data", "futures_gap_monitor"])
-def test_a_statement_shows_the_rows_of_its_expressions(name: str, market: Market) -> None:
-    found = explain(asked(market, name))
+def test_a_statement_shows_the_rows_of_its_expressions(name: str, url: str) -> None:
+    found = explain(asked(url, name))
     names = re.findall(r"^(?:WITH )?(\w+) AS \(", statement(f"indicators/{name}"), re.MULTILINE)
     assert list(found.steps) == names == list(expressions(statement(f"indicators/{name}")))
     assert all(table.num_rows for table in found.steps.values())
@@ -148,11 +140,11 @@ def called(*words: str) -> tuple[Exception | None, str, str]:
     return ran.exception if isinstance(ran.exception, Exception) else None, ran.stdout, ran.stderr
 
 
-def test_the_forms_have_the_same_numbers(market: Market) -> None:
-    words = ["AAA", "--source", market.url, "--interval", "5m", "--indicator", "kdj", "--as-of", NOW.isoformat()]
+def test_the_forms_have_the_same_numbers(url: str) -> None:
+    words = ["AAAUSDT", "--source", url, "--interval", "5m", "--indicator", "kdj", "--as-of", NOW.isoformat()]
     error, out, _ = called(*words, "--rows", "3")
     assert error is None
-    assert out.startswith("KDJ stochastic (kdj) of AAA at 5m, profile parity\n")
+    assert out.startswith("KDJ stochastic (kdj) of AAAUSDT at 5m, profile parity\n")
     assert len(out[out.index("bucket_ts ") :].splitlines()) == 4
     error, out, _ = called(*words, "--json")
     assert error is None
@@ -167,15 +159,15 @@ def test_the_forms_have_the_same_numbers(market: Market) -> None:
     assert rows[0]["K"] == ""
 
 
-def test_what_cannot_be_explained_is_said(market: Market) -> None:
-    with pytest.raises(NoCandlesError, match=r"no candles for AAAB at 5m .*: did you mean AAA\?"):
-        explain(asked(market, "kdj", symbol="AAAB"))
-    with pytest.raises(NoCandlesError, match="no futures metrics for BARE at 5m"):
-        explain(asked(market, "futures_sentiment", symbol="BARE"))
+def test_what_cannot_be_explained_is_said(url: str) -> None:
+    with pytest.raises(NoCandlesError, match=r"no candles for AAAUSD at 5m .*: did you mean AAAUSDT\?"):
+        explain(asked(url, "kdj", symbol="AAAUSD"))
+    with pytest.raises(NoCandlesError, match="no futures metrics for AAAUSDT at 1m"):
+        explain(replace(asked(url, "futures_sentiment"), intervals=(INTERVALS["1m"],)))
     with pytest.raises(UsageError, match="takes one symbol"):
-        explain(asked(market, "kdj", symbol="all"))
+        explain(asked(url, "kdj", symbol="all"))
     with pytest.raises(UsageError, match="futures_gap_monitor has no rows at 1h, only at 5m"):
-        explain(replace(asked(market, "futures_gap_monitor"), intervals=(INTERVALS["1h"],)))
-    error, _, _ = called("AAA", "--source", market.url, "--indicator", "kdj,macd")
+        explain(replace(asked(url, "futures_gap_monitor"), intervals=(INTERVALS["1h"],)))
+    error, _, _ = called("AAAUSDT", "--source", url, "--indicator", "kdj,macd")
     assert isinstance(error, UsageError)
     assert "one indicator" in str(error)

@@ -6,7 +6,6 @@ by its common table expressions: there is no second definition that could say ot
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from dataclasses import dataclass
@@ -137,7 +136,7 @@ def explain(settings: Settings) -> Explanation:
     profile = settings.profile
     panel, notes = pivot.panel.noting()
     steps: dict[str, pa.Table] = {}
-    if declared.compute is None:
+    if declared.function(profile) is None:
         with open_duckdb() as connection:
             sql = SqlIndicators(connection)
             sql.load(declared.source, [pivot])
@@ -152,9 +151,12 @@ def explain(settings: Settings) -> Explanation:
     cells = [_value(declared, cell) for cell in evaluate.finish(declared, panel, values, profile=profile)]
     series, single = _sorted(notes, panel)
     known_numbers = {name: float(panel.fields[name][-1, 0]) for name in declared.inputs}
-    known_numbers |= {value.column.name: value.value for value in cells if isinstance(value.value, int | float)}
+    known_numbers |= _numbers({value.column.name: value.value for value in cells})
+    for table in steps.values():
+        if table.num_rows == 1:
+            known_numbers |= _numbers(table.to_pylist()[0])
     known_numbers |= {name: float(values[-1]) for name, values in series.items()}
-    known_numbers |= {name: value for name, value in single.items() if isinstance(value, int | float)}
+    known_numbers |= _numbers(single)
     return Explanation(
         indicator=declared,
         symbol=symbols[0],
@@ -163,7 +165,7 @@ def explain(settings: Settings) -> Explanation:
         profile=profile,
         needed=_needed(declared, interval.name, profile),
         values=cells,
-        formula=[_step(part.strip(), known_numbers) for part in _formula(declared, profile).split(";")],
+        formula=[_step(part, known_numbers) for part in _formula(declared, profile)],
         bars=_table(declared, panel, series),
         notes=single,
         steps=steps,
@@ -171,7 +173,7 @@ def explain(settings: Settings) -> Explanation:
 
 
 def _needed(declared: Indicator, interval: str, profile: str) -> int:
-    return declared.stored.bars_needed(interval) if profile == PARITY else declared.bars_needed()
+    return declared.stored.bars_needed(interval) if profile == PARITY else declared.bars_needed(profile=profile)
 
 
 def _value(declared: Indicator, cell: evaluate.Cells) -> Value:
@@ -209,11 +211,16 @@ def _table(declared: Indicator, panel: Panel, series: Mapping[str, Array]) -> pa
     return pa.table(columns)
 
 
-def _formula(declared: Indicator, profile: str) -> str:
-    """What a profile computes, in a line or some."""
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _formula(declared: Indicator, profile: str) -> list[str]:
+    """What a profile computes, step by step."""
     function = declared.variants.get(profile)
+    steps = [part.strip() for part in declared.formula.split(";")]
     # A variant says itself what it does otherwise.
-    return inspect.cleandoc(function.__doc__ or "") if callable(function) else declared.formula
+    return [*steps, " ".join((function.__doc__ or "").split())] if callable(function) else steps
 
 
 _CLAUSE = re.compile(r"(?P<name>[A-Za-z]\w*) = (?P<right>.+)")
@@ -238,7 +245,7 @@ def _step(text: str, known: Mapping[str, float]) -> Step:
 
     # Of a sentence nothing is replaced: there a word is a word.
     words = [word for word in re.findall(r"[A-Za-z_]\w*", re.sub(r"\w+\([^)]*\)", "", right)) if word not in known]
-    filled = right if words and not clause else _PRODUCT.sub(" x ", _NAME.sub(number, right))
+    filled = right if words else _PRODUCT.sub(" x ", _NAME.sub(number, right))
     result = known.get(clause["name"]) if clause else None
     return Step(text, filled if filled != right else None, result)
 

@@ -4,9 +4,16 @@
 -- columns: williams_r
 -- NULL:    never; the constant in the divisor makes a range of zero 0
 -- Why SQL: plain aggregates over a bounded window.
-SELECT
-    series,
-    -100 * (max(high) - max(close) FILTER (WHERE rn = 1)) / (max(high) - min(low) + 1e-10) AS williams_r
-FROM bars
-WHERE rn <= $period AND n >= $period
-GROUP BY series
+WITH ranges AS (
+    SELECT
+        series,
+        max(high) AS high14,
+        min(low) AS low14,
+        max(close) FILTER (WHERE rn = 1) AS close
+    FROM bars
+    WHERE rn <= $period AND n >= $period
+    GROUP BY series
+)
+
+SELECT series, -100 * (high14 - close) / (high14 - low14 + 1e-10) AS williams_r
+FROM ranges
