@@ -238,7 +238,7 @@ class Options:
         str | None,
         Setting(
             "Whose values: parity, those of the replaced service, or corrected, the field's standard definitions.",
-            commands=(*_RUNS, "history", "changes", "backfill", "plot"),
+            commands=(*_RUNS, *_FROM_SOURCE, "changes", "backfill", "plot"),
             variables=("CANDLEMILL_PROFILE",),
             otherwise="parity; what only reads a file takes that of the file",
             example="corrected",

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from ...indicators import evaluate
+from ...indicators.defects import DEFECTS
 from ...indicators.kinds import TEXT
-from ...indicators.profiles import PARITY
+from ...indicators.profiles import PARITY, PROFILES
 from ..base.duck import open_duckdb
 from ..base.errors import NoCandlesError, UsageError
 from ..base.intervals import moment
@@ -27,10 +28,12 @@ from ..source.reader import Source
 from ..source.symbols import meant, symbols_to_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ...indicators.contract import Array, Column, Indicator, Panel
+    from ...indicators.defects import Defect
+    from ..compute.pivot import Pivot
     from ..settings import Settings
 
 #: Significant digits of a number within a formula.
@@ -83,6 +86,9 @@ class Explanation:
             that it noted, NULL where these do not reach.
         notes: numbers of the newest bar that are no series.
         steps: of an indicator written in SQL, the rows of each common table expression, by its name.
+        other_profile: the profile that was not asked for.
+        other_values: the values that it has, by column.
+        defects: of the replaced service, those that concern the indicator: the profile ``parity`` has them.
     """
 
     indicator: Indicator
@@ -96,6 +102,9 @@ class Explanation:
     bars: pa.Table
     notes: Mapping[str, Any]
     steps: Mapping[str, pa.Table]
+    other_profile: str
+    other_values: Mapping[str, Any]
+    defects: Sequence[Defect]
 
     @property
     def newest(self) -> datetime:
@@ -135,20 +144,9 @@ def explain(settings: Settings) -> Explanation:
         )
     profile = settings.profile
     panel, notes = pivot.panel.noting()
-    steps: dict[str, pa.Table] = {}
-    if declared.function(profile) is None:
-        with open_duckdb() as connection:
-            sql = SqlIndicators(connection)
-            sql.load(declared.source, [pivot])
-            values = sql.compute(declared, panel, profile=profile)
-            steps = {
-                name: table.drop_columns([key for key in _KEYS if key in table.column_names])
-                for name, table in sql.steps(declared, profile=profile).items()
-            }
-    else:
-        evaluate.expect(panel, [declared])
-        values = evaluate.compute(declared, panel, profile=profile)
-    cells = [_value(declared, cell) for cell in evaluate.finish(declared, panel, values, profile=profile)]
+    cells, steps = _computed(declared, pivot, panel, profile)
+    [other] = [name for name in PROFILES if name != profile]
+    others, _ = _computed(declared, pivot, pivot.panel, other)
     series, single = _sorted(notes, panel)
     known_numbers = {name: float(panel.fields[name][-1, 0]) for name in declared.inputs}
     known_numbers |= _numbers({value.column.name: value.value for value in cells})
@@ -169,7 +167,28 @@ def explain(settings: Settings) -> Explanation:
         bars=_table(declared, panel, series),
         notes=single,
         steps=steps,
+        other_profile=other,
+        other_values={value.column.name: value.value for value in others},
+        defects=[defect for defect in DEFECTS if declared.id in defect.indicators],
     )
+
+
+def _computed(declared: Indicator, pivot: Pivot, panel: Panel, profile: str) -> tuple[list[Value], dict[str, pa.Table]]:
+    """The values in a profile, and the steps of the statement where they come from one."""
+    steps: dict[str, pa.Table] = {}
+    if declared.function(profile) is None:
+        with open_duckdb() as connection:
+            sql = SqlIndicators(connection)
+            sql.load(declared.source, [pivot])
+            values = sql.compute(declared, panel, profile=profile)
+            steps = {
+                name: table.drop_columns([key for key in _KEYS if key in table.column_names])
+                for name, table in sql.steps(declared, profile=profile).items()
+            }
+    else:
+        evaluate.expect(panel, [declared])
+        values = evaluate.compute(declared, panel, profile=profile)
+    return [_value(declared, cell) for cell in evaluate.finish(declared, panel, values, profile=profile)], steps
 
 
 def _needed(declared: Indicator, interval: str, profile: str) -> int:
@@ -273,10 +292,12 @@ def as_dict(found: Explanation) -> dict[str, Any]:
                 "english": value.english,
                 "unit": value.column.unit,
                 "meaning": value.column.meaning,
+                found.other_profile: found.other_values[value.column.name],
             }
             for value in found.values
         ],
         "notes": dict(found.notes),
+        "defects_of_the_service": [vars(defect) for defect in found.defects],
         "bars": found.bars.to_pylist(),
         "statement_steps": {name: table.to_pylist() for name, table in found.steps.items()},
     }

@@ -15,13 +15,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from ...indicators.contract import BAR_FIELDS
 from ...indicators.kinds import TEXT, TIME
+from ...indicators.registry import INDICATORS
 from ..base.duck import open_duckdb
 from ..base.errors import NoCandlesError, UsageError
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, MICROSECOND, moment
@@ -62,6 +63,19 @@ SCHEMA = pa.schema([
     ("p95_percent", pa.float64()),
     ("one_missing_percent", pa.float64()),
 ])  # fmt: skip
+
+
+#: The indicator that is the bar itself.
+_BAR = INDICATORS["base_data"]
+
+
+def of_indicators(table: pa.Table) -> list[dict[str, Any]]:
+    """The rows of what ``stability`` finds, without columns that repeat the bar itself, such as its price or turnover.
+
+    Of many indicators these would be the ones that change most.
+    """
+    repeated = {column.name for column in _BAR.columns}
+    return [row for row in table.to_pylist() if row["indicator"] == _BAR.id or row["column"] not in repeated]
 
 
 @dataclass(frozen=True)

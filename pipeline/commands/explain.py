@@ -76,6 +76,11 @@ def _print(found: Explanation, rows: int) -> None:
         if step.result is not None and step.numbers != _number(step.result):
             say(f"      = {_number(step.result)}")
     _print_values(found)
+    if found.defects:
+        say("")
+        say("what the replaced service does with it, and so the profile parity")
+        for defect in found.defects:
+            say(f"  {defect.number}. {defect.what}; {defect.verdict.value}: {defect.how}")
     if found.notes:
         say("")
         say("at the newest bar: " + ", ".join(f"{name} = {_number(value)}" for name, value in found.notes.items()))
@@ -96,16 +101,18 @@ def _print_values(found: Explanation) -> None:
     lines = [
         [
             value.column.name,
-            "NULL" if value.value is None else _number(value.value),
+            _shown(value.value),
             "NULL" if value.stored is None else str(value.stored),
             value.label,
+            _shown(found.other_values[value.column.name]),
             value.english or value.column.meaning,
         ]
         for value in found.values
     ]
     columns = [
         Column("column"), Column("value", right=True, folds=True), Column("stored", right=True, folds=True, rank=2),
-        Column("in SQLite", rank=1), Column("meaning", folds=True, rank=3),
+        Column("in SQLite", rank=1), Column(f"by {found.other_profile}", right=True, folds=True, rank=3),
+        Column("meaning", folds=True, rank=4),
     ]  # fmt: skip
     print_table(columns, lines)
 
@@ -114,6 +121,10 @@ def _print_rows(table: Any) -> None:
     from . import tabular
 
     tabular.print_table(tabular.answer_of(table), sys.stdout, table.num_rows)
+
+
+def _shown(value: object) -> str:
+    return "NULL" if value is None else _number(value)
 
 
 def _number(value: object) -> str:

@@ -37,8 +37,9 @@ def stability(
 ) -> None:
     """Show how much the newest values change with the length of the window, and while a bar forms.
 
-    In the table, of each indicator the column that changes most: how far its numbers lie apart at 19 of 20 bars, in
-    percent of their typical size, and at how many bars another word is said. The other forms have every column.
+    In the table, of each indicator the column that changes most, the bar's own price and turnover excepted: how far its
+    numbers lie apart at 19 of 20 bars, in percent of their typical size, and at how many bars another word is said. The
+    other forms have every column.
 
     Example: candlemill stability --symbols BTCUSDT,ETHUSDT --interval 1h --indicators macd,kdj,rsi
     """
@@ -77,9 +78,10 @@ def _lengths(text: str) -> list[int]:
 
 def _print(table: pa.Table) -> None:
     """A line for each indicator, a column for each form of the window."""
+    from ..analysis.stability import of_indicators
     from .fitting import Column, print_table
 
-    rows = table.to_pylist()
+    rows = of_indicators(table)
     forms = list(dict.fromkeys(row["against"] for row in rows))
     lines = []
     for name in dict.fromkeys(row["indicator"] for row in rows):

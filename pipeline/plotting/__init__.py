@@ -1,6 +1,6 @@
 """Pictures of markets and of runs. Needs matplotlib, the extra ``plot``.
 
-May import: base, settings, compute, history, workfile.
+May import: base, settings, compute, history, analysis, workfile.
 """
 
 from ..base.errors import UsageError

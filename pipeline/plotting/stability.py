@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..analysis.stability import of_indicators
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -24,7 +26,7 @@ def firmness(table: pa.Table, title: str, palette: Palette) -> Figure:
         title: of the picture.
         palette: its colours.
     """
-    rows = table.to_pylist()
+    rows = of_indicators(table)
     names = list(dict.fromkeys(row["indicator"] for row in rows))[::-1]
     forms = list(dict.fromkeys(row["against"] for row in rows))
     figure = Figure(figsize=(10, 1.6 + 0.24 * len(names)), layout="constrained")

@@ -23,39 +23,58 @@ __all__ = ["url", "whole"]
 #: How much is killed; whoever has a quarter of an hour takes 20.
 KILLS = int(os.environ.get("CANDLEMILL_RAY_KILLS", "3"))
 NODES = 3 if KILLS > 3 else 2
+#: What is killed: one of each, then as it comes.
+VICTIMS = ["a task", "a node", "the driver"]
+VICTIMS += random.choices(VICTIMS, k=max(0, KILLS - len(VICTIMS)))
 
 
 def test_whatever_is_killed_the_files_are_those_of_this_machine_alone(
     url: str, whole: dict[str, bytes], cluster: Callable[[int], Cluster], tmp_path: Path
 ) -> None:
-    root, ray = tmp_path / "history", cluster(NODES)
+    ray, killed = cluster(NODES), 0
+    # One backfill after the other, until as much was killed as is to be.
+    while killed < KILLS:
+        place = tmp_path / f"{killed}"
+        place.mkdir()
+        killed += disturbed(url, place, ray, VICTIMS[killed:KILLS], whole)
+
+
+def disturbed(url: str, place: Path, ray: Cluster, victims: list[str], whole: dict[str, bytes]) -> int:
+    """A backfill during which victims are killed, until it is done; how many were. Its files are those of ``whole``."""
+    root, killed = place / "history", 0
     total = sum(name.startswith("_tasks") for name in whole)
-    victims = ["a task", "a node", "the driver"] * (1 + KILLS // 3)
-    child, on_ray = begun(url, tmp_path, "--engine", "ray", "--address", ray.address), True
-    for number, victim in enumerate(victims[:KILLS]):
-        if number >= len(victims[:3]):
-            victim = random.choice(victims)
+    child, on_ray = begun(url, place, "--engine", "ray", "--address", ray.address), True
+    while killed < len(victims):
         # As a machine is lost while others compute: at a random moment between two tasks, or within one.
-        wanted = min(total, len(done(root)) + random.randint(0, 1 + total // KILLS))
+        wanted = min(total - 1, len(done(root)) + random.randint(0, 1 + total // KILLS))
         while child.poll() is None and (len(done(root)) < wanted or (on_ray and not ray.tasks())):
             time.sleep(0.005)
         time.sleep(random.random() / 10)
-        if victim == "a task" and on_ray:
-            with suppress(ProcessLookupError, IndexError):
-                os.kill(random.choice(ray.tasks()), signal.SIGKILL)
-        elif victim == "a node" and on_ray:
+        if child.poll() is not None:
+            break
+        victim = victims[killed] if on_ray else "the driver"
+        running = ray.tasks()
+        if victim == "a task" and not running:
+            continue
+        if victim == "a task":
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(running), signal.SIGKILL)
+                killed += 1
+        elif victim == "a node":
             ray.lose(random.randrange(NODES))
             ray.add()
+            killed += 1
         else:
             child.kill()
-        check_readable(root)
-        if child.poll() is not None or victim == "the driver":
             ended(child)
+            killed += 1
             on_ray = not on_ray if KILLS > 3 else True
             words = ["--engine", "ray", "--address", ray.address] if on_ray else ["--workers", "2"]
-            child = begun(url, tmp_path, *words)
+            child = begun(url, place, *words)
+        check_readable(root)
     ended(child)
     # Whatever is left of it is done by the other engine.
-    code, err = ended(begun(url, tmp_path))
+    code, err = ended(begun(url, place))
     assert code == 0, err
     assert contents(root) == whole
+    return killed
