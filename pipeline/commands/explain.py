@@ -25,7 +25,7 @@ _DIGITS = 10
 @options.takes("explain")
 def explain(
     asked: Options,
-    symbol: Annotated[str, typer.Argument(help="Such as BTCUSDT.", autocompletion=completion.symbol)],
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Such as BTCUSDT.", autocompletion=completion.symbol)],
     indicator: Annotated[
         str, typer.Option("--indicator", help="Its id or table.", autocompletion=completion.indicator)
     ],
