@@ -70,7 +70,7 @@ test-pgbouncer: $(TOOLS) ## every command behind PgBouncer, which has to be inst
 		--requirement tests/ray/s3.lock
 	@touch $@
 
-test-ray: .venv/ray ## a backfill on Ray and into S3, while 3 of its processes are killed (CANDLEMILL_RAY_KILLS=20: a quarter of an hour)
+test-ray: .venv/ray ## a backfill on Ray and into S3, while 20 of its processes and nodes are killed (two minutes)
 	@$(BIN)/python -m pytest tests/ray
 
 test-mutations: $(TOOLS) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)

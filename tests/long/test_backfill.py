@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -177,6 +178,19 @@ def test_a_disk_without_room_leaves_what_is_done(url: str, whole: dict[str, byte
     code, err = ended(begun(url, tmp_path))
     assert code == 0, err
     assert contents(root) == whole
+
+
+def test_a_mixed_cluster_is_told_what_it_differs_in(url: str, tmp_path: Path) -> None:
+    assert ended(begun(url, tmp_path))[0] == 0
+    root = tmp_path / "history"
+    first, *_ = sorted((root / "_tasks").glob("*.json"))
+    record = json.loads(first.read_text())
+    record["computed_by"]["numpy"] = "0.1"
+    first.write_text(json.dumps(record))
+    code, err = ended(begun(url, tmp_path))
+    assert code == 0, err
+    assert "machines of 2 kinds, which differ in numpy" in err
+    assert len(json.loads((root / "_manifest.json").read_text())["computed_by"]) == 2
 
 
 def test_the_command_alone_fills_the_result_database_of_a_run(server: Server, tmp_path: Path) -> None:
