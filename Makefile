@@ -73,8 +73,9 @@ test-pgbouncer: $(TOOLS) ## every command behind PgBouncer, which has to be inst
 test-ray: .venv/ray ## a backfill on Ray and into S3, while 3 of its processes are killed (CANDLEMILL_RAY_KILLS=20: a quarter of an hour)
 	@$(BIN)/python -m pytest tests/ray
 
-test-mutations: $(TOOLS) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
+test-mutations: $(TOOLS) ## whether the tests notice wrong edits of the code: two fixed samples, each in a copy (an hour and a half)
 	@$(BIN)/python -m tests.mutations
+	@$(BIN)/python -m tests.mutations --oracles
 
 fuzz: $(TOOLS) ## random damage to random bars, random result databases, random passwords in URLs, ten minutes each
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py \
