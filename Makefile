@@ -119,10 +119,11 @@ lock: $(TOOLS) ## write all locks from pyproject.toml, keeping what they pin whe
 		pyproject.toml --output-file tests/ray/ray.lock
 	@$(BIN)/uv pip compile $(LOCKED) tests/ray/s3.in --output-file tests/ray/s3.lock
 
-docs: $(TOOLS) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
+docs: $(TOOLS) ## write docs/indicators.md, settings.md, corrected.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
 	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
+	@$(BIN)/python -m tests.effects > docs/corrected.md
 
 clean: ## remove .venv, caches, and what the demo and the profiles left; the files of real runs stay
 	@rm -rf .venv data/demo data/profile dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,7 +8,6 @@ from hypothesis import Phase, settings
 
 from tests.mutations.plan import CONCERNED
 
-
 _BYTES = 10 << 30
 
 # An example that fails will do: the least one is not looked for.
