@@ -73,8 +73,9 @@ test-pgbouncer: $(TOOLS) ## every command behind PgBouncer, which has to be inst
 test-ray: .venv/ray ## a backfill on Ray and into S3, while 20 of its processes and nodes are killed (two minutes)
 	@$(BIN)/python -m pytest tests/ray
 
-test-mutations: $(TOOLS) ## whether the tests notice wrong edits of the code: a fixed sample, each in a copy (half an hour)
+test-mutations: $(TOOLS) ## whether the tests notice wrong edits of the code: two fixed samples, each in a copy (an hour and a half)
 	@$(BIN)/python -m tests.mutations
+	@$(BIN)/python -m tests.mutations --oracles
 
 fuzz: $(TOOLS) ## random damage to random bars, random result databases, random passwords in URLs, ten minutes each
 	@CANDLEMILL_FUZZ_SECONDS=$${CANDLEMILL_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/faults/test_fuzz.py \
@@ -118,10 +119,11 @@ lock: $(TOOLS) ## write all locks from pyproject.toml, keeping what they pin whe
 		pyproject.toml --output-file tests/ray/ray.lock
 	@$(BIN)/uv pip compile $(LOCKED) tests/ray/s3.in --output-file tests/ray/s3.lock
 
-docs: $(TOOLS) ## write docs/indicators.md, docs/settings.md and .env.example from what they document
+docs: $(TOOLS) ## write docs/indicators.md, settings.md, corrected.md and .env.example from what they document
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
 	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
+	@$(BIN)/python -m tests.effects > docs/corrected.md
 
 clean: ## remove .venv, caches, and what the demo and the profiles left; the files of real runs stay
 	@rm -rf .venv data/demo data/profile dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

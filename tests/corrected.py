@@ -344,7 +344,10 @@ def scalping(bars: Bars) -> list[object]:
 
 
 def harmonic_rsi(bars: Bars) -> list[object]:
-    return [slow.mean([rsi(bars.typical, period)[-1] for period in range(2, 34)])]
+    typical = bars.typical
+    if min(typical) == max(typical):
+        return [50.0]
+    return [slow.mean([talib.RSI(floats(typical), period)[-1] for period in range(2, 34)])]
 
 
 def cci(bars: Bars) -> list[object]:
@@ -626,12 +629,8 @@ def futures_gap_monitor(rows: Metrics) -> list[object]:
     slots = [time // five for time in rows.time]
     # Up to the last that is due, all there are between the first and the last.
     missing = sorted(set(range(slots[0], max(slots[-1] + 1, rows.as_of // five))) - set(slots))
-    first = [None, None]
-    if missing:
-        last = missing[0]
-        while last + 1 in missing:
-            last += 1
-        first = [missing[0] * five, last * five]  # type: ignore[list-item]
+    last = next((a for a, b in zip(missing, [*missing[1:], math.inf], strict=True) if b != a + 1), 0)
+    first = [missing[0] * five, last * five] if missing else [None, None]
     return [len(rows), rows.time[-1], len(missing), *first]
 
 

@@ -175,8 +175,12 @@ def test_a_variant_has_the_same_columns_and_other_values() -> None:
     assert sample[upper][0] == pytest.approx(close.mean() + 2 * close.std(ddof=1), rel=1e-12)
     assert population[upper][0] == pytest.approx(close.mean() + 2 * close.std(ddof=0), rel=1e-12)
     # A profile without a variant has the declaration's own values.
-    keltner = INDICATORS["keltner"]
-    assert values(keltner, panel, profile=CORRECTED) == values(keltner, panel)
+    assert {declared.id for declared in INDICATORS.values() if not declared.variants} == {
+        "donchian",
+        "futures_sentiment",
+    }
+    own = replace(INDICATORS["keltner"], variants={}, minima={})
+    assert values(own, panel, profile=CORRECTED) == values(own, panel)
 
 
 def test_a_period_that_was_said_and_one_that_was_not_have_the_same_values() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.compute import checks
-from candlemill.pipeline.documents import environment, settings
+from candlemill.pipeline.documents import corrected, environment, settings
 from candlemill.pipeline.documents import indicators as document
+from tests import effects
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +21,17 @@ def test_the_catalogue_of_indicators_is_up_to_date() -> None:
 def test_the_page_of_settings_and_the_example_of_an_environment_are_up_to_date() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings.render(), "run `make docs`"
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == environment.render(), "run `make docs`"
+
+
+def test_the_page_of_corrected_values_is_up_to_date() -> None:
+    page = corrected.render(effects.effects(), ", ".join(effects.INTERVALS))
+    assert (ROOT / "docs" / "corrected.md").read_text(encoding="utf-8") == page, "run `make docs`"
+    # Each variant changes something, and says what it is of.
+    for declared in INDICATORS.values():
+        if declared.variants:
+            assert f"\n### {declared.id}\n" in page
+            assert page.count(f"\n| {declared.id} | ") >= 1
+    assert page.count("\n- source: ") == page.count("\n### ")
 
 
 def test_the_catalogue_names_every_indicator_and_column() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from candlemill.indicators import evaluate
 from candlemill.indicators.contract import METRIC_FIELDS, Panel
+from candlemill.indicators.profiles import PARITY
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import Pivot
@@ -39,19 +40,19 @@ def bars(close: ArrayLike, **fields: ArrayLike) -> Panel:
     return markets.panel({name: values[:, None] for name, values in (columns | {"close": closes}).items()})
 
 
-def row(id_: str, panel: Panel, **parameters: Any) -> dict[str, Any]:
+def row(id_: str, panel: Panel, profile: str = PARITY, **parameters: Any) -> dict[str, Any]:
     """The finished row of the one series of a panel, as of an indicator that the replaced service never had."""
     declared = replace(INDICATORS[id_], stored=None)  # type: ignore[arg-type]
     given = declared.given(parameters) if parameters else None
-    if declared.compute:
-        values = evaluate.compute(declared, panel, given)
+    if declared.function(profile):
+        values = evaluate.compute(declared, panel, given, profile)
     else:
         with open_duckdb() as connection:
             sql = SqlIndicators(connection)
             pivot = Pivot(panel, markets.ranked(panel, panel.rows), Counter())
             sql.load(declared.source, [pivot], newest=panel.rows)
-            values = sql.compute(declared, panel, given)
-    cells = evaluate.finish(declared, panel, values, given)
+            values = sql.compute(declared, panel, given, profile)
+    cells = evaluate.finish(declared, panel, values, given, profile)
     return {cell.column.name: None if cell.null[0] else cell.values[0] for cell in cells}
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from candlemill.indicators.contract import METRIC_FIELDS
+from candlemill.indicators.profiles import CORRECTED, PARITY
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.base.intervals import INTERVALS
@@ -129,6 +130,7 @@ def live(
     lookback: int,
     totals: Mapping[str, float],
     sql: SqlIndicators,
+    profile: str = PARITY,
 ) -> dict[Indicator, dict[str, list[Any]]]:
     """The rows of a run as of a moment, in microseconds, over what the source would send it then."""
     length = INTERVALS[interval].length
@@ -149,7 +151,7 @@ def live(
         sql.load_ranked(pivot.ranked, "metrics")
         second = pivot.panel
     kept = Heard()
-    rows = compute_interval(chosen, bars.panel, second, sql, observer=kept)
+    rows = compute_interval(chosen, bars.panel, second, sql, observer=kept, profile=profile)
     assert kept.errors == []
     return {declared: bits(table.drop_columns("run_id")) for declared, table in rows.items()}
 
@@ -158,7 +160,9 @@ def live(
 AGE = {"age_seconds", "is_stale"}
 
 
-def check_against_runs(series: Series, since: int, moments: Sequence[int], sql: SqlIndicators) -> None:
+def check_against_runs(
+    series: Series, since: int, moments: Sequence[int], sql: SqlIndicators, profile: str = PARITY
+) -> None:
     """Compare the history from a bar on with runs as of the ends of some bars."""
     interval, length = "5m", 300_000_000
     metrics = futures(series.symbol, 700, 3)
@@ -166,7 +170,7 @@ def check_against_runs(series: Series, since: int, moments: Sequence[int], sql: 
     kept = Heard()
     found = history.history_of(
         EVERY, candles(series, interval, 400), metrics_of(metrics, interval), int(series.time[since]), 2**62, sql,
-        kept, totals={"open_interest_value": totals}, lanes=True,
+        kept, totals={"open_interest_value": totals}, profile=profile, lanes=True,
     )  # fmt: skip
     assert kept.errors == []
     rows = {declared: bits(table) for declared, table in found.items()}
@@ -174,7 +178,7 @@ def check_against_runs(series: Series, since: int, moments: Sequence[int], sql: 
         end = int(series.time[place]) + length - 1
         seen = int(np.searchsorted(metrics.time, end, side="right"))
         total = {"open_interest_value": float(totals[seen - 1])} if seen else {}
-        ran = live(EVERY, series, metrics if seen else None, interval, end, 400, total, sql)
+        ran = live(EVERY, series, metrics if seen else None, interval, end, 400, total, sql, profile)
         assert len(ran) == (38 if seen else 35)
         for declared, columns in ran.items():
             [moment] = columns["bucket_ts"]
@@ -189,6 +193,13 @@ def check_against_runs(series: Series, since: int, moments: Sequence[int], sql: 
 def test_history_is_what_runs_at_random_bars_compute(series: Series, sql: SqlIndicators) -> None:
     random = np.random.default_rng(len(series))
     check_against_runs(series, 390, [395, 399, 400, len(series) - 1, *random.integers(390, len(series), 8)], sql)
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("name", ["TICK", "STUCK", "GAPS"])
+def test_a_corrected_history_is_what_corrected_runs_compute(name: str, sql: SqlIndicators) -> None:
+    [series] = [series for series in hostile() if series.symbol == name]
+    check_against_runs(series, 550, [550, 640, len(series) - 1], sql, CORRECTED)
 
 
 @pytest.mark.usefixtures("lanes")
@@ -241,9 +252,9 @@ def test_windows_of_a_series_have_the_values_of_the_definition(
 
 
 @pytest.mark.usefixtures("lanes")
-@pytest.mark.parametrize("lanes", [False, True])
+@pytest.mark.parametrize(("lanes", "profile"), [(False, PARITY), (True, PARITY), (True, CORRECTED)])
 def test_series_side_by_side_have_the_rows_that_each_has_alone(
-    lanes: bool, sql: SqlIndicators, monkeypatch: pytest.MonkeyPatch
+    lanes: bool, profile: str, sql: SqlIndicators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "FEWEST", 40)
     monkeypatch.setattr(history, "COPIED", 60)
@@ -258,14 +269,15 @@ def test_series_side_by_side_have_the_rows_that_each_has_alone(
             for place, (one, total) in enumerate(zip(series, totals, strict=True))
         ]
         found: dict[Indicator, list[pa.Table]] = {declared: [] for declared in indicators}
-        for declared, table in history.side_by_side(indicators, parts, sql, lanes=lanes):
+        for declared, table in history.side_by_side(indicators, parts, sql, profile=profile, lanes=lanes):
             found[declared].append(table.drop_columns("run_id"))
         alone: dict[Indicator, list[pa.Table]] = {declared: [] for declared in indicators}
         for part in parts:
             both = {"bars": None, "metrics": None} | {source: part.series}
             each = history.history_of(
-                indicators, both["bars"], both["metrics"], part.since, part.until, sql, totals=part.totals
-            )
+                indicators, both["bars"], both["metrics"], part.since, part.until, sql, totals=part.totals,
+                profile=profile,
+            )  # fmt: skip
             for declared, table in each.items():
                 alone[declared].append(table)
         order = [("symbol", "ascending"), ("bucket_ts", "ascending")]

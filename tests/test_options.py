@@ -114,14 +114,15 @@ def test_a_pass_goes_by_every_setting_of_it() -> None:
         exchange="elsewhere",
         closed_only=True,
         retention="1m=5",
+        profile="corrected",
         lock_timeout=1.5,
         adopt=True,
         wal_limit=512,
     )
     found, usual = settings_of(asked, {"SYMBOLS_EXTRA": "CUSDT"}), settings_of(Options(), {})
     same = [each.name for each in fields(Settings) if getattr(found, each.name) == getattr(usual, each.name)]
-    # The marker follows from the command; where there is one processor, there is one thread anyway.
-    assert set(same) == {"marker", *["workers"] * (useful_threads() == 1)}
+    # Where there is one processor, there is one thread anyway.
+    assert set(same) == {*["workers"] * (useful_threads() == 1)}
     assert [indicator.id for indicator in found.indicators] == ["macd"]
 
 

@@ -3,6 +3,7 @@
     python -m tests.mutations                        # the fixed sample
     python -m tests.mutations 'sql/*'                # the part of it that is in some files
     python -m tests.mutations --sample 0 'sql/*'     # all mutants of some files
+    python -m tests.mutations --oracles              # a fixed sample of what computes, held by the oracles alone
 
 Where tests/timescale/node_modules is missing, mutants that only the tests against TimescaleDB see are left out.
 
@@ -30,7 +31,18 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from tests.mutations.plan import MODULES_OF_NODE, ROOT, all_mutants, equivalent, module_of, sample, seen_by
+from tests.mutations.plan import (
+    CONCERNED,
+    MODULES_OF_NODE,
+    ROOT,
+    all_mutants,
+    computes,
+    declared_in,
+    equivalent,
+    module_of,
+    sample,
+    seen_by,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +50,8 @@ if TYPE_CHECKING:
     from tests.mutations.mutants import Mutant
 
 SAMPLE, SEED = 200, 20260118
+#: How many of what computes.
+OF_ORACLES = 320
 
 
 class Copy:
@@ -86,8 +100,10 @@ class Copy:
         (self.root / file).write_bytes(content)
         os.utime(self.root / file, (self._written, self._written))
 
-    def test(self, tests: Iterable[str], limit: float | None = None) -> tuple[bool, str]:
+    def test(self, tests: Iterable[str], limit: float | None = None, concerned: Iterable[str] = ()) -> tuple[bool, str]:
         """Whether the tests pass within some seconds, and what was said of the first that does not.
+
+        Where only some indicators are ``concerned``, the others are not asked.
 
         Raises InterruptedError where somebody ends them, which says nothing about the tests.
         """
@@ -97,7 +113,7 @@ class Copy:
         process = self._process = subprocess.Popen(
             words,
             cwd=self.root,
-            env=environment | {"TMPDIR": str(self._temporary)},
+            env=environment | {"TMPDIR": str(self._temporary), CONCERNED: " ".join(concerned)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -163,7 +179,7 @@ def run(chosen: Sequence[Mutant], jobs: int) -> list[Outcome]:
                 copy.write(mutant.file, mutant.apply(original))
                 # One that takes many times as long as without it hangs.
                 limit = 60 + 5 * sum(taken[test] for test in seen_by(mutant.file))
-                passed, test = copy.test(seen_by(mutant.file), limit)
+                passed, test = copy.test(seen_by(mutant.file), limit, declared_in(mutant.file))
             finally:
                 copy.write(mutant.file, original)
                 copies.put(copy)
@@ -235,8 +251,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED, help="another one chooses others (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="list the mutants and do nothing else")
+    parser.add_argument("--oracles", action="store_true", help="only files that compute, held by the oracles")
     asked = parser.parse_args()
     found = all_mutants()
+    if asked.oracles:
+        found = [mutant for mutant in found if computes(mutant.file)]
+        asked.sample = OF_ORACLES if asked.sample == SAMPLE else asked.sample
     chosen = [
         mutant
         for mutant in sample(found, asked.sample or len(found), asked.seed)

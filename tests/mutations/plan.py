@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from fnmatch import fnmatch
 from itertools import chain, zip_longest
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 
+#: Variable with the ids of the indicators that a mutant can concern; tests of others are left out. Empty: of all.
+CONCERNED = "CANDLEMILL_MUTATED"
 #: What the tests against TimescaleDB need; without it they are left out.
 MODULES_OF_NODE = "tests/timescale/node_modules"
 
-_INDICATORS = ("test_values.py", "test_formulas.py", "test_definitions.py", "test_registry.py", "test_categories.py")
-_KERNELS = ("test_values.py", "test_kernels.py", "test_formulas.py", "test_definitions.py", "test_registry.py")
-_MACHINERY = ("test_values.py", "test_contract.py", "test_compute.py", "test_pivot.py", "test_registry.py")
+#: What says from outside the code what values have to be; no golden value is among it.
+_ORACLES = ("test_oracles.py", "test_formulas.py", "test_definitions.py")
+_MACHINERY = ("test_contract.py", "test_compute.py", "test_pivot.py", "test_registry.py")
 _WINDOWS = ("test_lanes.py", "test_history.py")
 _EXTENSION = "test_safety.py::test_an_extension_that_does_not_do_names_the_command_that_mends_it"
 _RESULT_PATHS = tuple(
@@ -48,14 +51,14 @@ _OF_AGGREGATES = (
 TESTS = {
     **dict.fromkeys((f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes")), _WINDOWS),
     "indicators/windows.py": _WINDOWS,
-    "indicators/kernels/candles.py": ("test_values.py", "test_patterns.py", "test_categories.py"),
-    "indicators/kernels/*.py": _KERNELS,
-    "indicators/patterns.py": ("test_values.py", "test_formulas.py", "test_patterns.py", "test_categories.py"),
-    "indicators/service.py": ("test_values.py", "test_contract.py", "test_registry.py"),
-    "indicators/rounding.py": ("test_rounding.py", "test_values.py"),
+    "indicators/kernels/candles.py": ("test_patterns.py",),
+    "indicators/kernels/*.py": ("test_kernels.py", *_ORACLES),
+    "indicators/patterns.py": ("test_oracles.py", "test_patterns.py", "test_categories.py"),
+    "indicators/service.py": ("test_registry.py", "test_values.py"),
+    "indicators/rounding.py": ("test_rounding.py",),
     **dict.fromkeys((f"indicators/{name}.py" for name in ("contract", "evaluate", "kinds", "registry")), _MACHINERY),
-    "indicators/*.py": _INDICATORS,
-    "sql/indicators/*.sql": _INDICATORS,
+    "indicators/*.py": _ORACLES,
+    "sql/indicators/*.sql": _ORACLES,
     "pipeline/results/rows.py": (*_RESULTS, "test_values.py", "long/test_damage.py"),
     "pipeline/results/extension.py": (_EXTENSION, "test_retention.py"),
     "pipeline/results/sink.py": (*_RESULTS, *_RESULT_PATHS),
@@ -82,6 +85,30 @@ TESTS = {
     "sql/source/packed.sql": ("test_packed.py", *_BARS),
     "sql/source/*.sql": (*_BARS, "long/test_symbols.py"),
 }
+
+
+#: Files whose values the oracles alone are to hold: all that computes, save the lanes, whose oracle are the kernels.
+COMPUTING = tuple(
+    pattern
+    for pattern, tests in TESTS.items()
+    if pattern.startswith(("indicators/", "sql/indicators/"))
+    and pattern not in ("indicators/service.py", "indicators/windows.py")
+    and tests != _WINDOWS
+)
+
+
+def computes(file: str) -> bool:
+    """Whether a file is one that the oracles are to hold."""
+    return next(pattern for pattern in TESTS if fnmatch(file, pattern)) in COMPUTING
+
+
+def declared_in(file: str, root: Path = ROOT) -> tuple[str, ...]:
+    """Ids of the indicators whose values a file alone has; none where it is of all."""
+    if file.startswith("sql/indicators/"):
+        return (Path(file).name.partition(".")[0],)
+    if not fnmatch(file, "indicators/*.py") or "/kernels/" in file:
+        return ()
+    return tuple(re.findall(r'^ {4}id="(\w+)"', (root / file).read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def seen_by(file: str) -> tuple[str, ...]:

@@ -1,0 +1,75 @@
+"""How much corrected values differ from the old ones over a golden market: ``make docs`` prints docs/corrected.md."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from candlemill.indicators.profiles import CORRECTED, PROFILES
+from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.base.duck import open_duckdb
+from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
+from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.compute.sql import SqlIndicators
+from candlemill.pipeline.documents.corrected import Effect, render
+from candlemill.pipeline.source.reader import METRICS_ROWS
+from tests import goldens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from candlemill.indicators.contract import Indicator
+
+CASE = goldens.HERE / "synth_core"
+INTERVALS = ("5m", "1h", "1d")
+
+
+def effects() -> dict[tuple[str, str], Effect]:
+    """What each variant changes in its columns, save where it changes nothing."""
+    found: dict[tuple[str, str], list[tuple[Any, Any]]] = {}
+    for interval in INTERVALS:
+        old, new = (_rows(interval, profile) for profile in PROFILES)
+        for declared in old:
+            for column in declared.columns:
+                pairs = zip(old[declared][column.name], new[declared][column.name], strict=True)
+                found.setdefault((declared.id, column.name), []).extend(pairs)
+    summed = {place: _effect(pairs) for place, pairs in found.items()}
+    return {place: effect for place, effect in summed.items() if effect.differing}
+
+
+def _effect(pairs: Sequence[tuple[Any, Any]]) -> Effect:
+    there = [(old, new) for old, new in pairs if (old, new) != (None, None)]
+    other = [(old, new) for old, new in there if not _alike(old, new)]
+    relative = [
+        abs(new - old) / abs(old) for old, new in other if isinstance(old, float) and isinstance(new, float) and old
+    ]
+    return Effect(len(there), len(other), median(relative) if relative else None)
+
+
+def _alike(old: Any, new: Any) -> bool:
+    """Whether two values are the same, up to a millionth."""
+    if isinstance(old, float) and isinstance(new, float):
+        return abs(new - old) <= 1e-6 * max(abs(old), abs(new))
+    return bool(old == new)
+
+
+def _rows(interval: str, profile: str) -> dict[Indicator, dict[str, list[Any]]]:
+    asked = goldens.description(CASE)
+    as_of = datetime.fromisoformat(asked["as_of"])
+    chosen = [declared for declared in INDICATORS.values() if CORRECTED in declared.variants]
+    with open_duckdb() as connection:
+        sql = SqlIndicators(connection)
+        bars = pivot_bars(goldens.candles(CASE, interval), interval, as_of, asked["lookback"])
+        sql.load("candles", [bars])
+        given = goldens.metrics(CASE, interval)
+        metrics = pivot_metrics(given, interval, as_of, METRICS_ROWS, bars.panel.symbols) if given else None
+        if metrics:
+            sql.load("metrics", [metrics])
+        tables = compute_interval(chosen, bars.panel, metrics.panel if metrics else None, sql, profile=profile)
+    return {declared: table.sort_by("symbol").to_pydict() for declared, table in tables.items()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render(effects(), ", ".join(INTERVALS)))
