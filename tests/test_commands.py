@@ -169,8 +169,8 @@ def test_a_wrong_value_in_the_environment_is_wrong_usage(
 
 # -- what is printed where
 
-FIELDS = """run_id, started_at, finished_at, as_of, version, source, symbols, intervals, indicators, series, rows,
-    t_start, t_read, t_compute, t_write, total, stages, pg_queries, pg_rows, pg_bytes, sqlite_commits,
+FIELDS = """run_id, started_at, finished_at, as_of, version, profile, source, symbols, intervals, indicators, series,
+    rows, t_start, t_read, t_compute, t_write, total, stages, pg_queries, pg_rows, pg_bytes, sqlite_commits,
     sqlite_rows_written, sqlite_rows_pruned, peak_rss_mb, skipped, errors, sqlite, duckdb"""
 
 

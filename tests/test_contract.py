@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from candlemill.indicators import evaluate
@@ -99,6 +100,37 @@ def test_a_word_that_is_not_declared_is_refused_when_it_is_computed(listed: bool
         values(spoken, panels.panel_of(WALKS))
     longs = declared(columns=(column,), compute=lambda bars: Values(np.full(bars.series, "多,多" if listed else "多")))
     assert len(values(longs, panels.panel_of(WALKS))[0]) == 3
+
+
+def test_a_word_of_variants_is_said_by_them_alone() -> None:
+    column = text("side", "side", {"多": "long"})
+
+    def short(bars: Panel) -> Values:
+        return Values(np.full(bars.series, "空"))
+
+    both = declared(
+        columns=(column,), compute=short, variants={CORRECTED: short}, variant_words={"side": {"空": "short"}}
+    )
+    panel = panels.panel_of(WALKS)
+    assert values(both, panel, profile=CORRECTED) == [["空"] * 3]
+    assert dict(both.words(column)) == {"多": "long", "空": "short"}
+    with pytest.raises(ValueError, match=r"middle\.side is '空', which is none of its words: add it"):
+        values(both, panel)
+    with pytest.raises(ValueError, match="variant_words are of its columns of texts"):
+        declared(variant_words={"side": {"空": "short"}})
+    with pytest.raises(ValueError, match="minima are of the profiles that it has variants of"):
+        declared(minima={CORRECTED: 3})
+    with pytest.raises(ValueError, match="min_bars is at least 1"):
+        declared(compute=short, variants={CORRECTED: short}, minima={CORRECTED: 0})
+
+
+def test_texts_are_plain_unless_they_are_wanted_coded() -> None:
+    panel = panels.panel_of(WALKS)
+    column = text("side", "side", {"多": "long"})
+    spoken = declared(columns=(column,), compute=lambda bars: Values(np.full(bars.series, "多")))
+    [cell] = evaluate.finish(spoken, panel, evaluate.compute(spoken, panel))
+    assert cell.arrow().type == pa.string()
+    assert pa.types.is_dictionary(cell.arrow(coded=True).type)
 
 
 class Statements:
