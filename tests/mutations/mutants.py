@@ -156,12 +156,12 @@ def _of_python(source: bytes) -> Edits:
 
 
 def _computed(tree: ast.AST) -> Iterator[ast.AST]:
-    """What a program computes: neither annotations nor the inside of an f-string."""
+    """What a program computes: no annotations, no notes for who explains a value, nothing inside an f-string."""
     for name, value in ast.iter_fields(tree):
         if name in ("annotation", "returns") or isinstance(tree, ast.JoinedStr):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not _is_alias(child):
+            if isinstance(child, ast.AST) and not _is_alias(child) and not _is_note(child):
                 yield child
                 yield from _computed(child)
 
@@ -171,6 +171,11 @@ def _is_alias(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias"
     )
+
+
+def _is_note(node: ast.AST) -> bool:
+    """Whether a call hands over what explains a value: no value comes of it."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "note"
 
 
 def _other(text: str, value: object) -> list[str]:
