@@ -331,21 +331,25 @@ def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(
 
 
 def test_a_demo_that_is_told_to_end_leaves_no_server_and_no_half_work(tmp_path: Path) -> None:
-    words = [str(CANDLEMILL), "demo", "--intervals", "1h"]
-    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stderr is not None
-        # The server runs, and the run has begun.
-        assert next((line for line in child.stderr if "auto chose 12 symbols" in line), None)
-        running = processes_of(tmp_path)
-        child.send_signal(signal.SIGTERM)
-        child.stderr.read()
-        assert child.wait(20) != 0
-    left = [pid for pid in running if pid in processes_of(tmp_path)]
-    for pid in left:
-        os.kill(pid, signal.SIGINT)
+    words, code = [str(CANDLEMILL), "demo", "--intervals", "1h"], 0
+    # On a busy machine a run may be done before it is told: then the next one is.
+    while code == 0:
+        place = tmp_path / str(len(list(tmp_path.iterdir())))
+        place.mkdir()
+        with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as child:
+            assert child.stderr is not None
+            # The server runs, and the run has begun.
+            assert next((line for line in child.stderr if "auto chose 12 symbols" in line), None)
+            running = processes_of(place)
+            child.send_signal(signal.SIGTERM)
+            child.stderr.read()
+            code = child.wait(60)
+        left = [pid for pid in running if pid in processes_of(place)]
+        for pid in left:
+            os.kill(pid, signal.SIGINT)
+        assert left == []
     assert running
-    assert left == []
-    assert sorted(file.name for file in (tmp_path / "data" / "demo").iterdir()) == ["server"]
+    assert sorted(file.name for file in (place / "data" / "demo").iterdir()) == ["server"]
 
 
 # -- completion by the shell
