@@ -22,7 +22,7 @@ from candlemill.indicators.kernels import recursions
 from candlemill.indicators.kinds import REAL
 from candlemill.indicators.profiles import CORRECTED, PARITY, PROFILES
 from candlemill.indicators.registry import INDICATORS
-from tests import corrected, definitions, panels
+from tests import corrected, definitions, markets, panels
 from tests.corrected import floats
 from tests.test_definitions import bars_of, computed
 from tests.test_formulas import BEGIN, MINUTE, bars, metrics, row
@@ -687,6 +687,20 @@ def test_volume_counts_where_it_is_traded() -> None:
     assert (found["volume_ratio"], found["signal"]) == (3, "异常放量")
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nodes_of_neighbours_are_their_own(profile: str) -> None:
+    # Three series of the same prices, of which the first and the last have the same volumes.
+    closes, odd = np.repeat(np.linspace(100.0, 148.0, 49), 3), np.repeat(np.arange(49) % 2, 3)
+    one, other = np.where(odd, 9.0, 1.0), np.where(odd, 1.0, 9.0)
+    panel = markets.panel({
+        **dict.fromkeys(("high", "low", "close"), np.repeat(closes[:, None], 3, axis=1)),
+        "volume": np.stack([one, other, one], axis=1),
+    })  # fmt: skip
+    found = finished(INDICATORS["vpvr_profile"], panel, profile)
+    for name in ("high_nodes", "low_nodes"):
+        assert found[name][0] == found[name][2] != found[name][1]
+
+
 def test_what_the_source_does_not_know_is_null() -> None:
     panel = bars([100.0] * 300, quote_volume=np.nan, trade_count=np.nan, taker_buy_volume=np.nan)
     found = row("base_data", panel, CORRECTED)
@@ -817,6 +831,14 @@ def test_price_patterns_are_real_ones(points: list[tuple[int, float]], up: str, 
         assert name not in later["patterns"].split(",")
 
 
+def test_a_break_is_of_late_where_the_bar_before_was_above() -> None:
+    # The valley lies at 109.5 (its low). The close fell below it long ago, came back for one bar, and is below again.
+    top = [(60, 100), (70, 120), (80, 110), (90, 120), (95, 105), (103, 104)]
+    for back, news in (((104, 110.0), (105, 109.0)), True), (((104, 108.0), (105, 107.0)), False):
+        names = row("candle_patterns", shaped(*top, *back), CORRECTED)["patterns"].split(",")
+        assert ("双顶" in names) == news
+
+
 def test_two_candlesticks_have_two_names() -> None:
     # A long body, then a doji beyond it: a doji, and a doji star.
     opened, close = [*np.arange(100.0, 130.0), 131.0, 134.0], [*np.arange(100.5, 130.5), 133.0, 134.0]
@@ -841,6 +863,8 @@ def test_a_flat_start_is_no_reversal_and_a_strike_passes_the_first_open() -> Non
     # The bar before has the same colour, or both bodies are one.
     assert of([(97, 98), (97, 99)])["pattern"] == "无"
     assert of([(98, 97), (97, 98)])["pattern"] == "无"
+    # A body of 12 among 15 whose mean is 1.
+    assert of([*falling, (97, 109)])["strength"] == 1200
     # With the trend it buys, and its strength is the body against the mean of 15: 3.5 of 6.5 / 15.
     found = of([*falling, (97, 100.5)])
     assert (found["signal"], found["direction"], found["strength"]) == (
@@ -933,6 +957,9 @@ def test_bars_are_counted_on_the_grid() -> None:
                              for w, place in ((WALKS[0], np.r_[0:10, 13:20]), (WALKS[1], np.r_[0:5]))])  # fmt: skip
     found = finished(INDICATORS["data_monitor"], panel, CORRECTED)
     assert (found["bars_expected"], found["bars_missing"]) == ([20, 5], [3, 0])
+    # At an interval three times as long a third is expected: 19 steps of 5 minutes are 6.33 of 15.
+    longer = replace(panel, intervals=["15m", "15m"])
+    assert finished(INDICATORS["data_monitor"], longer, CORRECTED)["bars_expected"] == [7, 2]
     months = replace(panel, intervals=["1M", "1M"])
     assert finished(INDICATORS["data_monitor"], months, CORRECTED)["bars_missing"] == [None, None]
 
