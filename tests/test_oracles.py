@@ -957,6 +957,10 @@ def test_bars_are_counted_on_the_grid() -> None:
                              for w, place in ((WALKS[0], np.r_[0:10, 13:20]), (WALKS[1], np.r_[0:5]))])  # fmt: skip
     found = finished(INDICATORS["data_monitor"], panel, CORRECTED)
     assert (found["bars_expected"], found["bars_missing"]) == ([20, 5], [3, 0])
+    # Of the old values a week of minutes is expected, and of no other interval anything.
+    minutes = replace(panel, intervals=["1m", "1h"])
+    found = finished(INDICATORS["data_monitor"], minutes, PARITY)
+    assert (found["bars_expected"], found["bars_missing"]) == ([10080, None], [10080 - 17, None])
     # At an interval three times as long a third is expected: 19 steps of 5 minutes are 6.33 of 15.
     longer = replace(panel, intervals=["15m", "15m"])
     assert finished(INDICATORS["data_monitor"], longer, CORRECTED)["bars_expected"] == [7, 2]
