@@ -945,7 +945,7 @@ def test_the_stability_is_a_rank_among_variations() -> None:
 def test_gaps_are_those_of_the_grid_up_to_now(
     minutes: list[float], age: float, missing: int, first: tuple[int, int] | None
 ) -> None:
-    found = row("futures_gap_monitor", metrics(minutes=np.array(minutes), age=age), CORRECTED)
+    found = row("futures_gap_monitor", metrics(minutes=minutes, age=age), CORRECTED)
     begin = BEGIN // (5 * MINUTE) * 5 * MINUTE
     assert (found["rows_loaded"], found["rows_missing"]) == (len(minutes), missing)
     ends = tuple(begin + minute * MINUTE for minute in first) if first else (None, None)

@@ -127,8 +127,7 @@ def test_what_reads_a_file_takes_its_profile_and_refuses_another_one(ran: dict[s
         other = CORRECTED if profile == PARITY else PARITY
         changes = ("changes", "--sqlite", folder / "result.db", "--json")
         plot = ("plot", "AAAUSDT", "--interval", "5m", "--duckdb", folder / "work.duckdb", "--bars", 5)
-        plot = (*plot, "--output", tmp_path / "drawn.svg")
-        for words in (changes, plot):
+        for words in (changes, (*plot, "--output", tmp_path / "drawn.svg")):
             assert command(*words)[0] == 0
             assert command(*words, "--profile", profile)[0] == 0
             code, said, _ = command(*words, "--profile", other)
