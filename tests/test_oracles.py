@@ -817,12 +817,7 @@ def test_price_patterns_are_real_ones(points: list[tuple[int, float]], up: str, 
         found = row("candle_patterns", panel, CORRECTED)
         names = found["patterns"].split(",")
         assert names[-1] == name
-        candles = [
-            float(
-                getattr(talib, function)(*(panel.fields[n][:, 0].copy() for n in ("open", "high", "low", "close")))[-1]
-            )
-            for function in talib.get_function_groups()["Pattern Recognition"]
-        ]
+        candles = talib_candles(panel)
         assert found["strength"] == pytest.approx(sum(candles) / 100 + sign * weight)
         assert found["count"] == sum(value != 0 for value in candles) + 1 == len(names)
         # Ten bars later the break is no news, and the newest pivot has its successors.
@@ -837,6 +832,22 @@ def test_a_break_is_of_late_where_the_bar_before_was_above() -> None:
     for back, news in (((104, 110.0), (105, 109.0)), True), (((104, 108.0), (105, 107.0)), False):
         names = row("candle_patterns", shaped(*top, *back), CORRECTED)["patterns"].split(",")
         assert ("双顶" in names) == news
+
+
+def test_candlesticks_of_the_fewest_bars() -> None:
+    # The longest function looks back over 14 bars, and two confirm over 3 more.
+    for seed in range(20):
+        fields = panels.walk("FEW", 18, seed).fields
+        panel = bars(**{name: fields[name] for name in ("open", "high", "low", "close")})
+        assert row("candle_patterns", panel, CORRECTED)["strength"] == pytest.approx(sum(talib_candles(panel)) / 100)
+        few = bars(**{name: fields[name][1:] for name in ("open", "high", "low", "close")})
+        assert row("candle_patterns", few, CORRECTED)["count"] is None
+
+
+def talib_candles(panel: Panel) -> list[float]:
+    """The newest values of all candlestick functions."""
+    prices = [panel.fields[name][:, 0].copy() for name in ("open", "high", "low", "close")]
+    return [float(getattr(talib, name)(*prices)[-1]) for name in talib.get_function_groups()["Pattern Recognition"]]
 
 
 def test_two_candlesticks_have_two_names() -> None:
