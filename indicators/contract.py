@@ -415,6 +415,10 @@ class Indicator:
             (not vague, f"the texts {', '.join(vague)} have no words: list every value with its English, or set free"),
             (not unused, f"shares names {', '.join(unused)}, which parameters does not have"),
             (set(self.variants) <= set(PROFILES), f"variants are of the profiles {', '.join(PROFILES)}"),
+            (
+                all(made is True or callable(made) for made in self.variants.values()),
+                "a variant is a function, or True where it is written in SQL",
+            ),
             (PARITY not in self.variants, f"the profile {PARITY} is the declaration's own function, not a variant"),
             (set(self.minima) <= set(self.variants), "minima are of the profiles that it has variants of"),
             (

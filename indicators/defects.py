@@ -88,7 +88,7 @@ DEFECTS = (
     _mended(
         "10",
         "zero_lag_band_cross zero_lag_trend_state atr_bands bollinger volume_ratio obv support_resistance "
-        "smoothed_heikin_ashi",
+        "smoothed_heikin_ashi candle_patterns",
         "the window depended on what else was selected, and half a lookback decided which series has values",
         "the window is --lookback for all, and values begin with the bars that the formula needs",
     ),

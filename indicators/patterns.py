@@ -184,6 +184,7 @@ def _candle_set(newest: Array) -> Array:
     formula="61 candlestick functions of TA-Lib at the newest bar; the newest shape of each of three kinds",
     min_bars=10,
     variants={CORRECTED: candle_patterns_signed},
+    minima={CORRECTED: candles.TAIL},
     variant_words={"patterns": {_DOJI_STAR: "doji star"}},
 )
 def candle_patterns(bars: Panel) -> Values:

@@ -65,6 +65,7 @@ def values(found: Indicator, panel: Panel, **how: Any) -> list[list[Any]]:
         ({"inputs": ("hight",)}, "inputs of candles are among open, high"),
         ({"columns": (text("word", "a word"),)}, "the texts word have no words: list every value with its English"),
         ({"shares": {close_ema: ("period",)}}, "shares names period, which parameters does not have"),
+        ({"variants": {CORRECTED: False}}, "a variant is a function, or True where it is written in SQL"),
         ({"variants": {"mended": lambda _: Values()}}, "variants are of the profiles parity, corrected"),
         ({"variants": {PARITY: lambda _: Values()}}, "the declaration's own function, not a variant"),
         ({"totals": ("volume",)}, "totals are sums of inputs"),

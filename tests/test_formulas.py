@@ -359,7 +359,7 @@ def test_a_divergence_that_agrees_adds_half_its_size(
     sign: int, slope: float, turn: float, thresholds: dict[str, float], bonus: float | None
 ) -> None:
     panel = leaning(sign, slope, turn)
-    found = row("smart_rsi", panel, **thresholds)
+    found = row("smart_rsi", panel, PARITY, **thresholds)
     assert (found["signal"], found["divergence"]) == (("买入", "底背离") if sign > 0 else ("卖出", "顶背离"))
     # The RSI at a bar is that of the series that ends there.
     before, now = (row("smart_rsi", cut(panel, length))["rsi14"] for length in (385, 393))

@@ -22,7 +22,7 @@ from candlemill.indicators.kernels import recursions
 from candlemill.indicators.kinds import REAL
 from candlemill.indicators.profiles import CORRECTED, PARITY, PROFILES
 from candlemill.indicators.registry import INDICATORS
-from tests import corrected, definitions, panels
+from tests import corrected, definitions, markets, panels
 from tests.corrected import floats
 from tests.test_definitions import bars_of, computed
 from tests.test_formulas import BEGIN, MINUTE, bars, metrics, row
@@ -687,6 +687,20 @@ def test_volume_counts_where_it_is_traded() -> None:
     assert (found["volume_ratio"], found["signal"]) == (3, "异常放量")
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nodes_of_neighbours_are_their_own(profile: str) -> None:
+    # Three series of the same prices, of which the first and the last have the same volumes.
+    closes, odd = np.repeat(np.linspace(100.0, 148.0, 49), 3), np.repeat(np.arange(49) % 2, 3)
+    one, other = np.where(odd, 9.0, 1.0), np.where(odd, 1.0, 9.0)
+    panel = markets.panel({
+        **dict.fromkeys(("high", "low", "close"), np.repeat(closes[:, None], 3, axis=1)),
+        "volume": np.stack([one, other, one], axis=1),
+    })  # fmt: skip
+    found = finished(INDICATORS["vpvr_profile"], panel, profile)
+    for name in ("high_nodes", "low_nodes"):
+        assert found[name][0] == found[name][2] != found[name][1]
+
+
 def test_what_the_source_does_not_know_is_null() -> None:
     panel = bars([100.0] * 300, quote_volume=np.nan, trade_count=np.nan, taker_buy_volume=np.nan)
     found = row("base_data", panel, CORRECTED)
@@ -803,18 +817,37 @@ def test_price_patterns_are_real_ones(points: list[tuple[int, float]], up: str, 
         found = row("candle_patterns", panel, CORRECTED)
         names = found["patterns"].split(",")
         assert names[-1] == name
-        candles = [
-            float(
-                getattr(talib, function)(*(panel.fields[n][:, 0].copy() for n in ("open", "high", "low", "close")))[-1]
-            )
-            for function in talib.get_function_groups()["Pattern Recognition"]
-        ]
+        candles = talib_candles(panel)
         assert found["strength"] == pytest.approx(sum(candles) / 100 + sign * weight)
         assert found["count"] == sum(value != 0 for value in candles) + 1 == len(names)
         # Ten bars later the break is no news, and the newest pivot has its successors.
         last = points[-1]
         later = row("candle_patterns", shaped(*points, (last[0] + 30, last[1]), sign=sign), CORRECTED)
         assert name not in later["patterns"].split(",")
+
+
+def test_a_break_is_of_late_where_the_bar_before_was_above() -> None:
+    # The valley lies at 109.5 (its low). The close fell below it long ago, came back for one bar, and is below again.
+    top = [(60, 100), (70, 120), (80, 110), (90, 120), (95, 105), (103, 104)]
+    for back, news in (((104, 110.0), (105, 109.0)), True), (((104, 108.0), (105, 107.0)), False):
+        names = row("candle_patterns", shaped(*top, *back), CORRECTED)["patterns"].split(",")
+        assert ("双顶" in names) == news
+
+
+def test_candlesticks_of_the_fewest_bars() -> None:
+    # The longest function looks back over 14 bars, and two confirm over 3 more.
+    for seed in range(20):
+        fields = panels.walk("FEW", 18, seed).fields
+        panel = bars(**{name: fields[name] for name in ("open", "high", "low", "close")})
+        assert row("candle_patterns", panel, CORRECTED)["strength"] == pytest.approx(sum(talib_candles(panel)) / 100)
+        few = bars(**{name: fields[name][1:] for name in ("open", "high", "low", "close")})
+        assert row("candle_patterns", few, CORRECTED)["count"] is None
+
+
+def talib_candles(panel: Panel) -> list[float]:
+    """The newest values of all candlestick functions."""
+    prices = [panel.fields[name][:, 0].copy() for name in ("open", "high", "low", "close")]
+    return [float(getattr(talib, name)(*prices)[-1]) for name in talib.get_function_groups()["Pattern Recognition"]]
 
 
 def test_two_candlesticks_have_two_names() -> None:
@@ -841,6 +874,8 @@ def test_a_flat_start_is_no_reversal_and_a_strike_passes_the_first_open() -> Non
     # The bar before has the same colour, or both bodies are one.
     assert of([(97, 98), (97, 99)])["pattern"] == "无"
     assert of([(98, 97), (97, 98)])["pattern"] == "无"
+    # A body of 12 among 15 whose mean is 1.
+    assert of([*falling, (97, 109)])["strength"] == 1200
     # With the trend it buys, and its strength is the body against the mean of 15: 3.5 of 6.5 / 15.
     found = of([*falling, (97, 100.5)])
     assert (found["signal"], found["direction"], found["strength"]) == (
@@ -921,7 +956,7 @@ def test_the_stability_is_a_rank_among_variations() -> None:
 def test_gaps_are_those_of_the_grid_up_to_now(
     minutes: list[float], age: float, missing: int, first: tuple[int, int] | None
 ) -> None:
-    found = row("futures_gap_monitor", metrics(minutes=np.array(minutes), age=age), CORRECTED)
+    found = row("futures_gap_monitor", metrics(minutes=minutes, age=age), CORRECTED)
     begin = BEGIN // (5 * MINUTE) * 5 * MINUTE
     assert (found["rows_loaded"], found["rows_missing"]) == (len(minutes), missing)
     ends = tuple(begin + minute * MINUTE for minute in first) if first else (None, None)
@@ -933,6 +968,13 @@ def test_bars_are_counted_on_the_grid() -> None:
                              for w, place in ((WALKS[0], np.r_[0:10, 13:20]), (WALKS[1], np.r_[0:5]))])  # fmt: skip
     found = finished(INDICATORS["data_monitor"], panel, CORRECTED)
     assert (found["bars_expected"], found["bars_missing"]) == ([20, 5], [3, 0])
+    # Of the old values a week of minutes is expected, and of no other interval anything.
+    minutes = replace(panel, intervals=["1m", "1h"])
+    found = finished(INDICATORS["data_monitor"], minutes, PARITY)
+    assert (found["bars_expected"], found["bars_missing"]) == ([10080, None], [10080 - 17, None])
+    # At an interval three times as long a third is expected: 19 steps of 5 minutes are 6.33 of 15.
+    longer = replace(panel, intervals=["15m", "15m"])
+    assert finished(INDICATORS["data_monitor"], longer, CORRECTED)["bars_expected"] == [7, 2]
     months = replace(panel, intervals=["1M", "1M"])
     assert finished(INDICATORS["data_monitor"], months, CORRECTED)["bars_missing"] == [None, None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +16,10 @@ from candlemill.indicators.profiles import CORRECTED, PARITY, PROFILES
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline import engine
 from candlemill.pipeline.backfill.fill import fill
+from candlemill.pipeline.backfill.folder import read_manifest
+from candlemill.pipeline.backfill.local import perform_all
+from candlemill.pipeline.backfill.ranges import backfill
+from candlemill.pipeline.backfill.store import opened
 from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.marker import Marker
 from candlemill.pipeline.commands.app import app
@@ -127,8 +131,7 @@ def test_what_reads_a_file_takes_its_profile_and_refuses_another_one(ran: dict[s
         other = CORRECTED if profile == PARITY else PARITY
         changes = ("changes", "--sqlite", folder / "result.db", "--json")
         plot = ("plot", "AAAUSDT", "--interval", "5m", "--duckdb", folder / "work.duckdb", "--bars", 5)
-        plot = (*plot, "--output", tmp_path / "drawn.svg")
-        for words in (changes, plot):
+        for words in (changes, (*plot, "--output", tmp_path / "drawn.svg")):
             assert command(*words)[0] == 0
             assert command(*words, "--profile", profile)[0] == 0
             code, said, _ = command(*words, "--profile", other)
@@ -177,6 +180,17 @@ def test_a_filled_database_has_the_values_of_its_profile(ran: dict[str, Path], u
         row for row in rows_of(tmp_path / "result.db", query) if row in rows_of(ran[CORRECTED] / "result.db", query)
     ]
     assert len(newest) == 2
+
+
+def test_a_backfill_goes_on_in_its_own_profile_alone(url: str, tmp_path: Path) -> None:
+    begin, store = AS_OF - timedelta(hours=1), opened(str(tmp_path / "store"))
+    for _ in range(2):
+        backfill(asked(url, tmp_path, CORRECTED), begin, AS_OF, store, engine=perform_all, export_only=True)
+    known = read_manifest(store)
+    assert known is not None
+    assert known.request.profile == CORRECTED
+    with pytest.raises(UsageError, match=r"holds a backfill of another profile \(corrected\): ask for the same"):
+        backfill(asked(url, tmp_path), begin, AS_OF, store, engine=perform_all, export_only=True)
 
 
 def test_the_profile_comes_from_the_option_or_the_variable() -> None:
