@@ -148,12 +148,8 @@ def scalping(bars: Panel, p: Parameters) -> Values:
 )
 def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     """Mean of RSIs of many periods over the typical price."""
-    change = np.diff(typical_price(bars), axis=0)
-    # Wilder's smoothings from 0 at the first bar; what they lack, a factor of 1 / period, is in both.
     fading = 1 - 1 / np.arange(p.fastest, p.slowest + 1.0)
-    gain = recursions.fading_sums(np.where(change > 0, change, 0.0), fading)
-    loss = recursions.fading_sums(np.where(change < 0, -change, 0.0), fading)
-    return Values(rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))))
+    return Values(chains.mean_strength(typical_price(bars), fading))
 
 
 @indicator(
@@ -238,7 +234,7 @@ def smart_rsi(bars: Panel, p: Parameters) -> Values:
         np.abs(50 - mean) / 50 * 100,
     )
     strength = np.clip(np.abs(strength), 0, 100)
-    divergence, size = _divergence(bars, 100 - 100 / (1 + ratios), known_bars)
+    divergence, size = _divergence(bars, ratios, known_bars)
     agrees = buy & divergence.are("底背离") | sell & divergence.are("顶背离")
     return Values(
         Coded.select([buy, sell], ["买入", "卖出"], "观望"),
@@ -256,15 +252,15 @@ def smart_rsi(bars: Panel, p: Parameters) -> Values:
 def _divergence(bars: Panel, recent: Floats, known: Ints) -> tuple[Coded, Floats]:
     """Kind and size of the divergence between the last two price pivots and the RSI there, each of shape (series,).
 
-    ``recent`` is the RSI of the newest bars, ``known`` how many bars of the series have one.
+    ``recent`` is the ratio of the newest bars that makes their RSI, ``known`` how many bars of the series have one.
     """
     high, low = bars.high[-_DIVERGENCE_BARS:], bars.low[-_DIVERGENCE_BARS:]
     highs, lows = pivots.newest_highs(high, 5, 2), pivots.newest_lows(low, 5, 2)
     enough = (highs[1] >= 0) & (lows[1] >= 0)
     high_now, high_before = pivots.pick(high, highs)
     low_now, low_before = pivots.pick(low, lows)
-    rsi_at_high, rsi_at_high_before = pivots.pick(recent, highs)
-    rsi_at_low, rsi_at_low_before = pivots.pick(recent, lows)
+    rsi_at_high, rsi_at_high_before = 100 - 100 / (1 + pivots.pick(recent, highs))
+    rsi_at_low, rsi_at_low_before = 100 - 100 / (1 + pivots.pick(recent, lows))
     bearish = enough & (high_now > high_before) & (rsi_at_high < rsi_at_high_before)
     bullish = enough & ~bearish & (low_now < low_before) & (rsi_at_low > rsi_at_low_before)
     size = np.select(

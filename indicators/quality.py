@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from .contract import Indicator, integer, moment
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .contract import Indicator, Panel, Values, indicator, integer, moment
 from .futures import ROWS
+from .kernels import pivots
+from .kinds import NO_MOMENT
+
+if TYPE_CHECKING:
+    from .contract import Ints
 
 data_monitor = Indicator(
     id="data_monitor",
@@ -20,7 +29,10 @@ data_monitor = Indicator(
     min_bars=1,
 )
 
-futures_gap_monitor = Indicator(
+_FIVE_MINUTES = 300_000_000
+
+
+@indicator(
     id="futures_gap_monitor",
     title="Futures gap monitor",
     family="quality",
@@ -38,3 +50,19 @@ futures_gap_monitor = Indicator(
     intervals=("5m",),
     window=ROWS,
 )
+def futures_gap_monitor(metrics: Panel) -> Values:
+    """Steps of more than five minutes: each is a gap, one of less than ten minutes lacks no row."""
+    earlier = metrics.time[:-1]
+    step = metrics.time[1:] - earlier
+    # A series' first row has no step: before it is padding.
+    gap = (earlier != 0) & (step > _FIVE_MINUTES)
+    missing = np.where(gap, step // _FIVE_MINUTES - 1, 0).sum(axis=0)
+    row = pivots.oldest_marked(gap)
+
+    def time(rows: Ints) -> Ints:
+        return np.take_along_axis(metrics.time, rows[None], axis=0)[0]
+
+    # Of the first gap the first row that is missing, and the last.
+    start = np.where(row < 0, NO_MOMENT, time(np.maximum(row, 0)) + _FIVE_MINUTES)
+    end = np.where(row < 0, NO_MOMENT, time(row + 1) - _FIVE_MINUTES)
+    return Values(metrics.lengths, metrics.newest_time, missing, start, end)

@@ -46,7 +46,9 @@ _OF_AGGREGATES = (
 #: Tests below ``tests/`` that can see a file, by pattern; cheap ones and those that see most first. The first pattern
 #: that fits counts.
 TESTS = {
-    **dict.fromkeys((f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes")), _WINDOWS),
+    **dict.fromkeys(
+        (f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes", "loops/*")), _WINDOWS
+    ),
     "indicators/windows.py": _WINDOWS,
     "indicators/kernels/candles.py": ("test_values.py", "test_patterns.py", "test_categories.py"),
     "indicators/kernels/*.py": _KERNELS,
