@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,7 @@ CANDLES = {
     "CDLUPSIDEGAP2CROWS": ("向上跳空两只乌鸦", "upside gap two crows"),
     "CDLXSIDEGAP3METHODS": ("跳空三法", "gap three methods"),
 }
+_NAMES = [name for name, _ in CANDLES.values()]
 #: Every name in the list of patterns, with its English.
 WORDS = dict(CANDLES.values()) | {
     "头肩顶": "head and shoulders top",
@@ -139,21 +141,22 @@ def candle_patterns(bars: Panel) -> Values:
 
 def _named(candle_set: Array, shape_set: Ints, shapes: Sequence[Sequence[str]]) -> Coded:
     """The names of each series' patterns as a comma list, written once for each set of patterns."""
+    names = tuple(tuple(choices) for choices in shapes)
     sets = pa.array(candle_set).dictionary_encode()
     both = pa.array(sets.indices.to_numpy().astype(np.int64) * 3 ** len(shapes) + shape_set).dictionary_encode()
-    candle_sets, candle_names = sets.dictionary.to_pylist(), [name for name, _ in CANDLES.values()]
-    words = []
-    for code in both.dictionary.to_pylist():
-        place, digits = divmod(code, 3 ** len(shapes))
-        left, found = candle_sets[place], []
-        while left:
-            # The lowest bit that is set, and off it goes.
-            found.append(candle_names[(left & -left).bit_length() - 1])
-            left &= left - 1
-        for place, choices in enumerate(shapes):
-            found.append(choices[digits // 3 ** (len(shapes) - 1 - place) % 3])
-        words.append(",".join(filter(None, found)) or "无形态")
+    candle_sets = sets.dictionary.to_pylist()
+    pairs = [divmod(code, 3 ** len(shapes)) for code in both.dictionary.to_pylist()]
+    words = [_listed(candle_sets[place], digits, names) for place, digits in pairs]
     return Coded(both.indices.to_numpy().astype(np.int64), np.array(words, dtype=np.object_))
+
+
+@lru_cache(maxsize=1 << 16)
+def _listed(candle_set: int, shape_set: int, shapes: tuple[tuple[str, ...], ...]) -> str:
+    """The names of one set of patterns as a comma list; neighbouring bars mostly have one that was seen before."""
+    found = [name for place, name in enumerate(_NAMES) if candle_set >> place & 1]
+    for place, choices in enumerate(shapes):
+        found.append(choices[shape_set // 3 ** (len(shapes) - 1 - place) % 3])
+    return ",".join(filter(None, found)) or "无形态"
 
 
 def _shapes(bars: Panel) -> list[tuple[Bools, Bools, float, str, str]]:
