@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from bench.market import NOW, Scale, make_market
 from candlemill.pipeline.demo.market import current_minute, load_market
 from candlemill.pipeline.source.schema import init_db
 from tests.conftest import CANDLEMILL, listening
@@ -192,3 +194,36 @@ def test_the_command_alone_fills_the_result_database_of_a_run(server: Server, tm
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.endswith(f"rows written into {name}\n")
         assert (tmp_path / name).exists()
+
+
+#: The command, with tasks of so many bars that memory is at its most; it says how many bytes a process took at most.
+PEAK = """
+import resource
+from candlemill.pipeline.__main__ import main
+from candlemill.pipeline.backfill import plan
+plan.MOST_BARS = 10_000
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+"""
+
+
+@pytest.mark.usefixtures("lanes")
+def test_memory_does_not_grow_with_the_range(server: Server, tmp_path: Path) -> None:
+    url, script = server.database("long"), tmp_path / "peak.py"
+    script.write_text(PEAK)
+    make_market(url, Scale(1, ("1m",)), bars=73_000)
+    peaks = []
+    for bars in (9_000, 72_000):
+        words = ["backfill", "--from", (NOW - timedelta(minutes=bars)).isoformat(), "--to", NOW.isoformat()]
+        words += ["--intervals", "1m", "--workers", "1", "--output", f"of-{bars}"]
+        ran = subprocess.run(
+            [sys.executable, str(script), *words], cwd=tmp_path, env={**os.environ, "DATABASE_URL": url},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        assert len(done(tmp_path / f"of-{bars}")) == bars // 9_000
+        peaks.append(int(ran.stdout.split()[-1]))
+    assert peaks[1] < 1.2 * peaks[0]
