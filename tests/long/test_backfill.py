@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -196,34 +197,25 @@ def test_the_command_alone_fills_the_result_database_of_a_run(server: Server, tm
         assert (tmp_path / name).exists()
 
 
-#: The command, with tasks of so many bars that memory is at its most; it says how many bytes a process took at most.
-PEAK = """
-import resource
-from candlemill.pipeline.__main__ import main
-from candlemill.pipeline.backfill import plan
-plan.MOST_BARS = 10_000
-if __name__ == "__main__":
-    try:
-        main()
-    finally:
-        print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
-"""
+#: The command, with tasks of a few thousand bars each.
+OF_SOME_BARS = MANY_TASKS.replace("3000", "10_000")
+LAUNCH = Path(__file__).parents[2] / "bench" / "launch.py"
 
 
 @pytest.mark.usefixtures("lanes")
 def test_memory_does_not_grow_with_the_range(server: Server, tmp_path: Path) -> None:
-    url, script = server.database("long"), tmp_path / "peak.py"
-    script.write_text(PEAK)
+    url, script, usage = server.database("long"), tmp_path / "some.py", tmp_path / "usage.json"
+    script.write_text(OF_SOME_BARS)
     make_market(url, Scale(1, ("1m",)), bars=73_000)
     peaks = []
-    for bars in (9_000, 72_000):
+    for bars in (10_000, 70_000):
         words = ["backfill", "--from", (NOW - timedelta(minutes=bars)).isoformat(), "--to", NOW.isoformat()]
-        words += ["--intervals", "1m", "--workers", "1", "--output", f"of-{bars}"]
+        words += ["--symbols", "all", "--intervals", "1m", "--workers", "1", "--output", f"of-{bars}"]
         ran = subprocess.run(
-            [sys.executable, str(script), *words], cwd=tmp_path, env={**os.environ, "DATABASE_URL": url},
-            capture_output=True, text=True, check=False,
+            [sys.executable, "-I", str(LAUNCH), str(usage), sys.executable, str(script), *words], cwd=tmp_path,
+            env={**os.environ, "DATABASE_URL": url}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
-        assert len(done(tmp_path / f"of-{bars}")) == bars // 9_000
-        peaks.append(int(ran.stdout.split()[-1]))
+        assert len(done(tmp_path / f"of-{bars}")) >= bars // 10_000
+        peaks.append(json.loads(usage.read_text())["max_rss_mb"])
     assert peaks[1] < 1.2 * peaks[0]
