@@ -134,7 +134,7 @@ def computed(source: str, series: Series, windows: int, count: int, sql: SqlIndi
     bars, futures = (series, None) if source == "candles" else (None, series)
     record = Record(BEGIN, "", [INTERVAL.name], len(chosen))
     begun = process_time()
-    history_of(chosen, bars, futures, since, until, sql, record, lanes=lanes)
+    history_of(chosen, bars, futures, since, until, sql, record, lanes=lanes, coded=True)
     taken = process_time() - begun
     if record.errors:
         raise RuntimeError(record.errors[0]["message"])

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import Indicator, Panel, Values, indicator, integer, number
-from .kernels import pivots, recursions, rolling
+from .kernels import gaps, pivots, recursions, rolling
 from .profiles import CORRECTED
 
 if TYPE_CHECKING:
-    from .contract import Bools, Floats, Ints
+    from .contract import Floats, Ints
 
 futures_sentiment = Indicator(
     id="futures_sentiment",
@@ -193,10 +193,9 @@ def futures_aggregate(metrics: Panel) -> Values:
     fraction = _present(change) / value_before
     gap = top_now - every_now
     variation = _variation(value)
-    relative_changes = _relative_changes(value)
     scores = np.stack(
         [
-            np.where(np.isnan(_present(fraction)), np.nan, _zscore(fraction, relative_changes)),
+            np.where(np.isnan(_present(fraction)), np.nan, _score(fraction, *gaps.relative_changes(value))),
             np.where(np.isnan(_present(np.abs(top_now - 1))), np.nan, _zscore(np.abs(top_now - 1), np.abs(top - 1))),
             np.where(
                 np.isnan(_present(np.abs(taker_now - 1))), np.nan, _zscore(np.abs(taker_now - 1), np.abs(taker - 1))
@@ -206,9 +205,8 @@ def futures_aggregate(metrics: Panel) -> Values:
     metrics.note(change=change, fraction=fraction, **dict(zip(_SCORED, scores, strict=True)))
     age = (metrics.as_of - metrics.newest_time) / 1_000_000
     count = (~np.isnan(value)).sum(axis=0)
-    calm = np.where(_present(variation) > 0, (value <= variation).sum(axis=0) / count, np.nan)
+    calm = np.where(_present(variation) > 0, gaps.count_up_to(value, variation) / count, np.nan)
     taker_signs = np.where(np.abs(taker - 1) < 1e-9, 0, np.where(taker > 1, 1, -1))
-    value_changes = np.sign(value - _before(value))
     return Values(
         np.nan_to_num(metrics.is_closed[-1]) != 0,
         age,
@@ -226,8 +224,8 @@ def futures_aggregate(metrics: Panel) -> Values:
         gap,
         np.abs(_present(gap)),
         variation,
-        np.where(count < 2, np.nan, _streak(value_changes, ~np.isnan(value_changes))),
-        np.where(np.isnan(taker).all(axis=0), np.nan, _streak(taker_signs, ~np.isnan(taker))),
+        np.where(count < 2, np.nan, gaps.streak_of_changes(value)),
+        np.where(np.isnan(taker).all(axis=0), np.nan, gaps.streak(taker_signs, ~np.isnan(taker))),
         np.where(np.isnan(scores).all(axis=0), np.nan, rolling.tail_sum(scores)),
         metrics.open_interest_value[-1] * 100 / metrics.totals["open_interest_value"],
         _variation(top),
@@ -249,18 +247,6 @@ def _present(values: Floats) -> Floats:
     return np.where(values == 0, np.nan, values)
 
 
-def _before(values: Floats) -> Floats:
-    """The last value before each row that is not NaN; (rows, series)."""
-    rows = np.arange(len(values))[:, None]
-    latest = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
-    return pivots.pick(values, np.concatenate([np.full((1, values.shape[1]), -1), latest[:-1]]))
-
-
-def _relative_changes(values: Floats) -> Floats:
-    before = _before(values)
-    return (values - before) / before
-
-
 def _variation(values: Floats) -> Floats:
     """Coefficient of variation (population); NaN with fewer than two values or a mean of 0; (series,)."""
     mean, deviation = rolling.tail_mean_std(values, ddof=0)
@@ -270,38 +256,32 @@ def _variation(values: Floats) -> Floats:
 
 def _zscore(value: Floats, history: Floats) -> Floats:
     """Distance of a value from the mean of its history in standard deviations, 0 where that is 0; (series,)."""
-    mean, deviation = rolling.tail_mean_std(history, ddof=0)
+    return _score(value, *rolling.tail_mean_std(history, ddof=0), (~np.isnan(history)).sum(axis=0))
+
+
+def _score(value: Floats, mean: Floats, deviation: Floats, count: Ints) -> Floats:
+    """Distance of a value from a mean of so many in standard deviations, likewise; (series,)."""
     score = np.where(deviation == 0, 0.0, (value - mean) / deviation)
-    return np.where((~np.isnan(history)).sum(axis=0) < 2, np.nan, score)
+    return np.where(count < 2, np.nan, score)
 
 
 def _slope(values: Floats) -> Floats:
     """Least-squares slope over the values that are there, in percent of the last of them; (series,)."""
     here = ~np.isnan(values)
     count = here.sum(axis=0)
-    place = np.cumsum(here, axis=0) - 1.0
     # In the closed form and order of the readers' values: a constant series leaves their residue, not a clean 0.
-    products, total = rolling.tail_sum(place * values), rolling.tail_sum(values)
+    products, total = gaps.products_with_places(values), rolling.tail_sum(values)
     places, squares = (count - 1) * count / 2, (count - 1) * count * (2 * count - 1) / 6
     slope = (count * products - places * total) / (count * squares - places * places)
     last = pivots.pick(values, pivots.newest(here, 1))[0]
     return np.where(count < 2, np.nan, slope / last * 100)
 
 
-def _streak(signs: Floats | Ints, here: Bools) -> Floats:
-    """Rows from the newest on until a sign opposite to the newest one that is not 0, with that sign; (series,)."""
-    marked = here & (signs != 0)
-    direction = pivots.pick(signs, pivots.newest(marked, 1), 0.0)[0]
-    stop = pivots.newest(marked & (signs == -direction), 1)[0]
-    length = (here & (np.arange(len(signs))[:, None] > stop)).sum(axis=0)
-    return direction * length
-
-
 def _unbroken_streak(signs: Floats) -> Floats:
-    """``_streak`` that a missing sign ends, NaN where the newest one is missing; (series,)."""
+    """``gaps.streak`` that a missing sign ends, NaN where the newest one is missing; (series,)."""
     missing = np.isnan(signs)
     last = pivots.newest(missing, 1)[0]
-    length = _streak(signs, ~missing & (np.arange(len(signs))[:, None] > last))
+    length = gaps.streak(signs, ~missing & (np.arange(len(signs))[:, None] > last))
     return np.where(missing[-1], np.nan, length)
 
 

@@ -65,8 +65,10 @@ class Coded:
         """
         codes = np.full(conditions[0].shape, len(texts))
         for place in reversed(range(len(texts))):
-            codes[conditions[place]] = place
+            np.copyto(codes, place, where=conditions[place])
         used = np.bincount(codes, minlength=len(texts) + 1) > 0
+        if used.all():
+            return cls(codes, np.array([*texts, otherwise], dtype=np.object_))
         return cls((np.cumsum(used) - 1)[codes], np.array([*texts, otherwise], dtype=np.object_)[used])
 
     @property
@@ -160,7 +162,7 @@ class Kind(ABC):
 
     def arrow(self, values: Any, null: Bools) -> pa.Array:
         """Finished values as the work file takes them."""
-        return pa.array(values, mask=null)
+        return _masked(values, null)
 
     def coded(self, values: Any, null: Bools) -> pa.Array:
         """The same, where texts are places in a dictionary of different words."""
@@ -218,11 +220,11 @@ class _Text(Kind):
 
     def arrow(self, values: Coded, null: Bools) -> pa.Array:
         words = pa.array(values.words, pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(values.codes, mask=null), words).dictionary_decode()
+        return pa.DictionaryArray.from_arrays(_masked(values.codes, null), words).dictionary_decode()
 
     def coded(self, values: Coded, null: Bools) -> pa.Array:
         words = pa.array(values.words, pa.string()).dictionary_encode()
-        return pa.DictionaryArray.from_arrays(words.indices.take(pa.array(values.codes, mask=null)), words.dictionary)
+        return pa.DictionaryArray.from_arrays(words.indices.take(_masked(values.codes, null)), words.dictionary)
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         texts = np.full(width, None, dtype=np.object_)
@@ -241,7 +243,7 @@ class _Time(Kind):
         return np.asarray(values == NO_MOMENT)
 
     def arrow(self, values: Array, null: Bools) -> pa.Array:
-        return pa.array(values, mask=null).cast(UTC_MICROSECONDS)
+        return _masked(values, null).cast(UTC_MICROSECONDS)
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         moments = np.full(width, NO_MOMENT)
@@ -252,6 +254,11 @@ class _Time(Kind):
     def written(self, values: pa.Array, rounding: Rounding | None) -> pa.Array:  # noqa: ARG002 - of numbers only
         null = values.is_null().to_numpy(zero_copy_only=False)
         return pa.array(iso(values.cast(pa.int64()).fill_null(0).to_numpy()), mask=null)
+
+
+def _masked(values: Array, null: Bools) -> pa.Array:
+    """The values with NULL at some places; where there is none, nothing is copied."""
+    return pa.array(values, mask=null) if null.any() else pa.array(values)
 
 
 REAL, INTEGER, TEXT, TIME = KINDS = (_Real(), _Integer(), _Text(), _Time())

@@ -12,7 +12,7 @@ from .kernels.bars import close_ema, close_ema_from_mean, true_range_from_mean, 
 from .profiles import CORRECTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .contract import Bools, Floats
 
@@ -230,14 +230,10 @@ def _note_each(bars: Panel, p: Parameters, each: Iterable[Floats]) -> None:
 )
 def harmonic_rsi(bars: Panel, p: Parameters) -> Values:
     """Mean of RSIs of many periods over the typical price."""
-    change = np.diff(typical_price(bars), axis=0)
-    # Wilder's smoothings from 0 at the first bar; what they lack, a factor of 1 / period, is in both.
     fading = 1 - 1 / np.arange(p.fastest, p.slowest + 1.0)
-    gain = recursions.fading_sums(np.where(change > 0, change, 0.0), fading)
-    loss = recursions.fading_sums(np.where(change < 0, -change, 0.0), fading)
-    each = np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss))
-    _note_each(bars, p, each)
-    return Values(rolling.tail_mean(each))
+    typical = typical_price(bars)
+    bars.note(tp=typical)
+    return Values(chains.mean_strength(typical, fading))
 
 
 def _deviation(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
@@ -294,7 +290,7 @@ def smart_rsi_of_wilder(bars: Panel, p: Parameters) -> Values:
     trend, close = close_ema_from_mean(bars, _TREND)[-1], bars.close[-1]
     silent = bars.lengths < p.medium + _DIVERGENCE_BARS
     bars.note(ATR14=ranges, place=place, RSI7=fast, RSI14=recent, RSI21=slow, EMA100=trend)
-    divergence = _divergence(bars, recent, silent, None)
+    divergence = _divergence(bars, recent, silent, None, lambda rsi: rsi)
     return _judged(p, np.stack([fast, recent[-1], slow]), place, close > trend, close < trend, divergence)
 
 
@@ -377,27 +373,34 @@ def smart_rsi(bars: Panel, p: Parameters) -> Values:
     # A mean of fewer changes than its period has does not count.
     means, ratios, known_bars = chains.weighted_rises_and_falls(bars.close, periods, 1, _DIVERGENCE_BARS, bars.first)
     rsi = 100 - 100 / (1 + means[:, 0] / means[:, 1])
-    trend, recent = close_ema(bars, p.trend)[-1], 100 - 100 / (1 + ratios)
+    trend = close_ema(bars, p.trend)[-1]
     up = bars.close[-1] > trend
-    bars.note(ATR14=atr, ATR_low=low, ATR_high=high, RSI7=rsi[0], RSI14=recent, RSI21=rsi[2], EMA34=trend)
+    bars.note(ATR14=atr, ATR_low=low, ATR_high=high, RSI7=rsi[0], RSI14=rsi[1], RSI21=rsi[2], EMA34=trend)
     # With more than a tenth of the RSI missing (its first 14 values always are) nothing is said.
     silent = bars.lengths - known_bars > 0.1 * bars.lengths
-    divergence = _divergence(bars, recent, silent, "none")
+    divergence = _divergence(bars, ratios, silent, "none", _strength)
     return _judged(p, rsi, (atr - low) / (high - low + 1e-10), up, ~up, divergence)
 
 
-def _divergence(bars: Panel, recent: Floats, silent: Bools, word: str | None) -> tuple[Coded, Floats]:
+def _strength(ratio: Floats) -> Floats:
+    return 100 - 100 / (1 + ratio)
+
+
+def _divergence(
+    bars: Panel, recent: Floats, silent: Bools, word: str | None, strength: Callable[[Floats], Floats]
+) -> tuple[Coded, Floats]:
     """Kind and size of the divergence between the last two price pivots and the RSI there, each of shape (series,).
 
-    ``recent`` is the RSI of the newest bars; where a series is ``silent`` the kind is ``word``.
+    ``strength`` makes the RSI of what ``recent`` has of the newest bars. Where a series is ``silent`` the
+    kind is ``word``.
     """
     high, low = bars.high[-_DIVERGENCE_BARS:], bars.low[-_DIVERGENCE_BARS:]
     highs, lows = pivots.newest_highs(high, 5, 2), pivots.newest_lows(low, 5, 2)
     enough = (highs[1] >= 0) & (lows[1] >= 0)
     high_now, high_before = pivots.pick(high, highs)
     low_now, low_before = pivots.pick(low, lows)
-    rsi_at_high, rsi_at_high_before = pivots.pick(recent, highs)
-    rsi_at_low, rsi_at_low_before = pivots.pick(recent, lows)
+    rsi_at_high, rsi_at_high_before = strength(pivots.pick(recent, highs))
+    rsi_at_low, rsi_at_low_before = strength(pivots.pick(recent, lows))
     bearish = enough & (high_now > high_before) & (rsi_at_high < rsi_at_high_before)
     bullish = enough & ~bearish & (low_now < low_before) & (rsi_at_low > rsi_at_low_before)
     size = np.select(

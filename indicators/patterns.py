@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,8 +97,8 @@ WORDS = dict(CANDLES.values()) | {
 
 #: The one name that two candlestick functions share, and what the second of them is called where each has its own.
 _DOJI_STAR = "星形十字"
-_CANDLE_NAMES = [name for name, _ in CANDLES.values()]
-_OWN_NAMES = [_DOJI_STAR if function == "CDLDOJISTAR" else name for function, (name, _) in CANDLES.items()]
+_CANDLE_NAMES = tuple(name for name, _ in CANDLES.values())
+_OWN_NAMES = tuple(_DOJI_STAR if function == "CDLDOJISTAR" else name for function, (name, _) in CANDLES.items())
 #: Bars that price patterns are looked for in, bars on either side of their pivots, and how many bars ago the newest
 #: pivot of a triangle may lie, and the break of the others.
 _SHAPE_BARS, _SHAPE_HALF, _PIVOT_AGE, _BREAK_AGE = 60, 3, 20, 5
@@ -212,23 +213,24 @@ def candle_patterns(bars: Panel) -> Values:
     )
 
 
-def _named(candle_set: Array, shape_set: Ints, candle_names: Sequence[str], shapes: Sequence[Sequence[str]]) -> Coded:
+def _named(candle_set: Array, shape_set: Ints, candle_names: tuple[str, ...], shapes: Sequence[Sequence[str]]) -> Coded:
     """The names of each series' patterns as a comma list, written once for each set of patterns."""
+    names = tuple(tuple(choices) for choices in shapes)
     sets = pa.array(candle_set).dictionary_encode()
     both = pa.array(sets.indices.to_numpy().astype(np.int64) * 3 ** len(shapes) + shape_set).dictionary_encode()
     candle_sets = sets.dictionary.to_pylist()
-    words = []
-    for code in both.dictionary.to_pylist():
-        place, digits = divmod(code, 3 ** len(shapes))
-        left, found = candle_sets[place], []
-        while left:
-            # The lowest bit that is set, and off it goes.
-            found.append(candle_names[(left & -left).bit_length() - 1])
-            left &= left - 1
-        for place, choices in enumerate(shapes):
-            found.append(choices[digits // 3 ** (len(shapes) - 1 - place) % 3])
-        words.append(",".join(filter(None, found)) or "无形态")
+    pairs = [divmod(code, 3 ** len(shapes)) for code in both.dictionary.to_pylist()]
+    words = [_listed(candle_sets[place], digits, candle_names, names) for place, digits in pairs]
     return Coded(both.indices.to_numpy().astype(np.int64), np.array(words, dtype=np.object_))
+
+
+@lru_cache(maxsize=1 << 16)
+def _listed(candle_set: int, shape_set: int, candle_names: tuple[str, ...], shapes: tuple[tuple[str, ...], ...]) -> str:
+    """The names of one set of patterns as a comma list; neighbouring bars mostly have one that was seen before."""
+    found = [name for place, name in enumerate(candle_names) if candle_set >> place & 1]
+    for place, choices in enumerate(shapes):
+        found.append(choices[shape_set // 3 ** (len(shapes) - 1 - place) % 3])
+    return ",".join(filter(None, found)) or "无形态"
 
 
 def _shapes(bars: Panel) -> list[tuple[Bools, Bools, float, str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from .contract import Coded, Panel, Parameters, Rounding, Values, difference, indicator, number, price, text
 from .kernels import profiles, rolling
@@ -13,7 +14,7 @@ from .profiles import CORRECTED
 from .rounding import rounded
 
 if TYPE_CHECKING:
-    from .contract import Bools, Floats, Ints
+    from .contract import Array, Bools, Floats, Ints
 
 _NODE_ROUNDING = Rounding(2, significant=6)
 
@@ -98,6 +99,17 @@ def _middle(low: Floats, width: Floats, bin_: Ints) -> Floats:
     return ((low + bin_ * width) + (low + (bin_ + 1) * width)) / 2
 
 
+def _as_texts(values: Floats) -> Array:
+    """Numbers as Python writes them, an array of objects."""
+    if not ((values >= 1e-3) & (values < 1e9)).all():
+        return np.array(list(map(repr, values.tolist())), dtype=np.object_)
+    # Arrow is faster, and writes these alike, but for the zero behind a whole number.
+    texts = pa.array(values).cast(pa.string()).to_numpy(zero_copy_only=False)
+    whole = np.flatnonzero(values == np.floor(values))
+    texts[whole] = texts[whole] + ".0"
+    return texts
+
+
 def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
     """The middles of some bins of each series as a comma list, in rising order; bins of shape (bins, series).
 
@@ -109,7 +121,7 @@ def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
     wanted = np.logical_or.reduceat(np.logical_or.reduce(chosen), starts, axis=1)
     middles = _middle(low[starts], width[starts], np.arange(len(wanted))[:, None])
     texts = np.full(wanted.shape, "", dtype=np.object_)
-    texts[wanted] = list(map(repr, rounded(middles[wanted], _NODE_ROUNDING).tolist()))
+    texts[wanted] = _as_texts(rounded(middles[wanted], _NODE_ROUNDING))
     lists = []
     for bins in chosen:
         differs, bits = begins.copy(), np.packbits(bins, axis=0)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import NO_MOMENT, Indicator, Panel, Values, integer, moment
+from .contract import NO_MOMENT, Indicator, Panel, Values, indicator, integer, moment
 from .futures import ROWS
+from .kernels import pivots
 from .profiles import CORRECTED
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ data_monitor = Indicator(
     variants={CORRECTED: bars_on_the_grid},
 )
 
-futures_gap_monitor = Indicator(
+
+@indicator(
     id="futures_gap_monitor",
     title="Futures gap monitor",
     family="quality",
@@ -93,3 +95,20 @@ futures_gap_monitor = Indicator(
     window=ROWS,
     variants={CORRECTED: gaps_on_the_grid},
 )
+def futures_gap_monitor(metrics: Panel) -> Values:
+    """Steps of more than five minutes: each is a gap, one of less than ten minutes lacks no row."""
+    earlier = metrics.time[:-1]
+    step = metrics.time[1:] - earlier
+    # A series' first row has no step: before it is padding.
+    gap = (earlier != 0) & (step > _FIVE_MINUTES)
+    metrics.note(step=step, gap=gap)
+    missing = np.where(gap, step // _FIVE_MINUTES - 1, 0).sum(axis=0)
+    row = pivots.oldest_marked(gap)
+
+    def time(rows: Ints) -> Ints:
+        return np.take_along_axis(metrics.time, rows[None], axis=0)[0]
+
+    # Of the first gap the first row that is missing, and the last.
+    start = np.where(row < 0, NO_MOMENT, time(np.maximum(row, 0)) + _FIVE_MINUTES)
+    end = np.where(row < 0, NO_MOMENT, time(row + 1) - _FIVE_MINUTES)
+    return Values(metrics.lengths, metrics.newest_time, missing, start, end)

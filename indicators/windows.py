@@ -44,7 +44,13 @@ class Sliding(np.ndarray[Any, np.dtype[Any]]):
         """All windows of some rows; shape (rows, ..., bars - rows + 1)."""
         step = body.strides[-1]
         shape = (rows, *body.shape[:-1], body.shape[-1] - rows + 1)
-        array = as_strided(body, shape, (step, *body.strides[:-1], step), writeable=False).view(cls)
+        strides = (step, *body.strides[:-1], step)
+        if body.flags.c_contiguous:
+            # The same as below, in a tenth of the time.
+            array = np.ndarray.__new__(cls, shape, body.dtype, body, 0, strides)
+            array.flags.writeable = False
+        else:
+            array = as_strided(body, shape, strides, writeable=False).view(cls)
         array.body = body
         return array
 
@@ -68,7 +74,8 @@ class Sliding(np.ndarray[Any, np.dtype[Any]]):
         if method == "reduce" and how.get("axis", 0) in (0, (0,)) and not how.get("keepdims"):
             if ufunc in _EXTREMES:
                 return _extreme(self, ufunc)
-            if self.dtype == np.bool_ and ufunc in (np.add, np.logical_or, np.logical_and):
+            marks = self.dtype == np.bool_ and ufunc in (np.add, np.logical_or, np.logical_and)
+            if marks or (self.dtype == np.int64 and ufunc is np.add):
                 return _counted(self, ufunc)
         return getattr(ufunc, method)(*map(_plain, inputs), **{name: _plain(value) for name, value in how.items()})
 
@@ -118,7 +125,7 @@ def _extreme(windows: Sliding, larger: np.ufunc) -> Array:
 
 
 def _counted(windows: Sliding, ufunc: np.ufunc) -> Array:
-    """How many rows are true, whether any is, whether all are."""
+    """How many rows are true, whether any is, whether all are; of integers the sum of all rows."""
     rows, bars = len(windows), windows.body.shape[-1]
     counts = np.zeros((*windows.body.shape[:-1], bars + 1), dtype=np.int64)
     np.cumsum(windows.body, axis=-1, out=counts[..., 1:])

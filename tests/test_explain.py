@@ -127,7 +127,7 @@ def test_a_formula_shows_the_numbers_of_the_newest_bar_and_they_add_up(url: str)
     assert newest["K"] == pytest.approx(found.bars["K"][-2].as_py() * 2 / 3 + newest["RSV"] / 3)
 
 
-@pytest.mark.parametrize("name", ["base_data", "futures_gap_monitor"])
+@pytest.mark.parametrize("name", ["base_data", "volume_ratio"])
 def test_a_statement_shows_the_rows_of_its_expressions(name: str, url: str) -> None:
     found = explain(asked(url, name))
     names = re.findall(r"^(?:WITH )?(\w+) AS \(", statement(f"indicators/{name}"), re.MULTILINE)

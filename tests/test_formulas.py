@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from candlemill.indicators import evaluate
+from candlemill.indicators import evaluate, profile
 from candlemill.indicators.contract import METRIC_FIELDS, Panel
 from candlemill.indicators.profiles import PARITY
 from candlemill.indicators.registry import INDICATORS
@@ -593,3 +593,18 @@ def test_a_price_of_zero_makes_shares_of_zero(id_: str, zeros: list[str]) -> Non
 
 def test_a_price_of_zero_has_no_bands_relative_to_it() -> None:
     assert set(row("bollinger", bars([0.0] * 30)).values()) == {None}
+
+
+def test_numbers_in_lists_are_as_python_writes_them() -> None:
+    random = np.random.default_rng()
+    usual = 10 ** random.uniform(-3, 9, 20_000)
+    for values in (
+        usual,
+        np.round(usual, 2),
+        np.floor(usual) + 1,
+        usual * 1e-7,
+        usual * 1e9,
+        np.array([1e-3, 1.0, 0.1]),
+    ):
+        assert profile._as_texts(values).tolist() == list(map(repr, values.tolist()))
+    assert profile._as_texts(np.empty(0)).tolist() == []

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from candlemill.indicators import patterns
-from candlemill.indicators.kernels import bars, candles, chains, pivots, profiles, recursions, rolling
+from candlemill.indicators.kernels import bars, candles, chains, gaps, pivots, profiles, recursions, rolling
+from candlemill.indicators.kernels.compiled import compiled, quotient
 from candlemill.indicators.kernels.dispatch import OVER_PANELS
 from candlemill.indicators.windows import Sliding, Windows
 from tests import test_history
@@ -70,6 +71,31 @@ ASKED: dict[str, list[Callable[[Panel], Any]]] = {
     ],
     "newest_lows": [lambda p: pivots.newest_lows(p.low, 5, 1), lambda p: pivots.newest_lows(p.low[-50:], 2, 40)],
     "newest": [lambda p: pivots.newest(p.close > p.open, 1), lambda p: pivots.newest(p.close == p.open, 4)],
+    "oldest_marked": [
+        lambda p: pivots.oldest_marked(p.close > p.open),
+        lambda p: pivots.oldest_marked(p.close == p.open),
+    ],
+    "relative_changes": [
+        lambda p: gaps.relative_changes(p.close),
+        lambda p: gaps.relative_changes(np.where(p.taker_buy_volume == 0, np.nan, p.taker_buy_volume)),
+    ],
+    "count_up_to": [
+        lambda p: gaps.count_up_to(p.close, p.close[-1]),
+        lambda p: gaps.count_up_to(p.taker_buy_volume, p.volume[-1]),
+    ],
+    "products_with_places": [
+        lambda p: gaps.products_with_places(p.close),
+        lambda p: gaps.products_with_places(p.taker_buy_volume),
+    ],
+    "streak": [
+        lambda p: gaps.streak(np.sign(p.close - p.open), p.close > 0),
+        lambda p: gaps.streak(np.where(p.close > p.open, 1, -1), ~np.isnan(p.taker_buy_volume)),
+        lambda p: gaps.streak(np.where(p.high > p.low, 1, 0), p.close > p.open),
+    ],
+    "streak_of_changes": [
+        lambda p: gaps.streak_of_changes(p.close),
+        lambda p: gaps.streak_of_changes(p.taker_buy_volume),
+    ],
     "line": [lambda p: lines(p, falling=True), lambda p: lines(p, falling=False)],
     "convergence": [lambda p: chains.convergence(p.close, 12, 26, 9, p.first)],
     "smoothed_twice": [
@@ -78,6 +104,10 @@ ASKED: dict[str, list[Callable[[Panel], Any]]] = {
         lambda p: chains.smoothed_twice(p.taker_buy_volume, 1 / 5, 4, p.first),
     ],
     "rises_and_falls": [lambda p: chains.rises_and_falls(p.close, 1 / 14, p.first)],
+    "mean_strength": [
+        lambda p: chains.mean_strength(p.close, 1 - 1 / np.arange(2.0, 34.0)),
+        lambda p: chains.mean_strength(p.close[-2:], 1 - 1 / np.arange(2.0, 5.0)),
+    ],
     "weighted_rises_and_falls": [
         lambda p: chains.weighted_rises_and_falls(p.close, PERIODS, 1, 50, p.first),
         lambda p: chains.weighted_rises_and_falls(p.close, PERIODS, 2, 500, p.first),
@@ -153,6 +183,40 @@ def test_lanes_equal_the_kernel_over_the_same_windows(name: str, rows: int) -> N
             for one, other in zip(lanes, numpy, strict=True):
                 assert one.shape == other.shape
                 assert same_bits(one, other), (series.symbol, name)
+
+
+@compiled("f1 f F1")
+def quotients(values, divisor, out):  # type: ignore[no-untyped-def]
+    for k in range(len(values)):
+        out[k] = quotient(values[k], divisor)
+
+
+def test_a_quotient_without_a_division_is_that_of_one() -> None:
+    random = np.random.default_rng()
+    edges = [1.0, 2.0, 3.0, 7.0, 10.0, 1 / 3, 1 + 2**-52, 2 - 2**-52, 1.5, 199.0]
+    for divisor in [*edges, *np.ldexp(random.uniform(1, 2, 500), random.integers(-40, 40, 500)).tolist()]:
+        values = np.ldexp(random.uniform(-2, 2, 4000), random.integers(-600, 600, 4000))
+        # Of these the quotient is as near to the middle of two doubles as can be.
+        middles = values / divisor
+        with np.errstate(over="ignore"):
+            near = [values, np.nextafter(middles, np.inf) * divisor / 2 + middles * divisor / 2, np.zeros(3)]
+        for asked in near:
+            found = np.empty(len(asked))
+            quotients(asked, divisor, found)
+            assert same_bits(found, asked / divisor), divisor
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1e250])
+def test_numbers_that_no_quotient_is_exact_of_are_divided(scale: float) -> None:
+    for series in HOSTILE[:4]:
+        series = series.having(close=series.fields["close"] * scale)
+        sliding = windows(series, 120)
+        for name in ("weighted_mean", "smoothed", "weighted_rises_and_falls"):
+            for ask in ASKED[name]:
+                with np.errstate(all="ignore"):
+                    lanes, numpy = parts(ask(sliding)), parts(ask(sliding.as_panel()))
+                for one, other in zip(lanes, numpy, strict=True):
+                    assert same_bits(one, other), (series.symbol, name)
 
 
 SLIDING: dict[str, Callable[[Panel], Any]] = {

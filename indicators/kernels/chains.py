@@ -61,6 +61,21 @@ def rsi_from_mean(values: Floats, period: int, first: Ints, rows: int) -> Floats
 
 
 @in_lanes
+def mean_strength(values: Floats, fading: Floats) -> Floats:
+    """Mean of the relative strengths of many periods, 0 to 100, NaN where there was no fall; shape (series,).
+
+    Args:
+        values: shape (bars, series).
+        fading: what Wilder's smoothing leaves of an average, 1 - 1 / period, of each period; shape (periods,).
+    """
+    # From 0 at the first bar; what the sums lack, a factor of 1 / period, is in both.
+    change = np.diff(values, axis=0)
+    gain = recursions.fading_sums(np.where(change > 0, change, 0.0), fading)
+    loss = recursions.fading_sums(np.where(change < 0, -change, 0.0), fading)
+    return rolling.tail_mean(np.where(loss == 0, np.nan, 100 - 100 / (1 + gain / loss)))
+
+
+@in_lanes
 def weighted_rises_and_falls(
     values: Floats, periods: Floats, place: int, tail: int, first: Ints
 ) -> tuple[Floats, Floats, Ints]:

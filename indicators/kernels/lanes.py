@@ -1,20 +1,22 @@
 """The kernels over the windows of a series: names, arguments and results are those of the NumPy ones, to the last bit.
 
-What a kernel does bar by bar is done once per bar here; what depends on where a window begins runs in ``compiled``,
+What a kernel does bar by bar is done once per bar here; what depends on where a window begins runs in ``loops``,
 over neighbouring windows side by side. An argument ``first`` says nothing: a window begins with its first row. Where a
 call goes beyond what the compiled loops cover, the NumPy kernel takes the windows as the series of a panel.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import talib
 
-from . import compiled, recursions
+from . import recursions
 from .candles import TAIL
 from .dispatch import OVER_PANELS
+from .loops import averages, gaps, profiles, summing, trends
 from .rolling import tail_mean
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _SUMMED = 11
 #: Fewest bars whose candlesticks are computed as one series.
 _FEW = 64
+#: Between these a number, and what remains of it by a division, is far from what no double can be.
+_LEAST, _MOST = 2.0**-700, 2.0**900
 
 
 def _body(windows: Any) -> Floats:
@@ -32,9 +36,22 @@ def _body(windows: Any) -> Floats:
     return np.ascontiguousarray(windows.body, dtype=np.float64)
 
 
+def _marks(windows: Any) -> Bools:
+    """The same of marks."""
+    return windows.body
+
+
 def _shape(windows: Any) -> tuple[int, int]:
     """Rows of a window, and how many windows."""
     return len(windows), windows.shape[-1]
+
+
+def _moderate(values: Floats, fading: float = 1.0) -> bool:
+    """Whether numbers, fading so far, are such that ``compiled.quotient`` of them is a division's."""
+    sizes = np.abs(values[values != 0])
+    return bool(
+        np.isfinite(sizes).all() and sizes.min(initial=1.0) * fading > _LEAST and sizes.max(initial=1.0) < _MOST
+    )
 
 
 def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
@@ -46,13 +63,13 @@ def ema(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = N
     found = np.empty((kept, *variants, w))
     if body.ndim == 1:
         alphas = np.asarray(alpha, dtype=np.float64).reshape(-1)
-        compiled.emas(body, body[:w], alphas, n, w, kept, found.reshape(kept, len(alphas), w))
+        averages.emas(body, body[:w], alphas, n, w, kept, found.reshape(kept, len(alphas), w))
         return found
     alphas = np.broadcast_to(np.asarray(alpha, dtype=np.float64).reshape(np.shape(alpha)[:-1]), variants)
     bodies = np.broadcast_to(body, (*variants, body.shape[-1]))
     for place in np.ndindex(*variants):
         part, one = np.ascontiguousarray(bodies[place]), np.empty((kept, 1, w))
-        compiled.emas(part, part[:w], alphas[place].reshape(1), n, w, kept, one)
+        averages.emas(part, part[:w], alphas[place].reshape(1), n, w, kept, one)
         found[(slice(None), *place)] = one[:, 0]
     return found
 
@@ -61,28 +78,30 @@ def fading_sums(values: Floats, fading: Floats) -> Floats:
     """``recursions.fading_sums``."""
     n, w = _shape(values)
     found = np.empty((len(fading), w))
-    compiled.fading_sums(_body(values), np.ascontiguousarray(fading), n, w, found)
+    averages.fading_sums(_body(values), np.ascontiguousarray(fading), n, w, found)
     return found
 
 
 def weighted_mean(values: Floats, alpha: float | Floats, first: Ints, rows: int | None = None) -> Floats:
     """``recursions.weighted_mean``."""
-    if np.ndim(alpha) or rows != 1 or values.ndim > 2:
-        return OVER_PANELS["weighted_mean"](values.view(np.ndarray), alpha, first, rows)
     n, w = _shape(values)
+    body = _body(values)
+    if np.ndim(alpha) or rows != 1 or values.ndim > 2 or not _moderate(body, (1.0 - float(alpha)) ** n):
+        return OVER_PANELS["weighted_mean"](values.view(np.ndarray), alpha, first, rows)
     found = np.empty((1, w))
-    sums = np.ascontiguousarray(recursions.weight_sums(1.0 - np.asarray(alpha), n)[:, None])
-    compiled.weighted_mean(_body(values), sums, n, w, found[0])
+    sums = _weights((1.0 - float(alpha),), n)
+    averages.weighted_mean(body, sums, n, w, found[0])
     return found
 
 
 def smoothed(values: Floats, period: int, first: Ints, rows: int | None = None) -> Floats:
     """``recursions.smoothed``."""
     n, w = _shape(values)
-    if rows != 1 or period > n:
+    body = _body(values)
+    if rows != 1 or period > n or not (_moderate(body) and body.min() > 0):
         return OVER_PANELS["smoothed"](values.view(np.ndarray), period, first, rows)
     found = np.empty((1, w))
-    compiled.smoothed(_body(values), period, n, w, found[0])
+    averages.smoothed(body, period, n, w, found[0])
     return found
 
 
@@ -94,7 +113,7 @@ def moving_sum(values: Floats, width: int, first: Ints, rows: int | None = None)
     body = _body(values)
     sums = np.empty((*body.shape[:-1], rows, w))
     for place in np.ndindex(*body.shape[:-1]):
-        compiled.compensated_sums(body[place], width, n, w, rows, sums[place])
+        summing.compensated_sums(body[place], width, n, w, rows, sums[place])
     sums = np.moveaxis(sums, -2, 0)
     recent: Any = values[n - rows - width + 1 :]
     highest, lowest = recent, recent
@@ -116,7 +135,7 @@ def tail_sum(values: Floats) -> Floats:
         body = np.where(missing, 0.0, body)
     found = np.empty((*body.shape[:-1], w))
     for place in np.ndindex(*body.shape[:-1]):
-        compiled.sums(body[place], n, w, found[place])
+        summing.sums(body[place], n, w, found[place])
     return found
 
 
@@ -126,7 +145,7 @@ def tail_mean_std(values: Floats, ddof: int = 1) -> tuple[Floats, Floats]:
     count = (~np.isnan(values)).sum(axis=0)
     mean = tail_mean(values)
     squared = np.empty(w)
-    compiled.squares(_body(values), mean, n, w, squared)
+    summing.squares(_body(values), mean, n, w, squared)
     return mean, np.sqrt(squared / np.where(count > ddof, count - ddof, np.nan))
 
 
@@ -134,7 +153,7 @@ def tail_products(values: Floats, others: Floats) -> tuple[Floats, Floats]:
     """``rolling.tail_products``."""
     n, w = _shape(values)
     squared, crossed = np.empty(w), np.empty(w)
-    compiled.products(_body(values), tail_mean(values), _body(others), tail_mean(others), n, w, squared, crossed)
+    summing.products(_body(values), tail_mean(values), _body(others), tail_mean(others), n, w, squared, crossed)
     return squared, crossed
 
 
@@ -148,7 +167,7 @@ def running_sums(values: Floats, rows: Ints) -> Floats:
     sums = np.zeros((len(at), w))
     begun = order[at[order] >= 0]
     part = np.empty((len(begun), w))
-    compiled.running_sums(_body(values), n, w, at[begun], part)
+    summing.running_sums(_body(values), n, w, at[begun], part)
     sums[begun] = part
     return sums
 
@@ -198,12 +217,19 @@ def newest(marked: Bools, count: int) -> Ints:
     return rows
 
 
+def oldest_marked(marked: Bools) -> Ints:
+    """``pivots.oldest_marked``."""
+    n, w = _shape(marked)
+    rows = _first(_marks(marked), n, w)
+    return np.where(rows == n, -1, rows)
+
+
 def line(
     closes: Floats, first: Ints, series: Ints, row: Ints, value: Floats, step: Floats, *, falling: bool
 ) -> tuple[Floats, Bools]:
     """``pivots.line``."""
     height, valid = np.empty(len(series)), np.empty(len(series), dtype=np.bool_)
-    compiled.lines(_body(closes), len(closes), series, row, value, step, falling, height, valid)
+    trends.lines(_body(closes), len(closes), series, row, value, step, falling, height, valid)
     return height, valid
 
 
@@ -212,7 +238,7 @@ def convergence(values: Floats, fast: int, slow: int, signal: int, first: Ints) 
     n, w = _shape(values)
     dif, dea = np.empty((2, w)), np.empty((2, w))
     alphas = [recursions.span(float(period)) for period in (fast, slow, signal)]
-    compiled.convergence(_body(values), *alphas, n, w, dif, dea)
+    averages.convergence(_body(values), *alphas, n, w, dif, dea)
     return dif, dea
 
 
@@ -223,7 +249,7 @@ def smoothed_twice(values: Floats, alpha: float, minimum: int, first: Ints) -> t
     gaps = np.concatenate([[0], np.cumsum(~np.isfinite(body))])
     gapped = gaps[n:] > gaps[:w]
     once, twice = np.empty((2, w)), np.empty((2, w))
-    compiled.smoothed_twice(body, alpha, minimum, gapped, n, w, once, twice)
+    averages.smoothed_twice(body, alpha, minimum, gapped, n, w, once, twice)
     return once, twice
 
 
@@ -234,9 +260,27 @@ def rises_and_falls(values: Floats, alpha: float, first: Ints) -> tuple[Floats, 
     found = []
     for moves in (np.where(change > 0, change, 0.0), np.where(change < 0, -change, 0.0)):
         newest_ = np.empty((1, 1, w))
-        compiled.emas(moves, np.zeros(w), np.array([alpha]), n, w, 1, newest_)
+        averages.emas(moves, np.zeros(w), np.array([alpha]), n, w, 1, newest_)
         found.append(newest_[0, 0])
     return found[0], found[1]
+
+
+def mean_strength(values: Floats, fading: Floats) -> Floats:
+    """``chains.mean_strength``."""
+    n, w = _shape(values)
+    change = np.diff(_body(values))
+    rises, falls = np.where(change > 0, change, 0.0), np.where(change < 0, -change, 0.0)
+    gain, loss, found = np.empty((len(fading), w)), np.empty((len(fading), w)), np.empty(w)
+    for moves, sums in ((rises, gain), (falls, loss)):
+        averages.fading_sums(moves, np.ascontiguousarray(fading), n - 1, w, sums)
+    averages.mean_strength(gain, loss, found)
+    return found
+
+
+@cache
+def _weights(fading: tuple[float, ...], count: int) -> Floats:
+    """``recursions.weight_sums``, shape (count, fadings)."""
+    return np.ascontiguousarray(recursions.weight_sums(np.array(fading), count).T)
 
 
 def weighted_rises_and_falls(
@@ -245,12 +289,14 @@ def weighted_rises_and_falls(
     """``chains.weighted_rises_and_falls``."""
     n, w = _shape(values)
     change = np.diff(_body(values))
-    sums = np.ascontiguousarray(recursions.weight_sums(1.0 - 1 / periods, n - 1).T)
+    if not _moderate(change, float((1.0 - 1 / periods).min()) ** n):
+        return OVER_PANELS["weighted_rises_and_falls"](values.view(np.ndarray), periods, place, tail, first)
+    sums = _weights(tuple((1.0 - 1 / periods).tolist()), n - 1)
     tail = min(tail, n - 1)
     means, ratios = np.empty((len(periods), 2, w)), np.empty((tail, w))
     known = np.empty(w, dtype=np.int64)
     moves = np.maximum(change, 0), np.maximum(-change, 0)
-    compiled.weighted_rises_and_falls(
+    averages.weighted_rises_and_falls(
         *moves, sums, place, int(periods[place]) - 1, n - 1, w, tail, means, ratios, known
     )
     return means, ratios, known
@@ -278,7 +324,7 @@ def average_true_range(bars: Windows, period: int, rows: int | None = None) -> F
     def compute() -> Floats:
         found = np.empty((kept, 1, w))
         ranges, own = _ranges(bars)
-        compiled.emas(ranges, own, 1 / np.array([period], dtype=np.float64), n, w, kept, found)
+        averages.emas(ranges, own, 1 / np.array([period], dtype=np.float64), n, w, kept, found)
         return found[:, 0]
 
     return bars.shared(("average_true_range", period, kept), compute)
@@ -288,14 +334,14 @@ def usual_true_range(bars: Windows, period: int, rows: int) -> tuple[Floats, Flo
     """``chains.usual_true_range``."""
     ranges = average_true_range(bars, period, rows)
     usual = np.empty(bars.series)
-    compiled.medians(ranges, usual)
+    summing.medians(ranges, usual)
     return ranges[-1], usual
 
 
 def range_of_average_true_range(bars: Windows, alpha: float) -> tuple[Floats, Floats, Floats]:
     """``chains.range_of_average_true_range``."""
     low, high, now = (np.empty(bars.series) for _ in range(3))
-    compiled.range_of_ema(*_ranges(bars), alpha, bars.rows, bars.series, low, high, now)
+    averages.range_of_ema(*_ranges(bars), alpha, bars.rows, bars.series, low, high, now)
     return low, high, now
 
 
@@ -304,7 +350,7 @@ def supertrend(bars: Windows, period: int, multiplier: float) -> tuple[Floats, F
     w = bars.series
     upper, lower, short = np.empty(w), np.empty(w), np.empty(w, dtype=np.bool_)
     prices = (_body(bars.fields[name]) for name in ("high", "low", "close"))
-    compiled.supertrend(*prices, *_ranges(bars), 1 / period, multiplier, bars.rows, w, upper, lower, short)
+    trends.supertrend(*prices, *_ranges(bars), 1 / period, multiplier, bars.rows, w, upper, lower, short)
     return upper, lower, short
 
 
@@ -314,7 +360,7 @@ def directional_movement(bars: Windows, period: int) -> tuple[Floats, Floats, Fl
     plus = np.where((up > down) & (up > 0), up, 0.0)
     minus = np.where((down > up) & (down > 0), down, 0.0)
     adx, plus_di, minus_di = (np.empty(bars.series) for _ in range(3))
-    compiled.directional_movement(
+    trends.directional_movement(
         _ranges(bars)[0], plus, minus, 1.0 / period, bars.rows, bars.series, adx, plus_di, minus_di
     )
     return adx, plus_di, minus_di
@@ -324,7 +370,7 @@ def smoothed_heikin_ashi(bars: Windows, period: int, rows: int) -> Floats:
     """``chains.smoothed_heikin_ashi``."""
     found = np.empty((rows, 4, bars.series))
     prices = (_body(bars.fields[name]) for name in ("open", "high", "low", "close"))
-    compiled.smoothed_heikin_ashi(*prices, recursions.span(float(period)), bars.rows, bars.series, rows, found)
+    trends.smoothed_heikin_ashi(*prices, recursions.span(float(period)), bars.rows, bars.series, rows, found)
     return found
 
 
@@ -347,7 +393,7 @@ def _zero_lag(bars: Windows, period: int, width: float, widest: int) -> Floats:
         ahead[lag:] = close[lag:] + (close[lag:] - close[: len(close) - lag])
         found = np.empty((6, bars.series))
         alphas = recursions.span(float(period)), 1 / float(period)
-        compiled.zero_lag(
+        trends.zero_lag(
             ahead, *_ranges(bars), close, bars.rows, lag, *alphas, widest * period, width, bars.series, found
         )
         return found
@@ -363,9 +409,83 @@ def volume_profile(
     counts, places, covered = np.empty((w, bins)), np.empty((3, w), dtype=np.int64), np.empty(w)
     room = np.empty(n + w - 1, dtype=np.int64)
     by_bar, ranges = (_body(prices), _body(volumes)), (low, high - low)
-    compiled.volume_profile(*by_bar, *ranges, tail_sum(volumes), bins, wanted, n, w, room, counts, places, covered)
+    profiles.volume_profile(*by_bar, *ranges, tail_sum(volumes), bins, wanted, n, w, room, counts, places, covered)
     peak, first, last = places
     return counts.T, peak, first, last, covered
+
+
+def relative_changes(values: Floats) -> tuple[Floats, Floats, Ints]:
+    """``gaps.relative_changes``."""
+    n, w = _shape(values)
+    body = _body(values)
+    earlier = _earlier(body)
+    mean, squared, count = (np.empty(w) for _ in range(3))
+    gaps.mean_std((body - earlier) / earlier, _first_known(body, n, w), n, w, mean, squared, count)
+    return mean, np.sqrt(squared / np.where(count > 0, count, np.nan)), count.astype(np.int64)
+
+
+def _earlier(body: Floats) -> Floats:
+    """The last value before each bar that is not NaN."""
+    known = np.maximum.accumulate(np.where(np.isnan(body), -1, np.arange(len(body))))
+    place = np.concatenate([[-1], known[:-1]])
+    return np.where(place < 0, np.nan, body[place])
+
+
+def _first(marked: Bools, n: int, w: int) -> Ints:
+    """Row of the first bar of each window that is marked, n where none is."""
+    bars = np.arange(len(marked))
+    place = np.minimum.accumulate(np.where(marked, bars, len(marked))[::-1])[::-1]
+    return np.minimum(place[:w] - bars[:w], n)
+
+
+def _first_known(body: Floats, n: int, w: int) -> Ints:
+    """Row of the first value of each window that is not NaN, its last row where all are."""
+    return np.minimum(_first(~np.isnan(body), n, w), n - 1)
+
+
+def count_up_to(values: Floats, limit: Floats) -> Ints:
+    """``gaps.count_up_to``."""
+    n, w = _shape(values)
+    found = np.empty(w, dtype=np.int64)
+    gaps.count_up_to(_body(values), np.ascontiguousarray(limit), n, w, found)
+    return found
+
+
+def products_with_places(values: Floats) -> Floats:
+    """``gaps.products_with_places``."""
+    n, w = _shape(values)
+    found = np.empty(w)
+    gaps.products_with_places(_body(values), n, w, found)
+    return found
+
+
+def streak(signs: Floats | Ints, here: Bools) -> Floats:
+    """``gaps.streak``."""
+    n, w = _shape(signs)
+    return _streak(_body(signs), _marks(here), np.arange(w), n, w)
+
+
+def streak_of_changes(values: Floats) -> Floats:
+    """``gaps.streak_of_changes``: of a window the first value has none before it."""
+    n, w = _shape(values)
+    body = _body(values)
+    signs = np.sign(body - _earlier(body))
+    return _streak(signs, ~np.isnan(signs), np.arange(w) + _first_known(body, n, w) + 1, n, w)
+
+
+def _streak(signs: Floats, here: Bools, first: Ints, n: int, w: int) -> Floats:
+    """Of signs and whether they count, by bar, from the first bar of each window that counts."""
+    bars = np.arange(len(signs))
+
+    def last(marked: Bools) -> Ints:
+        return np.maximum.accumulate(np.where(marked, bars, -1))[n - 1 :]
+
+    newest_ = last(here & (signs != 0))
+    direction = np.where(newest_ < first, 0.0, signs[newest_])
+    stop = np.where(direction > 0, last(here & (signs < 0)), last(here & (signs > 0)))
+    stop = np.where((direction == 0) | (stop < first), first - 1, stop)
+    counts = np.concatenate([[0], np.cumsum(here)])
+    return direction * (counts[n:] - counts[stop + 1])
 
 
 def candlesticks(bars: Windows, functions: tuple[str, ...]) -> Array:

@@ -68,6 +68,14 @@ def newest(marked: Bools, count: int) -> Ints:
     return rows
 
 
+@in_lanes
+def oldest_marked(marked: Bools) -> Ints:
+    """Row of the oldest marked bar of each series, -1 where there is none; shape (series,)."""
+    if not len(marked):
+        return np.full(marked.shape[1], -1)
+    return np.where(marked.any(axis=0), marked.argmax(axis=0), -1)
+
+
 def pick(values: Array, rows: Ints, missing: float = np.nan) -> Array:
     """Values at some rows of each series, shape of ``rows``; ``missing`` where the row is -1."""
     return np.where(rows < 0, missing, np.take_along_axis(values, np.maximum(rows, 0), axis=0))

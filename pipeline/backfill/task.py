@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from ...indicators.contract import Bools, Floats, Indicator, Ints
     from .store import Store
 
-#: Windows of a symbol that are computed at once, and fewest rows of a group in a file but the last: more of them would
-#: cost more than 600 MB.
-_SLICE, _GROUP = 6144, 4 * 6144
+#: Windows of a symbol that are computed at once, and fewest rows of a group in a file but the last. What is done once
+#: for all of them costs as much as 2000 of them; a process of so many takes some 490 MB.
+_SLICE = _GROUP = 16_384
 #: Errors of indicators that a record lists.
 _MOST_ERRORS = 20
 

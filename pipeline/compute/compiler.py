@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...indicators.kernels import compiled
+from ...indicators.kernels import compiled, loops
 from .. import __version__
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ def _digest() -> str:
     """What the compiled code depends on, as a short text."""
     from llvmlite import binding
 
+    sources = [Path(compiled.__file__), *sorted(Path(loops.__file__).parent.glob("*.py"))]
     parts = [
-        Path(compiled.__file__).read_bytes(),
+        *(file.read_bytes() for file in sources),
         version("numba").encode(),
         version("llvmlite").encode(),
         sys.version.encode(),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .sql import SqlIndicators
 
 #: Windows that are computed together as the windows of a series, and fewest of one length for which that pays.
-TOGETHER = 8192
+TOGETHER = 16_384
 FEWEST = 256
 #: Windows that are computed together as the series of a panel: their bars are copied.
 COPIED = 512
@@ -425,16 +425,18 @@ def _computed(
         found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile, coded=coded))
 
     compute(in_numpy)
-    in_sql = [d for d in indicators if not d.function(profile) and d.covers(chunk.interval)]
-    newest = [min(declared.bars_read(profile=profile), panel.rows) for declared in in_sql]
+    in_sql = [declared for declared in indicators if not declared.function(profile) and declared.covers(chunk.interval)]
+    newest: dict[int, list[Indicator]] = defaultdict(list)
+    for declared in in_sql:
+        newest[min(declared.bars_read(profile=profile), panel.rows)].append(declared)
     sliding = isinstance(panel, Windows)
     if in_sql and isinstance(chunk, _Chunk) and sliding:
         sql.load_sliding(chunk.sliding_rows(max(newest), partial(sql.reads, in_sql, profile=profile)))
-    for declared, count in zip(in_sql, newest, strict=True):
-        # Each statement sees what it reads, no more: the bars of neighbouring windows are the same.
+    for count, some in newest.items():
+        # A statement sees the bars that it reads, no more: those of neighbouring windows are the same.
         if sliding:
             sql.read_windows(panel.series, count, source)
         else:
-            sql.load_ranked(chunk.ranked(panel, count, partial(sql.reads, [declared], profile=profile)), source)
-        compute([declared])
+            sql.load_ranked(chunk.ranked(panel, count, partial(sql.reads, some, profile=profile)), source)
+        compute(some)
     return found

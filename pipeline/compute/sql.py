@@ -73,6 +73,11 @@ class SqlIndicators:
     def load_sliding(self, rows: pa.Table) -> None:
         """Take the rows of a series, for ``read_windows``: ``place`` is 0 at the newest bar of the first window."""
         self._load("sliding", rows)
+        ages = literal(1 - pc.min(rows["place"]).as_py())
+        # As a table, whose least and greatest value are known: so the windows that rows belong to are places, and no
+        # hash of them is made.
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE ages AS SELECT * FROM range({ages}, 0, -1) AS ages(rn)")
+        self._connection.execute("SET perfect_ht_threshold = 20")
 
     def read_windows(self, windows: int, newest: int, source: Source) -> None:
         """Make the newest bars of each window of the rows taken last readable as ``bars`` or ``metrics``.

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from bench.market import NOW, Scale, make_market
 from candlemill.pipeline.demo.market import current_minute, load_market
 from candlemill.pipeline.source.schema import init_db
 from tests.conftest import CANDLEMILL, listening
@@ -206,3 +208,27 @@ def test_the_command_alone_fills_the_result_database_of_a_run(server: Server, tm
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.endswith(f"rows written into {name}\n")
         assert (tmp_path / name).exists()
+
+
+#: The command, with tasks of a few thousand bars each.
+OF_SOME_BARS = MANY_TASKS.replace("3000", "10_000")
+LAUNCH = Path(__file__).parents[2] / "bench" / "launch.py"
+
+
+@pytest.mark.usefixtures("lanes")
+def test_memory_does_not_grow_with_the_range(server: Server, tmp_path: Path) -> None:
+    url, script, usage = server.database("long"), tmp_path / "some.py", tmp_path / "usage.json"
+    script.write_text(OF_SOME_BARS)
+    make_market(url, Scale(1, ("1m",)), bars=73_000)
+    peaks = []
+    for bars in (10_000, 70_000):
+        words = ["backfill", "--from", (NOW - timedelta(minutes=bars)).isoformat(), "--to", NOW.isoformat()]
+        words += ["--symbols", "all", "--intervals", "1m", "--workers", "1", "--output", f"of-{bars}"]
+        ran = subprocess.run(
+            [sys.executable, "-I", str(LAUNCH), str(usage), sys.executable, str(script), *words], cwd=tmp_path,
+            env={**os.environ, "DATABASE_URL": url}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        assert len(done(tmp_path / f"of-{bars}")) >= bars // 10_000
+        peaks.append(json.loads(usage.read_text())["max_rss_mb"])
+    assert peaks[1] < 1.2 * peaks[0]

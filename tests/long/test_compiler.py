@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from candlemill.pipeline.compute import compiler
+from tests import goldens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 #: Compiles one kernel, and says what it gives and whether it came from the folder.
@@ -20,10 +22,11 @@ import sys
 from pathlib import Path
 import numpy as np
 from candlemill.indicators.kernels import compiled
+from candlemill.indicators.kernels.loops import summing
 compiled.keep_in(Path(sys.argv[1]))
 found = np.empty(3)
-compiled.sums(np.arange(5.0), 3, 3, found)
-print(found.tolist(), sum(compiled.sums._machine.stats.cache_hits.values()))
+summing.sums(np.arange(5.0), 3, 3, found)
+print(found.tolist(), sum(summing.sums._machine.stats.cache_hits.values()))
 """
 
 
@@ -138,3 +141,34 @@ def test_a_live_run_does_without_the_compiler() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+#: The command, in which lanes pay for however little, with the compiler or as where it is not installed.
+ALWAYS = """
+import sys
+if sys.argv.pop(1) == "without":
+    sys.modules["numba"] = None
+from candlemill.pipeline.__main__ import main
+from candlemill.pipeline.compute import compiler
+compiler._LOADING = compiler._COMPILING = 0
+main()
+"""
+
+
+@pytest.mark.usefixtures("lanes")
+def test_history_without_the_compiler_has_the_same_rows_and_says_once_that_it_is_slow(
+    golden_url: Callable[[Path], str], tmp_path: Path
+) -> None:
+    case = goldens.HERE / "synth_core"
+    words = ["history", "BTCUSDT,ETHUSDT", "--interval", "5m", "--indicators", "kdj,ema_gc,donchian", "--json"]
+    words += ["--bars", "300", "--lookback", "120", "--as-of", goldens.description(case)["as_of"]]
+    said = {}
+    for which in ("with", "without"):
+        said[which] = subprocess.run(
+            [sys.executable, "-c", ALWAYS, which, *words], cwd=tmp_path, capture_output=True, text=True, check=True,
+            env={**os.environ, "DATABASE_URL": golden_url(case)},
+        )  # fmt: skip
+    assert said["without"].stdout == said["with"].stdout
+    assert said["with"].stdout.count('"BTCUSDT"') > 256
+    assert said["without"].stderr.count("pip install 'candlemill[history]'") == 1
+    assert "pip install" not in said["with"].stderr

@@ -49,7 +49,9 @@ _OF_AGGREGATES = (
 #: Tests below ``tests/`` that can see a file, by pattern; cheap ones and those that see most first. The first pattern
 #: that fits counts.
 TESTS = {
-    **dict.fromkeys((f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes")), _WINDOWS),
+    **dict.fromkeys(
+        (f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes", "loops/*")), _WINDOWS
+    ),
     "indicators/windows.py": _WINDOWS,
     "indicators/kernels/candles.py": ("test_patterns.py",),
     "indicators/kernels/*.py": (*_ORACLES, "test_kernels.py"),
