@@ -22,17 +22,20 @@ from .indicators.kinds import TIME, UTC_MICROSECONDS
 from .indicators.profiles import PARITY, PROFILES
 from .indicators.registry import INDICATORS, register
 from .pipeline.base.duck import open_duckdb
-from .pipeline.base.intervals import INTERVALS, Interval, before
+from .pipeline.base.intervals import INTERVALS, Interval, before, microseconds
 from .pipeline.compute.checks import possible_bars, possible_metrics
-from .pipeline.compute.pivot import Pivot, pivot_bars, pivot_metrics
+from .pipeline.compute.compiler import lanes_pay
+from .pipeline.compute.history import END, history_of, series_of_candles, series_of_futures
+from .pipeline.compute.pivot import Pivot, market_totals, pivot_bars, pivot_metrics
 from .pipeline.compute.sql import SqlIndicators
+from .pipeline.record import Observer
 from .pipeline.settings import DEFAULT_LOOKBACK
 from .pipeline.source.reader import METRICS_ROWS, METRICS_WINDOW
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from .indicators.contract import Array, Parameters, Values
+    from .indicators.contract import Array, Floats, Parameters, Values
 
 __all__ = ["compute", "register"]
 
@@ -62,9 +65,12 @@ def compute(
     as_of: datetime | None = None,
     lookback: int = DEFAULT_LOOKBACK,
     profile: str = PARITY,
+    history: bool = False,
     **parameters: Any,
 ) -> pa.Table:
-    """The newest value of an indicator for each symbol of a table, equal to a run's to the last bit.
+    """The newest value of an indicator for each symbol of a table, or that of every bar, as a run has it.
+
+    To the last bit.
 
     Args:
         indicator: its id, its table's name, or the indicator itself.
@@ -80,11 +86,14 @@ def compute(
             seen. Left out, all rows are seen, and a rule that needs a 'now' takes the clock's.
         lookback: newest bars of each series that the indicator sees.
         profile: ``parity``, the values of a run, or ``corrected``, those of ``run --profile corrected``.
+        history: every bar has a row, with the value that a run as of the end of the bar, less a microsecond, has: it
+            sees no later bars, and a metrics row is of age 0.
         parameters: values other than the declaration's defaults, such as ``period=50``.
 
     Returns:
-        A row per symbol, in their order: ``symbol``, ``interval``, ``bucket_ts`` (start of the newest bar) and the
-        indicator's columns; NULL where a series is too short or has no value. A series without rows has none.
+        A row per symbol, with ``history`` one for each of its bars, the oldest first; the symbols in their order:
+        ``symbol``, ``interval``, ``bucket_ts`` (start of the bar) and the indicator's columns; NULL where a series is
+        too short or has no value. A series without rows has none.
 
     Raises:
         ValueError: an argument does not fit, with what to do.
@@ -103,6 +112,8 @@ def compute(
     if source is None:
         name = "bars" if declared.source == "candles" else "metrics"
         raise ValueError(f"{declared.id} is computed on {declared.source}: give {name}=")
+    if history and (tables := _every_bar(declared, source, chosen, as_of, lookback, given, profile)):
+        return pa.concat_tables(tables)
     pivot = (_candles if declared.source == "candles" else _metrics)(source, chosen, as_of, lookback)
     if declared.function(profile) is None:
         values = _in_sql(declared, pivot, given, profile)
@@ -160,6 +171,59 @@ def _metrics(metrics: Table, interval: Interval, as_of: datetime | None, _: int)
     pivot = pivot_metrics(possible, interval.name, as_of or _now(), METRICS_ROWS, symbols)
     _tell(left_out + pivot.skipped)
     return pivot
+
+
+def _every_bar(
+    declared: Indicator,
+    source: Table,
+    interval: Interval,
+    as_of: datetime | None,
+    lookback: int,
+    given: Parameters,
+    profile: str,
+) -> list[pa.Table]:
+    """A row for each bar, a table for each symbol. Windows are cut from what can be, as for the newest bar."""
+    on_candles = declared.source == "candles"
+    table = _read(source, "bars", BAR_FIELDS, _NEEDED) if on_candles else _read(source, "metrics", METRIC_FIELDS, ())
+    end = END
+    if as_of is not None:
+        table, end = (
+            table.filter(pc.less_equal(table["bucket_ts"], pa.scalar(as_of, UTC_MICROSECONDS))),
+            microseconds(as_of),
+        )
+    possible, left_out = possible_bars(table, interval) if on_candles else possible_metrics(table)
+    series, others = (
+        series_of_candles(possible, interval, lookback, end)
+        if on_candles
+        else series_of_futures(possible, interval, METRICS_ROWS, METRICS_WINDOW, end)
+    )
+    _tell(left_out + others)
+    market: dict[str, Floats] = {}
+    moments = np.unique(np.concatenate([np.empty(0, np.int64), *(one.ends for one in series.values())]))
+    if declared.totals:
+        market = market_totals(possible, interval.name, moments)
+    lanes = lanes_pay(sum(len(one.time) for one in series.values()), 1)
+    tables: list[pa.Table] = []
+    with open_duckdb() as connection:
+        sql = SqlIndicators(connection)
+        for symbol in sorted(series):
+            one = series[symbol]
+            totals = {name: values[np.searchsorted(moments, one.ends)] for name, values in market.items()}
+            bars, metrics = (one, None) if on_candles else (None, one)
+            found = history_of(
+                [declared], bars, metrics, int(one.time[0]), END, sql, _Raising(), totals=totals, profile=profile,
+                lanes=lanes, parameters={declared: given},
+            )  # fmt: skip
+            tables += found.values()
+    names = ["symbol", "interval", "bucket_ts", *(column.name for column in declared.columns)]
+    return [rows.select(names) for rows in tables]
+
+
+class _Raising(Observer):
+    """Lets an error of an indicator end the computation, as it does where the newest values alone are wanted."""
+
+    def fail(self, table: str, symbol: str, interval: str, message: str) -> None:
+        raise ValueError(f"{table} failed on {symbol or 'all symbols'} {interval}: {message}")
 
 
 def _in_sql(declared: Indicator, pivot: Pivot, parameters: Parameters, profile: str) -> Values:

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,13 @@ import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import candlemill
 from candlemill.indicators import registry
 from candlemill.indicators.contract import METRIC_FIELDS
+from candlemill.indicators.profiles import PROFILES
 from candlemill.pipeline.workfile.reader import published
 from tests import goldens, panels
 from tests.conftest import CANDLEMILL
@@ -211,6 +213,66 @@ bars = {"time": np.array(["2026-01-01", "2026-01-02"], "M8[us]"), "open": [1.0, 
         "low": [1.0, 1.0], "close": [2.0, 3.5], "volume": [1.0, 1.0]}
 print(candlemill.compute("body", bars, interval="1d", scale=2.0)["body"].to_pylist())
 """
+
+
+@EVERY
+def test_the_history_of_a_table_is_what_is_computed_as_of_the_end_of_each_bar(
+    declared: Indicator, kept: dict[str, pa.Table]
+) -> None:
+    table = kept["candles_5m" if declared.source == "candles" else "futures_metrics_5m"]
+    given: dict[str, Any] = {"bars" if declared.source == "candles" else "metrics": table, "interval": "5m"}
+    found = candlemill.compute(declared, history=True, **given)
+    for symbol in found["symbol"].unique().to_pylist()[:3]:
+        rows = found.filter(pc.equal(found["symbol"], symbol))
+        assert rows["bucket_ts"].to_pylist() == sorted(rows["bucket_ts"].to_pylist())
+        for place in (len(rows) - 1, len(rows) // 2, 25):
+            start = rows["bucket_ts"][place].as_py()
+            # A metrics row is looked at when it is new.
+            end = start + timedelta(minutes=5, microseconds=-1) if declared.source == "candles" else start
+            then = candlemill.compute(declared, as_of=end, **given)
+            [newest] = then.filter(pc.equal(then["symbol"], symbol)).to_pylist()
+            assert bits(rows.slice(place, 1).to_pylist()[0]) == bits(newest), (symbol, place)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("bollinger", {"period": 50}), ("donchian", {"period": 7})])
+def test_a_history_takes_parameters_a_moment_and_a_profile(
+    name: str, parameters: dict[str, Any], kept: dict[str, pa.Table]
+) -> None:
+    given: dict[str, Any] = {"bars": kept["candles_5m"], "interval": "5m", "as_of": AS_OF, **parameters}
+    for profile in PROFILES:
+        newest = candlemill.compute(name, profile=profile, **given)
+        found = candlemill.compute(name, profile=profile, history=True, **given)
+        ends = found.group_by("symbol", use_threads=False).aggregate([("bucket_ts", "max")])
+        last = {(row["symbol"], row["bucket_ts_max"]) for row in ends.to_pylist()}
+        rows = [row for row in found.to_pylist() if (row["symbol"], row["bucket_ts"]) in last]
+        assert list(map(bits, rows)) == list(map(bits, newest.to_pylist()))
+
+
+def test_a_history_of_nothing_has_the_columns_and_an_indicator_that_fails_is_an_error() -> None:
+    empty = panels.table_of([panels.walk("A", 30, 1)]).slice(0, 0)
+    found = candlemill.compute("macd", empty, interval="5m", history=True)
+    assert found.num_rows == 0
+    assert found.schema == candlemill.compute("macd", empty, interval="5m").schema
+
+    @candlemill.indicator(
+        id="fails", title="Fails", family="trend", inputs=("close",),
+        columns=(candlemill.price("close", "close of the bar"),), formula="none",
+    )  # fmt: skip
+    def fails(_: candlemill.Panel) -> candlemill.Values:
+        raise ZeroDivisionError("nothing there")
+
+    with pytest.raises(ValueError, match=r"fails failed on .* 5m: ZeroDivisionError: nothing there"):
+        candlemill.compute(fails, panels.table_of([panels.walk("A", 30, 1)]), interval="5m", history=True)
+
+
+def bits(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its numbers by their bits."""
+    return {
+        name: value.hex() if isinstance(value, float) else value
+        for name, value in row.items()
+        # Of a row that was read before it is asked for, the age is not that of a row that is new.
+        if name not in ("age_seconds", "is_stale")
+    }
 
 
 def test_an_indicator_of_ones_own() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from ...indicators.contract import Array, Floats, Indicator, Ints
+    from ...indicators.contract import Array, Floats, Indicator, Ints, Parameters
     from ..base.intervals import Interval
     from ..record import Observer
     from .sql import SqlIndicators
@@ -160,6 +161,7 @@ def history_of(
     profile: str = PARITY,
     lanes: bool = False,
     coded: bool = False,
+    parameters: Mapping[Indicator, Parameters] = MappingProxyType({}),
 ) -> dict[Indicator, pa.Table]:
     """Finished rows of every indicator, one for each bar (or metrics row) of its series in a range of time.
 
@@ -175,6 +177,7 @@ def history_of(
         profile: whose values.
         lanes: whether windows of one length may be computed as the windows of a series.
         coded: whether texts are dictionary arrays.
+        parameters: of some indicators, other than their defaults.
 
     Returns:
         Tables of symbol, interval, bucket_ts and the indicator's columns, oldest row first.
@@ -188,7 +191,8 @@ def history_of(
             wanted = {name: (totals or {}).get(name) for declared in chosen for name in declared.totals}
             for chunk in _chunks(series, since, until, in_lanes):
                 panel, order = chunk.panel(names, wanted)
-                for declared, rows in _computed(chosen, chunk, panel, sql, observer, profile, coded).items():
+                found = _computed(chosen, chunk, panel, sql, observer, profile, coded, parameters)
+                for declared, rows in found.items():
                     parts[declared].append(rows if order is None else rows.take(pa.array(order)))
     return {declared: pa.concat_tables(tables).drop_columns("run_id") for declared, tables in parts.items()}
 
@@ -415,6 +419,7 @@ def _computed(
     observer: Observer,
     profile: str,
     coded: bool = False,
+    parameters: Mapping[Indicator, Parameters] = MappingProxyType({}),
 ) -> dict[Indicator, pa.Table]:
     found: dict[Indicator, pa.Table] = {}
     in_numpy = [declared for declared in indicators if declared.function(profile)]
@@ -422,13 +427,13 @@ def _computed(
 
     def compute(some: Sequence[Indicator]) -> None:
         bars, metrics = (panel, None) if source == "candles" else (None, panel)
-        found.update(compute_interval(some, bars, metrics, sql, observer=observer, profile=profile, coded=coded))
+        found.update(compute_interval(some, bars, metrics, sql, "", observer, profile, coded, parameters))
 
     compute(in_numpy)
     in_sql = [declared for declared in indicators if not declared.function(profile) and declared.covers(chunk.interval)]
     newest: dict[int, list[Indicator]] = defaultdict(list)
     for declared in in_sql:
-        newest[min(declared.bars_read(profile=profile), panel.rows)].append(declared)
+        newest[min(declared.bars_read(parameters.get(declared), profile), panel.rows)].append(declared)
     sliding = isinstance(panel, Windows)
     if in_sql and isinstance(chunk, _Chunk) and sliding:
         sql.load_sliding(chunk.sliding_rows(max(newest), partial(sql.reads, in_sql, profile=profile)))

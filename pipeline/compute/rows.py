@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,9 @@ from ..base.shortage import pass_on
 from ..record import SILENT, Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ...indicators.contract import Array, Indicator, Panel
+    from ...indicators.contract import Array, Indicator, Panel, Parameters
     from .sql import SqlIndicators
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,13 @@ def compute_interval(
     observer: Observer = SILENT,
     profile: str = PARITY,
     coded: bool = False,
+    parameters: Mapping[Indicator, Parameters] = MappingProxyType({}),
 ) -> dict[Indicator, pa.Table]:
     """Finished rows of every indicator, a row per series of the intervals that it covers, each with the run's id.
 
     Texts are dictionary arrays where they are wanted ``coded``. A failing indicator costs only the series it fails on:
-    these get rows without values, and are reported. ``profile``: whose values.
+    these get rows without values, and are reported. ``profile``: whose values;
+    ``parameters``: of some indicators, other than their defaults.
     """
     rows = {}
     panels = {"candles": bars, "metrics": metrics}
@@ -50,19 +53,22 @@ def compute_interval(
         covered = panel.by_interval(declared.covers) if panel is not None and panel.series else np.array([False])
         if panel is None or not covered.any():
             continue
+        given = parameters.get(declared)
         try:
             compute = evaluate.compute if declared.function(profile) else sql.compute
-            cells = evaluate.finish(declared, panel, compute(declared, panel, profile=profile), profile=profile)
+            cells = evaluate.finish(declared, panel, compute(declared, panel, given, profile), given, profile)
         except Exception as error:  # whatever an indicator stumbles over: reported, and never the end of a run
             pass_on(error)
-            values = _isolated(declared, panel, error, observer, profile)
-            cells = evaluate.finish(declared, panel, values, profile=profile)
+            values = _isolated(declared, panel, error, observer, given, profile)
+            cells = evaluate.finish(declared, panel, values, given, profile)
         table = _as_arrow(keys[declared.source], cells, coded)
         rows[declared] = table if covered.all() else table.filter(pa.array(covered))
     return rows
 
 
-def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Observer, profile: str) -> Values:
+def _isolated(
+    declared: Indicator, panel: Panel, error: Exception, observer: Observer, given: Parameters | None, profile: str
+) -> Values:
     """Values of a failing indicator, computed series by series; a series that fails stays undefined."""
     if declared.function(profile) is None:
         _report(declared, "", _intervals(panel), error, observer)
@@ -72,8 +78,8 @@ def _isolated(declared: Indicator, panel: Panel, error: Exception, observer: Obs
     for column, symbol in enumerate(panel.symbols):
         alone = panel.select([column])
         try:
-            part = evaluate.compute(declared, alone, profile=profile)
-            evaluate.finish(declared, alone, part, profile=profile)
+            part = evaluate.compute(declared, alone, given, profile)
+            evaluate.finish(declared, alone, part, given, profile)
         except Exception as cause:
             pass_on(cause)
             failed.append((symbol, panel.intervals[column], cause))
