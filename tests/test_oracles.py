@@ -665,6 +665,17 @@ def test_a_trend_line_is_held_against_the_closes_at_their_bars() -> None:
         assert (trend == "空") == valid, (place, close)
 
 
+def test_an_old_trend_line_is_held_against_the_closes_mirrored_in_time() -> None:
+    # The older pivot lies 79 bars before the newest, which is held against the oldest close, at 110 - 79 / 8.
+    panel = line_through([(40, 110.0), (80, 105.0)], 99.0)
+    fields = {name: values[:, 0].copy() for name, values in panel.fields.items()}
+    for place, close, trend in ((0, 100.0, "空"), (0, 100.2, "震荡"), (78, 109.9, "震荡"), (79, 109.9, "空")):
+        closes = fields["close"].copy()
+        closes[place] = close
+        found = row("trend_line_rank", bars(closes, high=fields["high"], low=fields["low"]))
+        assert found["trend"] in (trend, {"震荡": "多"}.get(trend)), place
+
+
 def test_volume_counts_where_it_is_traded() -> None:
     # Two prices, 1 and 4, with three times the volume at 4: the mean is 13/4, the variance 3/16 of 9.
     closes, volume = np.resize([1.0, 4.0], 300), np.resize([1.0, 3.0], 300)
