@@ -712,6 +712,13 @@ def test_nodes_of_neighbours_are_their_own(profile: str) -> None:
         assert found[name][0] == found[name][2] != found[name][1]
 
 
+def test_the_old_change_of_obv_is_relative_to_the_sum_29_bars_before() -> None:
+    # Of 31 rising bars the second has a sum of 1, the newest one of 30.
+    assert row("obv", bars(np.arange(1.0, 32.0))) == {"obv": 30, "change": 29}
+    # The first has 0, which counts as a billionth.
+    assert row("obv", bars(np.arange(1.0, 31.0)))["change"] == pytest.approx(29e9)
+
+
 def test_what_the_source_does_not_know_is_null() -> None:
     panel = bars([100.0] * 300, quote_volume=np.nan, trade_count=np.nan, taker_buy_volume=np.nan)
     found = row("base_data", panel, CORRECTED)
