@@ -938,6 +938,9 @@ def test_nothing_bridges_a_gap() -> None:
     # By time: 0, 1, 4 and 5 periods lie -2.5, -1.5, 1.5 and 2.5 from their mean: 29 over squares of 17.
     slope = 29 / 17
     assert found["value_slope"] == pytest.approx(slope / 9 * 100)
+    # What stands still has no slope, not even one of rounding errors.
+    still = metrics(minutes=[0, 5, 20, 35, 80], open_interest_value=[123.456] * 5)
+    assert row("futures_aggregate", still, CORRECTED)["value_slope"] == 0
     found = row("futures_aggregate", metrics(minutes=[0, 5, 20], open_interest_value=[1.0, 2.0, 8.0]), CORRECTED)
     assert (found["value_change"], found["value_streak"], found["top_trader_momentum"]) == (None, None, None)
 
