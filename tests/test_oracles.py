@@ -665,6 +665,17 @@ def test_a_trend_line_is_held_against_the_closes_at_their_bars() -> None:
         assert (trend == "空") == valid, (place, close)
 
 
+def test_an_old_trend_line_is_held_against_the_closes_mirrored_in_time() -> None:
+    # The older pivot lies 79 bars before the newest, which is held against the oldest close, at 110 - 79 / 8.
+    panel = line_through([(40, 110.0), (80, 105.0)], 99.0)
+    fields = {name: values[:, 0].copy() for name, values in panel.fields.items()}
+    for place, close, trend in ((0, 100.0, "空"), (0, 100.2, "震荡"), (78, 109.9, "震荡"), (79, 109.9, "空")):
+        closes = fields["close"].copy()
+        closes[place] = close
+        found = row("trend_line_rank", bars(closes, high=fields["high"], low=fields["low"]))
+        assert found["trend"] in (trend, {"震荡": "多"}.get(trend)), place
+
+
 def test_volume_counts_where_it_is_traded() -> None:
     # Two prices, 1 and 4, with three times the volume at 4: the mean is 13/4, the variance 3/16 of 9.
     closes, volume = np.resize([1.0, 4.0], 300), np.resize([1.0, 3.0], 300)
@@ -699,6 +710,13 @@ def test_nodes_of_neighbours_are_their_own(profile: str) -> None:
     found = finished(INDICATORS["vpvr_profile"], panel, profile)
     for name in ("high_nodes", "low_nodes"):
         assert found[name][0] == found[name][2] != found[name][1]
+
+
+def test_the_old_change_of_obv_is_relative_to_the_sum_29_bars_before() -> None:
+    # Of 31 rising bars the second has a sum of 1, the newest one of 30.
+    assert row("obv", bars(np.arange(1.0, 32.0))) == {"obv": 30, "change": 29}
+    # The first has 0, which counts as a billionth.
+    assert row("obv", bars(np.arange(1.0, 31.0)))["change"] == pytest.approx(29e9)
 
 
 def test_what_the_source_does_not_know_is_null() -> None:
@@ -920,6 +938,9 @@ def test_nothing_bridges_a_gap() -> None:
     # By time: 0, 1, 4 and 5 periods lie -2.5, -1.5, 1.5 and 2.5 from their mean: 29 over squares of 17.
     slope = 29 / 17
     assert found["value_slope"] == pytest.approx(slope / 9 * 100)
+    # What stands still has no slope, not even one of rounding errors.
+    still = metrics(minutes=[0, 5, 20, 35, 80], open_interest_value=[123.456] * 5)
+    assert row("futures_aggregate", still, CORRECTED)["value_slope"] == 0
     found = row("futures_aggregate", metrics(minutes=[0, 5, 20], open_interest_value=[1.0, 2.0, 8.0]), CORRECTED)
     assert (found["value_change"], found["value_streak"], found["top_trader_momentum"]) == (None, None, None)
 

@@ -53,7 +53,7 @@ TESTS = {
         (f"indicators/kernels/{name}.py" for name in ("compiled", "dispatch", "lanes", "loops/*")), _WINDOWS
     ),
     "indicators/windows.py": _WINDOWS,
-    "indicators/kernels/candles.py": ("test_patterns.py",),
+    "indicators/kernels/candles.py": ("test_patterns.py", "test_oracles.py"),
     "indicators/kernels/*.py": (*_ORACLES, "test_kernels.py"),
     "indicators/patterns.py": ("test_oracles.py", "test_patterns.py", "test_categories.py"),
     "indicators/service.py": ("test_registry.py", "test_values.py"),
