@@ -11,14 +11,15 @@ from typing import Literal, TypeAlias
 
 Tone: TypeAlias = Literal["long", "short", "neutral", "nothing"]
 #: Over the candles: ``level`` a line, ``step`` a level that holds until another takes its place, ``flips`` a line in
-#: the colour of its side that breaks where the side changes, ``upper`` and ``lower`` the edges of a band, ``cloud`` and
-#: ``cloud_base`` those of an area in the colour of long where the first lies above the second. At the price axis:
+#: the colour of its side that breaks where the side changes, ``upper`` and ``lower`` the edges of a band, ``top`` and
+#: ``bottom`` those of a zone that holds until another takes its place, ``cloud`` and ``cloud_base`` those of an area in
+#: the colour of long where the first lies above the second. At the price axis:
 #: ``control``, ``area_high`` and ``area_low``, the fullest price of a profile and the edges of its value area. In a
 #: panel below: ``line`` and ``histogram``. Of texts: ``strip`` a word at every bar, ``marks`` names at the candles they
 #: belong to. ``bar`` is a field of the bar, which the candles show.
 Shape: TypeAlias = Literal[
-    "level", "step", "flips", "upper", "lower", "cloud", "cloud_base", "control", "area_high", "area_low",
-    "line", "histogram", "strip", "marks", "bar",
+    "level", "step", "flips", "upper", "lower", "top", "bottom", "cloud", "cloud_base",
+    "control", "area_high", "area_low", "line", "histogram", "strip", "marks", "bar",
 ]  # fmt: skip
 
 
@@ -72,6 +73,7 @@ class Role:
 
 LEVEL, STEP = Role("level"), Role("step")
 UPPER, LOWER = Role("upper"), Role("lower")
+TOP, BOTTOM = Role("top"), Role("bottom")
 CLOUD, CLOUD_BASE = Role("cloud"), Role("cloud_base")
 CONTROL, AREA_HIGH, AREA_LOW = Role("control"), Role("area_high"), Role("area_low")
 LINE, HISTOGRAM = Role("line"), Role("histogram")

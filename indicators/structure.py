@@ -9,7 +9,7 @@ import numpy as np
 from .contract import Coded, Panel, Parameters, Values, difference, indicator, number, price, text
 from .kernels import pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema
-from .roles import HISTOGRAM, LINE, LOWER, STEP, STRIP, UPPER
+from .roles import BOTTOM, HISTOGRAM, LINE, STEP, STRIP, TOP
 
 if TYPE_CHECKING:
     from .contract import Bools, Floats, Ints
@@ -73,8 +73,8 @@ def support_resistance(bars: Panel, p: Parameters) -> Values:
             "last bar against the bias within 8 bars",
             {"多头订单块": "bullish order block", "空头订单块": "bearish order block", "无": "none"},
         ),
-        price("order_block_top", "upper edge of that bar, 0 where there is none", role=UPPER),
-        price("order_block_bottom", "lower edge of that bar, 0 where there is none", role=LOWER),
+        price("order_block_top", "upper edge of that bar, 0 where there is none", role=TOP),
+        price("order_block_bottom", "lower edge of that bar, 0 where there is none", role=BOTTOM),
         text(
             "gap",
             "newest three-bar gap within 5 bars, the newest bar excepted",

@@ -50,7 +50,8 @@ EVERY_SQL = pytest.mark.parametrize("declared", IN_SQL, ids=lambda declared: dec
 
 LOOKBACK = 400
 #: What is drawn of a column by its kind, and what over the candles, where prices alone are.
-OVER = {"level", "step", "flips", "upper", "lower", "cloud", "cloud_base", "control", "area_high", "area_low"}
+OVER = {"level", "step", "flips", "upper", "lower", "top", "bottom", "cloud", "cloud_base"}
+OVER |= {"control", "area_high", "area_low"}
 SHAPES_OF = {REAL: {*OVER, "line", "histogram", "bar"}, INTEGER: {"line", "histogram", "bar"}, TEXT: {"strip", "marks"}}
 SHAPES_OF[TIME] = {"line"}
 #: Of each table of the replaced service what readers downstream rely on, written down apart from the declarations.

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 #: Lines that may lie over the candles; an indicator with which they would be more gets a panel.
 _MOST_LINES = 8
 #: Shapes that are drawn over the candles.
-_OVER = ("level", "step", "flips", "upper", "lower", "cloud", "cloud_base")
+_OVER = ("level", "step", "flips", "upper", "lower", "top", "bottom", "cloud", "cloud_base")
 #: Shapes that are the edges of something.
-_EDGES = {"upper": "band", "lower": "band", "cloud": "cloud", "cloud_base": "cloud"}
+_EDGES = {
+    "upper": "band", "lower": "band", "top": "zone", "bottom": "zone", "cloud": "cloud", "cloud_base": "cloud",
+}  # fmt: skip
+#: Shapes whose values hold until others take their place.
+_HELD = ("step", "top", "bottom")
 #: Bars that there is room for names at in the width of a picture.
 _MOST_NAMED = 60
 #: Share of the width that the fullest bin of a profile takes.
@@ -42,7 +46,8 @@ class Curve:
     """Values over the bars as a line or as bars from 0.
 
     Attributes:
-        name: its name in the key.
+        owner: its indicator with the parameters, such as ``bollinger(20, 2)``.
+        column: its column.
         values: shape (drawn,), NaN where there is none.
         newest: the value at the newest bar, for the key; NaN where there is none.
         form: what is drawn: a line, a line in steps, or bars in the colours of long and short above and below 0.
@@ -53,7 +58,8 @@ class Curve:
         shift: bars by which it is drawn ahead.
     """
 
-    name: str
+    owner: str
+    column: str
     values: Floats
     newest: float
     form: Literal["line", "step", "bars"]
@@ -62,6 +68,11 @@ class Curve:
     group: str
     listed: bool = True
     shift: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its whole name."""
+        return f"{self.owner} {self.column}"
 
 
 @dataclass(frozen=True)
@@ -285,7 +296,7 @@ class _Arranging:
             curve = self._curve(track, values, pane, hue=other.hue if other else None)
             pane.curves.append(curve)
             if kind and other:
-                first, second = (other, curve) if shape in ("lower", "cloud_base") else (curve, other)
+                first, second = (other, curve) if shape in ("lower", "bottom", "cloud_base") else (curve, other)
                 pane.areas.append(Area(first, second, kind == "cloud"))
             elif kind:
                 edges[kind] = curve
@@ -294,10 +305,11 @@ class _Arranging:
         role = track.column.role
         used = {curve.hue for curve in pane.curves if curve.tone == "neutral"}
         return Curve(
-            name=f"{self.name} {track.column.name}",
+            owner=self.name,
+            column=track.column.name,
             values=values,
             newest=float(values[-1]),
-            form="bars" if role.shape == "histogram" else "step" if role.shape == "step" else "line",
+            form="bars" if role.shape == "histogram" else "step" if role.shape in _HELD else "line",
             tone=role.tone,
             hue=len(used) if hue is None else hue,
             group=f"{self.indicator.id} {_EDGES.get(role.shape, track.column.name)}",
@@ -306,15 +318,15 @@ class _Arranging:
 
     def _flips(self, track: Track, values: Floats) -> Iterator[Curve]:
         """A line in two parts: where its side is long, and where it is not."""
-        column = self.by_name[track.column.role.side].column
-        said = [_english(column, text) for text in self.by_name[column.name].values]
+        other = self.by_name[track.column.role.side]
+        said = [_english(other.column, text) for text in other.values]
         long = np.array([tone(word) == "long" for word in said], dtype=np.bool_)
         newest: Tone = "long" if long[-1] else "short"
         sides: tuple[Tone, Tone] = ("long", "short")
         for side in sides:
             part = np.where(long if side == "long" else ~long, values, np.nan)
-            name = f"{self.name} {track.column.name}"
-            yield Curve(name, part, float(values[-1]), "line", side, 0, track.name, listed=side == newest)
+            column = track.column.name
+            yield Curve(self.name, column, part, float(values[-1]), "line", side, 0, track.name, listed=side == newest)
 
     def _panels(self, tracks: Sequence[Track]) -> None:
         panes: dict[str, Pane] = {}

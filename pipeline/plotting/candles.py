@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnchoredOffsetbox, DrawingArea, HPacker, TextArea
 from matplotlib.patches import Rectangle
 
@@ -20,6 +21,7 @@ from .numbers import dress_numbers, dress_times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from ...indicators.contract import Array, Floats
@@ -114,7 +116,7 @@ class Chart:
         values = np.concatenate([[low, high], *over, *levels])
         shown = np.clip(values[np.isfinite(values)], low - room, high + room)
         named = any(mark.label for mark in self.arrangement.marks)
-        margin = (0.28 if named else 0.04) * (shown.max() - shown.min()) or room
+        margin = (0.36 if named else 0.04) * (shown.max() - shown.min()) or room
         return shown.min() - margin, shown.max() + margin
 
     def _volume(self, axes: Axes) -> None:
@@ -140,7 +142,7 @@ class Chart:
         for curve in pane.curves:
             if curve.form == "bars":
                 values, colours = curve.values, self._colours(curve.values >= 0)
-                axes.bar(self._moved(curve), values, self._width(), color=colours, alpha=0.6, label=_label(curve))
+                axes.bar(self._moved(curve), values, self._width(), color=colours, alpha=0.6, label=curve.name)
             else:
                 self._line(axes, curve)
         self._legend(axes, [curve for curve in pane.curves if curve.listed])
@@ -150,16 +152,18 @@ class Chart:
         x, values = self._broken(self._moved(curve), curve.values)
         there = np.isfinite(values)
         lonely = np.flatnonzero(there & ~np.append(False, there[:-1]) & ~np.append(there[1:], False))
+        marked: dict[str, Any] = {"marker": ".", "markevery": lonely} if len(lonely) else {}
         colour = self.palette.line(curve.hue) if curve.tone == "neutral" else getattr(self.palette, curve.tone)
-        style: dict[str, Any] = {"drawstyle": "steps-post"} if curve.form == "step" else {}
-        label = _label(curve) if curve.listed else None
-        axes.plot(x, values, color=colour, label=label, marker=".", markevery=lonely, **style)
+        style: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 0.9} if curve.form == "step" else {}
+        label = curve.name if curve.listed else None
+        axes.plot(x, values, color=colour, label=label, **marked, **style)
 
     def _area(self, axes: Axes, area: Area) -> None:
         x, first = self._broken(self._moved(area.first), area.first.values)
         _, second = self._broken(self._moved(area.second), area.second.values)
         if not area.cloud:
-            axes.fill_between(x, first, second, color=self.palette.lines[0], alpha=0.08, linewidth=0)
+            step: dict[str, Any] = {"step": "post"} if area.first.form == "step" else {}
+            axes.fill_between(x, first, second, color=self.palette.lines[0], alpha=0.08, linewidth=0, **step)
             return
         for above, colour in ((first >= second, self.palette.long), (first < second, self.palette.short)):
             axes.fill_between(x, first, second, where=above, color=colour, alpha=0.16, linewidth=0, interpolate=True)
@@ -244,10 +248,21 @@ class Chart:
         axes.set_title(unit, loc="right", fontsize=8, color=self.palette.muted, pad=3)
 
     def _legend(self, axes: Axes, curves: Sequence[Curve]) -> None:
-        """The names of the lines above their axes, in as many rows as they need."""
-        if curves:
-            columns = max(1, _LEGEND // (max(len(_label(curve)) for curve in curves) + 6))
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0, borderpad=0.2)
+        """The names of the lines above their axes, each after its indicator's, in as many rows as they need."""
+        handles, labels = axes.get_legend_handles_labels()
+        if not curves:
+            return
+        of_label = dict(zip(labels, handles, strict=True))
+        entries: list[tuple[Artist, str]] = []
+        for owner in dict.fromkeys(curve.owner for curve in curves):
+            entries.append((Line2D([], [], linestyle="none"), owner))
+            entries += [(of_label[curve.name], _label(curve)) for curve in curves if curve.owner == owner]
+        lengths = [len(label) + 5 for _, label in entries]
+        columns = len(entries) if sum(lengths) <= _LEGEND else max(1, _LEGEND // max(lengths))
+        axes.legend(
+            *zip(*entries, strict=True), loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0,
+            borderpad=0.2, columnspacing=1.2, handlelength=1.4,
+        )  # fmt: skip
 
     def _times(self, axes: Axes) -> None:
         ahead = max((curve.shift for curve in self.arrangement.over.curves), default=0)
@@ -258,5 +273,5 @@ class Chart:
 
 
 def _label(curve: Curve) -> str:
-    """Its name, and its newest value."""
-    return f"{curve.name} {short(curve.newest)}"
+    """Its column, and its newest value."""
+    return f"{curve.column} {short(curve.newest)}"

@@ -226,7 +226,7 @@ class _Figure:
         else:
             line = {"color": f"$line{curve.hue}" if curve.tone == "neutral" else f"${curve.tone}", "width": 1.5}
             if curve.form == "step":
-                line["shape"] = "hv"
+                line |= {"shape": "hv", "width": 1}
             trace |= {"type": "scatter", "mode": "lines", "line": line}
             if self._has_lonely(curve.values):
                 trace |= {"mode": "lines+markers", "marker": {"size": 3}}
@@ -252,7 +252,8 @@ class _Figure:
             for values, fill in ((base, "none"), (edge, "tonexty")):
                 self.data.append({
                     "type": "scatter", "mode": "lines", "yaxis": axis, "showlegend": False, "hoverinfo": "skip",
-                    "legendgroup": area.first.group, "legend": self._legend(axis), "line": {"width": 0}, "fill": fill,
+                    "legendgroup": area.first.group, "legend": self._legend(axis), "fill": fill,
+                    "line": {"width": 0, "shape": "hv" if area.first.form == "step" else "linear"},
                     "fillcolor": colour, "y": self._spread(np.where(known, values, np.nan)), "shift": area.first.shift,
                 })  # fmt: skip
 

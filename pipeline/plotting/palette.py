@@ -65,7 +65,7 @@ class Palette:
 
 
 #: How strong the colour of a word is, by its rank.
-_STRENGTHS, _NEUTRAL = (1.0, 0.65, 0.45, 0.3), (0.35, 0.6, 0.85, 0.2)
+_STRENGTHS, _NEUTRAL = (0.75, 0.5, 0.35, 0.25), (0.3, 0.5, 0.75, 0.2)
 
 PALETTES = {
     "light": Palette(
