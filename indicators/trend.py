@@ -9,6 +9,7 @@ import numpy as np
 from .contract import Coded, Panel, Parameters, Values, difference, indicator, number, price, text
 from .kernels import chains, rolling
 from .kernels.bars import average_true_range, close_ema, turnover
+from .roles import CLOUD, CLOUD_BASE, HISTOGRAM, LEVEL, LINE, flips, guided
 
 if TYPE_CHECKING:
     from .contract import Floats
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         ),
         difference("macd", "DIF, the fast EMA less the slow one"),
         difference("signal_line", "DEA, the EMA of DIF"),
-        difference("histogram", "twice DIF less DEA", role="histogram"),
+        difference("histogram", "twice DIF less DEA", role=HISTOGRAM),
         difference("dif", "the same as macd"),
         difference("dea", "the same as signal_line"),
         number("turnover", "turnover of the bar", unit="quote"),
@@ -64,10 +65,10 @@ def macd(bars: Panel, p: Parameters) -> Values:
     family="trend",
     inputs=("high", "low", "close"),
     columns=(
-        price("supertrend", "the band that the trend follows"),
+        price("supertrend", "the band that the trend follows", role=flips("direction")),
         text("direction", "long or short", {"多": "long", "空": "short"}),
-        price("upper", "final upper band"),
-        price("lower", "final lower band"),
+        price("upper", "final upper band", role=LEVEL.on_request),
+        price("lower", "final lower band", role=LEVEL.on_request),
     ),
     formula="(high + low) / 2 ± 3 ATR10, each band held until a close breaks it",
     min_bars=lambda p: p.period + 1,
@@ -142,8 +143,8 @@ def ema_gc(bars: Panel, p: Parameters) -> Values:
         ),
         text("direction", "long or short", {"多头": "long", "空头": "short"}),
         number("strength", "share of agreeing averages x 10, or distance from EMA100 x 5", unit="score"),
-        number("bullish_fraction", "averages above EMA100 and rising", unit="fraction"),
-        number("bearish_fraction", "averages below EMA100 and falling", unit="fraction"),
+        number("bullish_fraction", "averages above EMA100 and rising", unit="fraction", role=LINE.long),
+        number("bearish_fraction", "averages below EMA100 and falling", unit="fraction", role=LINE.short),
         price("ema100", "EMA of 100 bars"),
     ),
     formula="of 18 EMAs from 5 to 100 bars, how many lie above EMA100 and rise, and how many below it and fall",
@@ -175,9 +176,11 @@ def ema_ribbon(bars: Panel, p: Parameters) -> Values:
     family="trend",
     inputs=("high", "low", "close"),
     columns=(
-        number("adx", "strength of the trend, 0 to 100", unit="score"),
-        number("plus_di", "upward movement relative to the true range", unit="percent"),
-        number("minus_di", "downward movement relative to the true range", unit="percent"),
+        number("adx", "strength of the trend, 0 to 100", unit="score", role=guided(25)),
+        number("plus_di", "upward movement relative to the true range", unit="percent", role=LINE.long.within("score")),
+        number(
+            "minus_di", "downward movement relative to the true range", unit="percent", role=LINE.short.within("score")
+        ),
     ),
     formula="DI = 100 smoothed DM / smoothed TR; ADX = smoothed 100 |DI+ - DI-| / (DI+ + DI-); Wilder, 14",
     min_bars=lambda p: 2 * p.period,
@@ -196,9 +199,9 @@ def adx(bars: Panel, p: Parameters) -> Values:
     columns=(
         price("conversion", "middle of the 9-bar range"),
         price("base", "middle of the 26-bar range"),
-        price("span_a", "mean of conversion and base"),
-        price("span_b", "middle of the 52-bar range, 0 where there are fewer bars"),
-        price("lagging", "close of the bar"),
+        price("span_a", "mean of conversion and base", role=CLOUD.ahead(26)),
+        price("span_b", "middle of the 52-bar range, 0 where there are fewer bars", role=CLOUD_BASE.ahead(26)),
+        price("lagging", "close of the bar", role=LEVEL.ahead(-26)),
         price("price", "close of the bar"),
         text(
             "signal",
@@ -206,7 +209,12 @@ def adx(bars: Panel, p: Parameters) -> Values:
             {"BUY": "buy", "SELL": "sell", "NEUTRAL": "neutral"},
         ),
         text("direction", "long, short or sideways", {"多": "long", "空": "short", "震荡": "sideways"}),
-        number("strength", "distance from the cloud relative to its thickness, 0 to 1", unit="fraction"),
+        number(
+            "strength",
+            "distance from the cloud relative to its thickness, 0 to 1",
+            unit="fraction",
+            role=LINE.on_request,
+        ),
     ),
     formula="middles of the 9-, 26- and 52-bar ranges, without displacement",
     min_bars=lambda p: p.base,

@@ -65,9 +65,9 @@ def dress_numbers(axes: Axes, ticks: int) -> None:
     axes.yaxis.set_major_formatter(PlainFormatter())
 
 
-def dress_times(axes: Axes) -> None:
-    """Let an axes label its times, in UTC."""
+def dress_times(axes: Axes, zone: str) -> None:
+    """Let an axes label its times, which are those of a zone's clocks."""
     locator = AutoDateLocator(tz="UTC", minticks=4, maxticks=10)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))
-    axes.set_xlabel("UTC", loc="left")
+    axes.set_xlabel(zone, loc="left")

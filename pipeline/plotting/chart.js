@@ -1,0 +1,118 @@
+"use strict";
+// Draws the figures that plotting/interactive.py describes, with the Plotly that stands before it in the page.
+const candlemill = (() => {
+  const COLOURS = {/*colours*/};
+  const NARROW = 640; // pixels: a telephone
+  const LEAST = 20; // bars that the axis of time has room for, so that a few do not become walls
+
+  // A copy of what a figure has, with colours for their names. Lists of numbers stay as they are.
+  const painted = (value, colours) => {
+    if (typeof value === "string") return value[0] === "$" ? (colours[value.slice(1)] ?? value) : value;
+    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((one) => painted(one, colours));
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, painted(one, colours)]));
+  };
+
+  const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/%/g, "&#37;");
+
+  // A trace of plotly: with the times of its values, and in the key the newest of them.
+  const traced = (trace, figure) => {
+    const { at, shift = 0, height, full, newest, ...plain } = trace;
+    const times = at ? at.map((place) => figure.times[place]) : figure.times;
+    const x = shift ? times.map((time) => time + shift * figure.step) : times;
+    if (plain.orientation === "h") return plain;
+    if (plain.type === "bar") plain.width = (full ? 1 : 0.75) * figure.step;
+    if (height) plain.y = x.map(() => height);
+    if (newest) {
+      plain.hovertemplate = `${escaped(plain.name)} %{y}<extra></extra>`;
+      plain.name = `${escaped(plain.name)} <b>${newest}</b>`;
+    }
+    return { ...plain, x };
+  };
+
+  const extremes = (values, inside) => {
+    let low = Infinity;
+    let high = -Infinity;
+    values.forEach((value, place) => {
+      if (value === null || value === undefined || !inside(place)) return;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    });
+    return [low, high];
+  };
+
+  const joined = (ranges) => [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))];
+
+  // The ranges of the axes of values that show what is in a range of times, each with a little room. What lies over the
+  // candles leaves them half of the height.
+  const fitted = (data, layout, from, to) => {
+    const found = {};
+    const axes = new Set(data.map((trace) => trace.yaxis));
+    for (const axis of axes) {
+      const name = axis.replace("y", "yaxis");
+      if (layout[name].fixedrange) continue;
+      const bars = [];
+      const others = [];
+      for (const trace of data) {
+        if (trace.yaxis !== axis || trace.orientation === "h" || trace.visible === "legendonly") continue;
+        const inside = (place) => trace.x[place] >= from && trace.x[place] <= to;
+        if (trace.type === "candlestick") bars.push(extremes(trace.low, inside), extremes(trace.high, inside));
+        else others.push(extremes(trace.y, inside));
+        if (trace.type === "bar") others.push([0, 0]);
+      }
+      const own = bars.length ? joined(bars) : joined(others);
+      if (!(own[0] <= own[1])) continue;
+      let [low, high] = own;
+      if (bars.length) {
+        const room = 0.5 * (high - low) || 0.01 * Math.abs(high) || 1;
+        const around = joined([...others, own]);
+        low = Math.max(around[0], low - room);
+        high = Math.min(around[1], high + room);
+      }
+      const margin = 0.06 * (high - low) || 0.01 * Math.abs(high) || 1;
+      const onZero = layout[name].rangemode === "tozero" && low >= 0;
+      found[`${name}.range`] = [onZero ? 0 : low - margin, high + (bars.length ? 2 : 1) * margin];
+    }
+    return found;
+  };
+
+  const milliseconds = (value) => (typeof value === "number" ? value : Date.parse(`${value.replace(" ", "T")}Z`));
+
+  /** Draw a figure into an element, in the colours of a theme ("light" or "dark"); a promise that it is there. */
+  const draw = async (element, figure, theme) => {
+    const narrow = element.clientWidth < NARROW;
+    const colours = COLOURS[theme];
+    const data = figure.data.map((trace) => traced(painted(trace, colours), figure));
+    const layout = painted(figure.layout, colours);
+    const { times, step } = figure;
+    const last = times[times.length - 1] + (Math.max(2, figure.ahead + 1) * step);
+    const first = Math.min(times[0] - step, last - LEAST * step);
+    layout.xaxis.range = [first, last];
+    layout.annotations = layout.annotations.map(({ at, ...one }) => (at === undefined ? one : { ...one, x: times[at] }));
+    if (narrow) {
+      layout.margin = { ...layout.margin, r: 58, l: 2 };
+      layout.font = { ...layout.font, size: 10 };
+      layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
+      for (const name of Object.keys(layout)) {
+        if (name.startsWith("legend")) layout[name].font = { ...layout[name].font, size: 8.5 };
+      }
+    }
+    for (const [name, range] of Object.entries(fitted(data, layout, first, last))) {
+      layout[name.split(".")[0]].range = range;
+    }
+    const config = {
+      responsive: true, displaylogo: false, scrollZoom: true, doubleClick: "reset",
+      displayModeBar: narrow ? true : "hover",
+      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    };
+    await Plotly.react(element, data, layout, config);
+    element.removeAllListeners("plotly_relayout");
+    element.on("plotly_relayout", (change) => {
+      if (!Object.keys(change).some((name) => name.startsWith("xaxis."))) return;
+      const [from, to] = element.layout.xaxis.range.map(milliseconds);
+      Plotly.relayout(element, fitted(element.data, element.layout, from, to));
+    });
+  };
+
+  return { draw };
+})();
