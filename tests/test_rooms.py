@@ -14,7 +14,8 @@ PIPELINE = ROOT / "pipeline"
 #: From bottom to top.
 ORDER = (
     "base", "record", "settings", "options", "source", "compute", "history", "results", "workfile", "reading", "engine",
-    "live", "ingest", "backfill", "plotting", "parity", "demo", "doctor", "documents", "commands", "__main__",
+    "live", "ingest", "backfill", "plotting", "reporting", "parity", "demo", "doctor", "documents", "commands",
+    "__main__",
 )  # fmt: skip
 PACKAGES = sorted(place.parent.name for place in PIPELINE.glob("*/__init__.py"))
 

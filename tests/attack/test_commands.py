@@ -60,6 +60,10 @@ LINES: dict[str, list[tuple[str, ...]]] = {
         (NASTY, "--interval", "1m", "--indicators", "macd", "--bars", "5", "--output", f"{FOLDER}/c.html", *WORK),
         (f"X{NASTY}", *WORK),
     ],
+    "report": [
+        ("--indicators", "macd", "--output", f"{FOLDER}/r.html", *FILES),
+        ("--indicators", NASTY, *FILES),
+    ],
     "runs": [WORK, (*WORK, "--json"), ("--duckdb", f"{FOLDER}/none.duckdb")],
     "indicators": [(), ("--json",), (NASTY,)],
     "symbols": [("--symbols", "all"), ("--symbols", "all", "--json"), ("--symbols", f"@{FOLDER}/none")],
@@ -115,6 +119,10 @@ def test_names_and_files_reach_no_terminal_as_anything_that_it_obeys(
     page = (tmp_path / FOLDER / "c.html").read_text(encoding="utf-8")
     assert harmless(page)
     assert "<b>" not in page
+    report = (tmp_path / FOLDER / "r.html").read_text(encoding="utf-8")
+    assert harmless(report)
+    assert "[red]$x$:bomb:" in report
+    assert "<b>" not in report
     assert harmless((tmp_path / FOLDER / "w.health.json").read_text(encoding="utf-8"))
 
 

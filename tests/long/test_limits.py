@@ -243,6 +243,7 @@ LINES = {
     "query %FROM_catalog --json --duckdb {work}": (0, 4),
     "query %FROM_catalog --duckdb {work}": (0, 4),
     "plot BTCUSDT --output x.svg --duckdb {work}": (0, 0),
+    "report --output x.html --duckdb {work} --sqlite {result} --bars 5": (0, 0),
     "runs --duckdb {work}": (0, 4),
     "runs --json --duckdb {work}": (0, 4),
     "indicators": (0, 4),
