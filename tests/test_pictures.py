@@ -195,7 +195,7 @@ def test_edges_belong_together_and_a_cloud_has_the_colour_of_its_upper_edge(seri
     ]  # fmt: skip
     assert band.first.hue == band.second.hue != cloud.first.hue
     fills = [trace for trace in figure(series, found)["data"] if trace.get("fill") == "tonexty"]
-    assert [trace["fillcolor"] for trace in fills] == ["$band", "$long_area", "$short_area"]
+    assert [trace["fillcolor"] for trace in fills] == ["$band0", "$long_area", "$short_area"]
     # The green part ends where the red one begins.
     assert fills[1]["y"][0] == pytest.approx(slow[0])
     assert fills[2]["y"][0] == pytest.approx(fast[0])
@@ -331,10 +331,12 @@ def test_every_strip_and_pane_has_a_key_of_its_own(series: Series) -> None:
     keys = {trace["name"]: (trace["yaxis"], trace["legend"]) for trace in drawn["data"] if trace.get("legend")}
     assert keys == {
         "volume": ("y2", "legend2"), "mine level": ("y", "legend"), "mine main": ("y3", "legend3"),
-        "long": ("y4", "legend4"), "short": ("y4", "legend4"),
     }  # fmt: skip
-    assert drawn["layout"]["legend4"]["title"]["text"] == "mine side: "
-    assert {trace["name"]: trace["newest"] for trace in drawn["data"] if "newest" in trace}["mine main"] == "39.00"
+    assert {trace["name"]: trace["key"] for trace in drawn["data"] if "key" in trace}["mine main"] == [
+        "mine main", "39.00",
+    ]  # fmt: skip
+    [strip] = [annotation for annotation in drawn["layout"]["annotations"] if "words" in annotation]
+    assert (strip["text"], strip["words"]) == ("mine side", [["long", "$long0"], ["short", "$short0"]])
 
 
 def test_a_page_is_one_file_that_loads_nothing_and_ends_no_script_early(series: Series) -> None:

@@ -163,7 +163,9 @@ class Chart:
         _, second = self._broken(self._moved(area.second), area.second.values)
         if not area.cloud:
             step: dict[str, Any] = {"step": "post"} if area.first.form == "step" else {}
-            axes.fill_between(x, first, second, color=self.palette.lines[0], alpha=0.08, linewidth=0, **step)
+            axes.fill_between(
+                x, first, second, color=self.palette.line(area.first.hue), alpha=0.08, linewidth=0, **step
+            )
             return
         for above, colour in ((first >= second, self.palette.long), (first < second, self.palette.short)):
             axes.fill_between(x, first, second, where=above, color=colour, alpha=0.16, linewidth=0, interpolate=True)

@@ -5,10 +5,12 @@ const candlemill = (() => {
   const NARROW = 640; // pixels: a telephone
   const LEAST = 20; // bars that the axis of time has room for, so that a few do not become walls
 
+  const isNumber = (value) => value === null || typeof value === "number";
+
   // A copy of what a figure has, with colours for their names. Lists of numbers stay as they are.
   const painted = (value, colours) => {
     if (typeof value === "string") return value[0] === "$" ? (colours[value.slice(1)] ?? value) : value;
-    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((one) => painted(one, colours));
+    if (Array.isArray(value)) return value.every(isNumber) ? value : value.map((one) => painted(one, colours));
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, painted(one, colours)]));
   };
@@ -17,17 +19,27 @@ const candlemill = (() => {
 
   // A trace of plotly: with the times of its values, and in the key the newest of them.
   const traced = (trace, figure) => {
-    const { at, shift = 0, height, full, newest, ...plain } = trace;
+    const { at, shift = 0, height, full, key, ...plain } = trace;
     const times = at ? at.map((place) => figure.times[place]) : figure.times;
     const x = shift ? times.map((time) => time + shift * figure.step) : times;
     if (plain.orientation === "h") return plain;
     if (plain.type === "bar") plain.width = (full ? 1 : 0.75) * figure.step;
     if (height) plain.y = x.map(() => height);
-    if (newest) {
+    if (key) {
       plain.hovertemplate = `${escaped(plain.name)} %{y}<extra></extra>`;
-      plain.name = `${escaped(plain.name)} <b>${newest}</b>`;
+      plain.name = `${escaped(key[0])} <b>${key[1]}</b>`;
     }
     return { ...plain, x };
+  };
+
+  // An annotation of plotly: at the time of its bar; the words of a strip after squares in their colours.
+  const annotated = ({ at, words, ...plain }, times) => {
+    if (at !== undefined) plain.x = times[at];
+    if (words) {
+      const key = words.map(([word, colour]) => `<span style="color:${colour}">\u25a0</span> ${escaped(word)}`);
+      plain.text = [escaped(plain.text), ...key].join("&nbsp;&nbsp; ");
+    }
+    return plain;
   };
 
   const extremes = (values, inside) => {
@@ -45,7 +57,7 @@ const candlemill = (() => {
 
   // The ranges of the axes of values that show what is in a range of times, each with a little room. What lies over the
   // candles leaves them half of the height.
-  const fitted = (data, layout, from, to) => {
+  const fitted = (data, layout, room, from, to) => {
     const found = {};
     const axes = new Set(data.map((trace) => trace.yaxis));
     for (const axis of axes) {
@@ -64,14 +76,14 @@ const candlemill = (() => {
       if (!(own[0] <= own[1])) continue;
       let [low, high] = own;
       if (bars.length) {
-        const room = 0.5 * (high - low) || 0.01 * Math.abs(high) || 1;
+        const half = 0.5 * (high - low) || 0.01 * Math.abs(high) || 1;
         const around = joined([...others, own]);
-        low = Math.max(around[0], low - room);
-        high = Math.min(around[1], high + room);
+        low = Math.max(around[0], low - half);
+        high = Math.min(around[1], high + half);
       }
-      const margin = 0.06 * (high - low) || 0.01 * Math.abs(high) || 1;
+      const margin = (bars.length ? room : 0.06) * (high - low) || 0.01 * Math.abs(high) || 1;
       const onZero = layout[name].rangemode === "tozero" && low >= 0;
-      found[`${name}.range`] = [onZero ? 0 : low - margin, high + (bars.length ? 2 : 1) * margin];
+      found[`${name}.range`] = [onZero ? 0 : low - margin, high + margin];
     }
     return found;
   };
@@ -88,16 +100,16 @@ const candlemill = (() => {
     const last = times[times.length - 1] + (Math.max(2, figure.ahead + 1) * step);
     const first = Math.min(times[0] - step, last - LEAST * step);
     layout.xaxis.range = [first, last];
-    layout.annotations = layout.annotations.map(({ at, ...one }) => (at === undefined ? one : { ...one, x: times[at] }));
+    layout.annotations = layout.annotations.map((one) => annotated(one, times));
     if (narrow) {
       layout.margin = { ...layout.margin, r: 58, l: 2 };
       layout.font = { ...layout.font, size: 10 };
       layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
       for (const name of Object.keys(layout)) {
-        if (name.startsWith("legend")) layout[name].font = { ...layout[name].font, size: 8.5 };
+        if (name.startsWith("legend")) Object.assign(layout[name], { yanchor: "top", font: { size: 9 } });
       }
     }
-    for (const [name, range] of Object.entries(fitted(data, layout, first, last))) {
+    for (const [name, range] of Object.entries(fitted(data, layout, figure.room, first, last))) {
       layout[name.split(".")[0]].range = range;
     }
     const config = {
@@ -110,7 +122,7 @@ const candlemill = (() => {
     element.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((name) => name.startsWith("xaxis."))) return;
       const [from, to] = element.layout.xaxis.range.map(milliseconds);
-      Plotly.relayout(element, fitted(element.data, element.layout, from, to));
+      Plotly.relayout(element, fitted(element.data, element.layout, figure.room, from, to));
     });
   };
 

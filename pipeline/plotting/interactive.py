@@ -10,6 +10,8 @@ A figure has
 - ``times``: starts of the bars, milliseconds since the epoch on the reader's clock; ``step``: the length of a bar;
 - ``data``: traces of plotly, where a text that begins with ``$`` is the name of a colour. ``x`` is missing: it is
   ``times``, moved by ``shift`` bars, or for one that has ``at`` the times at these places;
+- ``key`` of a trace: its name in the key, and its newest value; ``room``: share of their height that candles have free
+  above and below them;
 - ``layout``: of plotly; ``head``: what stands above the picture; ``notes``: what stands below it.
 """
 
@@ -29,17 +31,17 @@ from .headline import IN_UTC, headline, short
 from .palette import PALETTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ...indicators.contract import Array
-    from .arrange import Area, Arrangement, Curve, Mark, Pane, Profile, Strip
+    from .arrange import Area, Arrangement, Curve, Mark, Pane, Profile, Strip, Word
     from .headline import Zone
     from .history import Series
 
 #: Heights in pixels; a strip takes its key and the strip below it.
-_CANDLES, _VOLUME, _PANEL, _STRIP, _GAP = 430, 70, 120, 34, 10
+_CANDLES, _VOLUME, _PANEL, _STRIP, _GAP = 430, 70, 120, 34, 24
 #: Margins in pixels: above, right, below, left.
-_TOP, _RIGHT, _BOTTOM, _LEFT = 8, 74, 34, 8
+_TOP, _RIGHT, _BOTTOM, _LEFT = 40, 74, 34, 8
 _MARKS = {"long": ("triangle-up", "$long"), "short": ("triangle-down", "$short"), "neutral": ("diamond", "$muted")}
 
 #: By theme the colours that figures name.
@@ -81,6 +83,8 @@ class _Figure:
         self.shapes: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
         self.panes = 0
+        #: Indicators whose name stands in a key already, by axis.
+        self.owners: set[tuple[str, str]] = set()
 
     def made(self) -> dict[str, Any]:
         above = self.arrangement
@@ -104,6 +108,7 @@ class _Figure:
                 "bar": head.bar, "time": head.time,
             },
             "times": (self.times.astype(np.int64) // 1000).tolist(),
+            "room": 0.36 if any(mark.label for mark in above.marks) else 0.06,
             "step": int(self.step.astype("timedelta64[ms]").astype(np.int64)),
             "ahead": ahead,
             "data": self.data,
@@ -142,7 +147,7 @@ class _Figure:
             "exponentformat": "B", "nticks": 8 if self.panes == 1 else 4, **other,
         }  # fmt: skip
         self.layout[f"legend{number}"] = {
-            "x": 0, "xanchor": "left", "y": domain[1], "yanchor": "top", "orientation": "h", "bgcolor": "$veil",
+            "x": 0, "xanchor": "left", "y": domain[1], "yanchor": "bottom", "orientation": "h", "bgcolor": "$veil",
             "font": {"size": 10.5}, "itemwidth": 30, "tracegroupgap": 0, "groupclick": "togglegroup",
         }  # fmt: skip
         return f"y{number}"
@@ -219,8 +224,11 @@ class _Figure:
             "name": curve.name, "yaxis": axis, "legend": self._legend(axis), "legendgroup": curve.group,
             "showlegend": curve.listed, "y": self._spread(curve.values),
         }  # fmt: skip
-        if curve.listed and np.isfinite(curve.newest):
-            trace["newest"] = short(curve.newest)
+        if curve.listed:
+            # The first of an indicator says whose the next ones are, too.
+            first = (axis, curve.owner) not in self.owners
+            self.owners.add((axis, curve.owner))
+            trace["key"] = [curve.name if first else curve.column, short(curve.newest)]
         if curve.form == "bars":
             trace |= {"type": "bar", "opacity": 0.7, "marker": self._signs(curve.values)}
         else:
@@ -244,7 +252,7 @@ class _Figure:
         """Fills between curves, as invisible lines that are filled to the one before."""
         first, second = area.first.values, area.second.values
         known = np.isfinite(first) & np.isfinite(second)
-        edges = [("$band", second, first)]
+        edges = [(f"$band{area.first.hue}", second, first)]
         if area.cloud:
             higher, lower = np.fmax(first, second), np.fmin(first, second)
             edges = [("$long_area", second, higher), ("$short_area", second, lower)]
@@ -313,28 +321,23 @@ class _Figure:
             })  # fmt: skip
 
     def _strips(self, strips: Sequence[Strip], domain: Sequence[float]) -> None:
-        count = len(strips)
-        axis = self._axis(domain, range=[-count, 0], fixedrange=True, visible=False, showspikes=False)
-        del self.layout[f"legend{axis[1:]}"]
-        height = (domain[1] - domain[0]) / count
+        """A row for each category: above it its name and its words with their colours."""
+        axis = self._axis(domain, range=[-len(strips), 0], fixedrange=True, visible=False, showspikes=False)
         for row, strip in enumerate(strips):
-            legend = f"legend{self.panes + row}"
-            self.layout[legend] = {
-                "x": 0, "xanchor": "left", "y": domain[1] - row * height, "yanchor": "top", "orientation": "h",
-                "bgcolor": "rgba(0,0,0,0)", "font": {"size": 10}, "itemwidth": 30, "tracegroupgap": 0,
-                "title": {"text": f"{visible(strip.name)}: ", "font": {"size": 10}, "side": "left"},
-            }  # fmt: skip
-            for trace in self._words(strip, row):
-                self.data.append({**trace, "yaxis": axis, "legend": legend})
+            spoken = [(code, word) for code, word in enumerate(strip.words) if word.tone != "nothing"]
+            self.annotations.append({
+                "xref": "paper", "x": 0, "xanchor": "left", "yref": axis, "y": -row, "yanchor": "top",
+                "showarrow": False, "font": {"size": 10}, "text": visible(strip.name), "borderpad": 0,
+                "words": [[visible(word.text), self._colour(word)] for _, word in spoken],
+            })  # fmt: skip
+            for code, word in spoken:
+                self.data.append({
+                    "type": "bar", "name": visible(word.text), "yaxis": axis, "showlegend": False, "full": True,
+                    "at": self.places[np.flatnonzero(strip.codes == code)].tolist(), "base": -row - 0.95,
+                    "height": 0.42, "marker": {"color": self._colour(word), "line": {"width": 0}},
+                    "hovertemplate": f"{visible(strip.name)}: {visible(word.text)}<extra></extra>",
+                })  # fmt: skip
 
-    def _words(self, strip: Strip, row: int) -> Iterator[dict[str, Any]]:
-        """A trace for each word of a strip, with the bars that have it."""
-        for code, word in enumerate(strip.words):
-            if word.tone == "nothing":
-                continue
-            at = self.places[np.flatnonzero(strip.codes == code)].tolist()
-            yield {
-                "type": "bar", "name": visible(word.text), "at": at, "base": -row - 0.95, "height": 0.42,
-                "marker": {"color": f"${word.tone}{min(word.rank, 3)}", "line": {"width": 0}}, "full": True,
-                "hovertemplate": f"{visible(strip.name)}: {visible(word.text)}<extra></extra>",
-            }  # fmt: skip
+    @staticmethod
+    def _colour(word: Word) -> str:
+        return f"${word.tone}{min(word.rank, 3)}"

@@ -56,10 +56,10 @@ class Palette:
             "short": self.short,
             "neutral": self.neutral,
             "veil": _clear(self.background, 0.7),
-            "band": _clear(self.lines[0], 0.09),
             "long_area": _clear(self.long, 0.16),
             "short_area": _clear(self.short, 0.16),
             **{f"{tone}{rank}": self.word(tone, rank) for tone in ("long", "short", "neutral") for rank in range(4)},
+            **{f"band{hue}": _clear(self.line(hue), 0.09) for hue in range(2 * len(self.lines))},
             **{f"line{hue}": self.line(hue) for hue in range(2 * len(self.lines))},
         }
 
