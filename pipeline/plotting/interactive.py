@@ -31,9 +31,9 @@ from .headline import IN_UTC, headline, short
 from .palette import PALETTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from ...indicators.contract import Array
+    from ...indicators.contract import Array, Floats
     from .arrange import Area, Arrangement, Curve, Mark, Pane, Profile, Strip, Word
     from .headline import Zone
     from .history import Series
@@ -62,16 +62,28 @@ def script() -> str:
     return f"{get_plotlyjs()}\n{drawing.replace('{/*colours*/}', json.dumps(COLOURS))}"
 
 
-def figure(series: Series, arrangement: Arrangement, zone: Zone = IN_UTC) -> dict[str, Any]:
-    """What ``candlemill.draw`` draws; see the module."""
-    return _Figure(series, arrangement, zone).made()
+def listed(values: Floats, digits: int) -> list[float | None]:
+    """Numbers as JSON has them, with so many significant digits; NaN is null."""
+    return [None if value != value else float(f"{value:.{digits}g}") for value in values.tolist()]
+
+
+def figure(
+    series: Series,
+    arrangement: Arrangement,
+    zone: Zone = IN_UTC,
+    numbers: Callable[[Floats, int], Any] = listed,
+) -> dict[str, Any]:
+    """What ``candlemill.draw`` draws; see the module. ``numbers`` writes the values of a trace, as ``listed`` does."""
+    return _Figure(series, arrangement, zone, numbers).made()
 
 
 class _Figure:
     """Collects traces and the layout; every pane has an axis of values, all share the axis of time."""
 
-    def __init__(self, series: Series, arrangement: Arrangement, zone: Zone) -> None:
-        self.series, self.arrangement, self.zone = series, arrangement, zone
+    def __init__(
+        self, series: Series, arrangement: Arrangement, zone: Zone, numbers: Callable[[Floats, int], Any]
+    ) -> None:
+        self.series, self.arrangement, self.zone, self.numbers = series, arrangement, zone, numbers
         times = zone.times(series.times)
         self.step = np.timedelta64(series.interval.length)
         #: Where bars are missing there is a time without values, so that no line runs over the hole.
@@ -155,10 +167,9 @@ class _Figure:
     def _legend(self, axis: str) -> str:
         return f"legend{axis[1:]}"
 
-    def _spread(self, values: Array, digits: int = 7) -> list[float | None]:
+    def _spread(self, values: Array, digits: int = 7) -> Any:
         """Values at the times, nothing where bars are missing or there is no value."""
-        placed = np.insert(values.astype(np.float64), self.holes, np.nan)
-        return [None if value != value else float(f"{value:.{digits}g}") for value in placed.tolist()]
+        return self.numbers(np.insert(values.astype(np.float64), self.holes, np.nan), digits)
 
     # -- candles and volume
 

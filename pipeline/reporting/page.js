@@ -180,11 +180,20 @@ function more() {
 
 // -- a row's chart and all its words
 
+const bytesOf = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+
+/* A trace with its numbers, which stand there in single precision; what is no number is null. */
+function withNumbers(trace) {
+  const plain = ([name, value]) => [name, value?.f4 === undefined ? value
+    : Array.from(new Float32Array(bytesOf(value.f4).buffer), (one) => (Number.isNaN(one) ? null : Number(one.toPrecision(7))))];
+  return Object.fromEntries(Object.entries(trace).map(plain));
+}
+
 async function figureOf(row) {
-  const packed = atob(document.getElementById(`chart-${row.place}`).textContent);
-  const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
-  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(plain).json();
+  const packed = bytesOf(document.getElementById(`chart-${row.place}`).textContent);
+  const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const figure = await new Response(plain).json();
+  return { ...figure, data: figure.data.map(withNumbers) };
 }
 
 async function show(row) {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from ...indicators.contract import Floats
     from ..plotting.palette import Palette
     from .signals import Bar, Signal
 
@@ -133,6 +134,11 @@ class _Coded:
             "shown": self.signal.key in SHOWN,
             "words": words,
         }
+
+
+def in_single(values: Floats, digits: int) -> dict[str, str]:  # noqa: ARG001 - as ``interactive.listed`` has it
+    """The values of a trace with the seven digits of single precision, as the page's script reads them."""
+    return {"f4": base64.b64encode(values.astype("<f4").tobytes()).decode()}
 
 
 def packed(figure: Mapping[str, Any]) -> str:

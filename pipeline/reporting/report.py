@@ -9,7 +9,7 @@ from ..plotting.arrange import arranged
 from ..plotting.interactive import figure
 from ..workfile.provenance import marker_of
 from .charts import read_charts
-from .page import Facts, packed, page, table
+from .page import Facts, in_single, packed, page, table
 from .signals import add_changes, read_bars, read_signals
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def report(
     marker = marker_of(comment)
     drawn = bars or max(1, min(BARS, ALL_BARS // max(1, len(newest))))
     charts = {
-        (series.symbol, series.interval.name): packed(figure(series, arranged(series, tracks, words=words)))
+        (series.symbol, series.interval.name): packed(
+            figure(series, arranged(series, tracks, words=words), numbers=in_single)
+        )
         for series, tracks in read_charts(connection, indicators, drawn, as_of, marker.profile)
     }
     data = table(Facts(as_of, marker.demo, changes is not None, words), newest, signals)

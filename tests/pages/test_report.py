@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-    from tests.pages.conftest import Opener
+    from tests.pages.conftest import Visits
 
 CASE = goldens.HERE / "synth_core"
 NOW, EARLIER = "2026-01-22T09:07:00+00:00", "2026-01-22T09:01:00+00:00"
@@ -58,7 +58,7 @@ def folder(golden_url: Callable[[Path], str], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def page(folder: Path, opened: Opener) -> Page:
+def page(folder: Path, opened: Visits) -> Page:
     return opened(folder / "report.html")
 
 
@@ -80,7 +80,7 @@ def signals(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def test_every_series_has_a_row_with_its_signals(page: Page, folder: Path, opened: Opener) -> None:
+def test_every_series_has_a_row_with_its_signals(page: Page, folder: Path, opened: Visits) -> None:
     found = {(row["symbol"], row["interval"]): row for row in signals(folder)}
     assert len(found) > 100
     expect(page.locator("#count")).to_have_text(f"{len(found)} of {len(found)} rows")
@@ -206,7 +206,7 @@ def hostile(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("symbol", HOSTILE)
-def test_a_hostile_symbol_is_a_text_and_nothing_else(symbol: str, hostile: Path, opened: Opener) -> None:
+def test_a_hostile_symbol_is_a_text_and_nothing_else(symbol: str, hostile: Path, opened: Visits) -> None:
     page = opened(hostile)
     page.get_by_label("Symbol").fill(symbol)
     assert set(column(page, "Symbol")) == {symbol}
@@ -219,7 +219,7 @@ def test_a_hostile_symbol_is_a_text_and_nothing_else(symbol: str, hostile: Path,
     assert set(column(page, "Symbol")) == {symbol}
 
 
-def test_rows_come_as_the_table_is_scrolled(hostile: Path, opened: Opener) -> None:
+def test_rows_come_as_the_table_is_scrolled(hostile: Path, opened: Visits) -> None:
     page = opened(hostile)
     expect(rows(page)).to_have_count(200)
     total = int(page.locator("#count").inner_text().split()[0].replace(",", ""))
@@ -232,7 +232,7 @@ def test_rows_come_as_the_table_is_scrolled(hostile: Path, opened: Opener) -> No
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_a_phone(dark: bool, folder: Path, opened: Opener) -> None:
+def test_it_fits_a_phone(dark: bool, folder: Path, opened: Visits) -> None:
     page = opened(folder / "report.html", screen=PHONE, dark=dark)
     widths = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert widths == [PHONE[0], PHONE[0]]
@@ -253,7 +253,7 @@ def test_it_fits_a_phone(dark: bool, folder: Path, opened: Opener) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_it_follows_the_taste_of_its_reader(folder: Path, opened: Opener) -> None:
+def test_it_follows_the_taste_of_its_reader(folder: Path, opened: Visits) -> None:
     colours = [
         opened(folder / "report.html", dark=dark).evaluate("getComputedStyle(document.body).backgroundColor")
         for dark in (False, True)
