@@ -71,7 +71,7 @@ function signal(column) {
 
 const fixed = [
   { key: "symbol", title: "Symbol", by: (row) => row.symbol,
-    fill: (cell, row) => cell.append(element("button", { type: "button" }, row.symbol)) },
+    fill: (cell, row) => cell.append(element("button", { type: "button", title: row.symbol }, row.symbol)) },
   { key: "interval", title: "Interval", by: (row) => row.order, fill: (cell, row) => cell.append(row.interval.name) },
   { key: "price", title: "Close", number: true, by: (row) => row.price,
     fill: (cell, row) => cell.append(price.format(row.price)) },
@@ -216,7 +216,10 @@ async function show(row) {
 }
 
 function drawChart(figure) {
-  document.getElementById("bar").textContent = [figure.head.close, figure.head.change, figure.head.bar, figure.head.time].join(" · ");
+  const { close, change, rising, bar, time } = figure.head;
+  const side = rising ? "long" : "short";
+  document.getElementById("bar").replaceChildren(element("span", { className: side }, `${close}  ${change}`),
+    ...[bar, time].map((text) => element("span", {}, text)));
   document.getElementById("notes").replaceChildren(...figure.notes.map((note) => element("p", {}, note)));
   const theme = report.theme ?? (dark.matches ? "dark" : "light");
   candlemill.draw(document.getElementById("chart"), figure, theme);

@@ -39,9 +39,7 @@ HOSTILE = (
 
 
 def command(folder: Path, *words: object) -> str:
-    done = subprocess.run(
-        [str(CANDLEMILL), *map(str, words)], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([str(CANDLEMILL), *map(str, words)], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -90,7 +88,9 @@ def test_every_series_has_a_row_with_its_signals(page: Page, folder: Path, opene
         for title, name in (("MACD", "macd_signal"), ("SuperTrend", "supertrend_direction"),
                             ("Candlestick and price patterns", "candle_patterns")):  # fmt: skip
             wanted = [found[key][name + suffix] or "–" for key in keys]
-            assert [cell.replace(", ", ",") for cell in column(seen, title)] == [one.replace(", ", ",") for one in wanted]
+            assert [cell.replace(", ", ",") for cell in column(seen, title)] == [
+                one.replace(", ", ",") for one in wanted
+            ]
         closes = [float(text.replace(",", "")) for text in column(seen, "Close")]
         assert closes == pytest.approx([found[key]["price"] for key in keys], rel=1e-5)
     expect(page.locator("#about")).to_contain_text("as of 2026-01-22 09:07 UTC")
@@ -129,19 +129,19 @@ def test_a_column_sorts_both_ways_and_says_so(page: Page) -> None:
 
 def test_rows_are_filtered_by_symbol_interval_and_word(page: Page, folder: Path) -> None:
     found = signals(folder)
-    page.get_by_label("Symbol").fill("n1")
-    expect(page.locator("#count")).to_contain_text(
-        f"{sum('N1' in row['symbol'] for row in found)} of {len(found)}"
-    )
+    page.get_by_role("searchbox").fill("n1")
+    expect(page.locator("#count")).to_contain_text(f"{sum('N1' in row['symbol'] for row in found)} of {len(found)}")
     page.get_by_label("Interval", exact=True).select_option("1h")
-    assert column(page, "Symbol") == [row["symbol"] for row in found if "N1" in row["symbol"] and row["interval"] == "1h"]
+    assert column(page, "Symbol") == [
+        row["symbol"] for row in found if "N1" in row["symbol"] and row["interval"] == "1h"
+    ]
     page.get_by_role("button", name="Reset").click()
     expect(page.locator("#count")).to_have_text(f"{len(found)} of {len(found)} rows")
-    page.get_by_label("Signal").select_option("supertrend.direction=short")
+    page.get_by_label("Signal", exact=True).select_option("supertrend.direction=short")
     short = sum(row["supertrend_direction_en"] == "short" for row in found)
     expect(page.locator("#count")).to_have_text(f"{short} of {len(found)} rows")
     assert set(column(page, "SuperTrend")) == {"short"}
-    page.get_by_label("Symbol").fill("no such symbol")
+    page.get_by_role("searchbox").fill("no such symbol")
     expect(page.get_by_text("No row passes these filters.")).to_be_visible()
 
 
@@ -198,9 +198,8 @@ def hostile(folder: Path) -> Path:
                 connection.execute(
                     f"INSERT INTO {name} SELECT * REPLACE (? AS symbol) FROM {name} WHERE symbol = 'AAAUSDT'", [symbol]
                 )
-            connection.execute(
-                f"INSERT INTO {name} SELECT * REPLACE ('more ' || symbol AS symbol) FROM {name} WHERE symbol LIKE '%USDT'"
-            )
+            more = "SELECT * REPLACE ('more ' || symbol AS symbol)"
+            connection.execute(f"INSERT INTO {name} {more} FROM {name} WHERE symbol LIKE '%USDT'")
     command(folder, "report", "--sqlite", "none.db", "--duckdb", file, "--bars", 5, "--output", "hostile.html")
     return folder / "hostile.html"
 
@@ -208,7 +207,7 @@ def hostile(folder: Path) -> Path:
 @pytest.mark.parametrize("symbol", HOSTILE)
 def test_a_hostile_symbol_is_a_text_and_nothing_else(symbol: str, hostile: Path, opened: Visits) -> None:
     page = opened(hostile)
-    page.get_by_label("Symbol").fill(symbol)
+    page.get_by_role("searchbox").fill(symbol)
     assert set(column(page, "Symbol")) == {symbol}
     rows(page).first.click()
     expect(page.get_by_role("dialog", name=symbol)).to_be_visible()
