@@ -57,7 +57,7 @@ const candlemill = (() => {
 
   // The ranges of the axes of values that show what is in a range of times, each with a little room. What lies over the
   // candles leaves them half of the height.
-  const fitted = (data, layout, room, from, to) => {
+  const fitted = (data, layout, { room, levels }, from, to) => {
     const found = {};
     const axes = new Set(data.map((trace) => trace.yaxis));
     for (const axis of axes) {
@@ -76,6 +76,7 @@ const candlemill = (() => {
       if (!(own[0] <= own[1])) continue;
       let [low, high] = own;
       if (bars.length) {
+        if (levels.length) others.push(extremes(levels, () => true));
         const half = 0.5 * (high - low) || 0.01 * Math.abs(high) || 1;
         const around = joined([...others, own]);
         low = Math.max(around[0], low - half);
@@ -102,14 +103,14 @@ const candlemill = (() => {
     layout.xaxis.range = [first, last];
     layout.annotations = layout.annotations.map((one) => annotated(one, times));
     if (narrow) {
-      layout.margin = { ...layout.margin, r: 58, l: 2 };
+      layout.margin = { ...layout.margin, r: 64, l: 2 };
       layout.font = { ...layout.font, size: 10 };
       layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
       for (const name of Object.keys(layout)) {
         if (name.startsWith("legend")) Object.assign(layout[name], { yanchor: "top", font: { size: 9 } });
       }
     }
-    for (const [name, range] of Object.entries(fitted(data, layout, figure.room, first, last))) {
+    for (const [name, range] of Object.entries(fitted(data, layout, figure, first, last))) {
       layout[name.split(".")[0]].range = range;
     }
     const config = {
@@ -122,7 +123,7 @@ const candlemill = (() => {
     element.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((name) => name.startsWith("xaxis."))) return;
       const [from, to] = element.layout.xaxis.range.map(milliseconds);
-      Plotly.relayout(element, fitted(element.data, element.layout, figure.room, from, to));
+      Plotly.relayout(element, fitted(element.data, element.layout, figure, from, to));
     });
   };
 

@@ -11,7 +11,7 @@ A figure has
 - ``data``: traces of plotly, where a text that begins with ``$`` is the name of a colour. ``x`` is missing: it is
   ``times``, moved by ``shift`` bars, or for one that has ``at`` the times at these places;
 - ``key`` of a trace: its name in the key, and its newest value; ``room``: share of their height that candles have free
-  above and below them;
+  above and below them; ``levels``: prices that are shown beside what the traces have;
 - ``layout``: of plotly; ``head``: what stands above the picture; ``notes``: what stands below it.
 """
 
@@ -109,6 +109,7 @@ class _Figure:
             },
             "times": (self.times.astype(np.int64) // 1000).tolist(),
             "room": 0.36 if any(mark.label for mark in above.marks) else 0.06,
+            "levels": [price for profile in above.profiles for _, price in profile.levels],
             "step": int(self.step.astype("timedelta64[ms]").astype(np.int64)),
             "ahead": ahead,
             "data": self.data,
@@ -118,7 +119,7 @@ class _Figure:
                 "margin": {"t": _TOP, "r": _RIGHT, "b": _BOTTOM, "l": _LEFT},
                 "xaxis": self._time_axis(), "shapes": self.shapes, "annotations": self.annotations,
                 "barmode": "overlay", "bargap": 0.25, "dragmode": "pan", "hovermode": "x unified",
-                "hoversubplots": "axis", "spikedistance": -1, "hoverdistance": 50,
+                "hoversubplots": "axis", "spikedistance": -1, "hoverdistance": 1,
                 "paper_bgcolor": "$background", "plot_bgcolor": "$background",
                 "font": {"color": "$text", "size": 11}, "separators": ".,",
                 "hoverlabel": {"bgcolor": "$background", "bordercolor": "$grid", "font": {"color": "$text", "size": 11},
