@@ -22,14 +22,17 @@ const candlemill = (() => {
     const { at, shift = 0, height, full, key, ...plain } = trace;
     const times = at ? at.map((place) => figure.times[place]) : figure.times;
     const x = shift ? times.map((time) => time + shift * figure.step) : times;
-    if (plain.orientation === "h") return plain;
-    if (plain.type === "bar") plain.width = (full ? 1 : 0.75) * figure.step;
+    if (plain.type === "bar" && !plain.orientation) plain.width = (full ? 1 : 0.75) * figure.step;
+    if (plain.marker?.which) {
+      const { which, colours, ...look } = plain.marker;
+      plain.marker = { ...look, color: which.map((place) => colours[place]) };
+    }
     if (height) plain.y = x.map(() => height);
     if (key) {
       plain.hovertemplate = `${escaped(plain.name)} %{y}<extra></extra>`;
       plain.name = `${escaped(key[0])} <b>${key[1]}</b>`;
     }
-    return { ...plain, x };
+    return plain.orientation === "h" ? plain : { ...plain, x };
   };
 
   // An annotation of plotly: at the time of its bar; the words of a strip after squares in their colours.
