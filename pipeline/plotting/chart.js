@@ -4,6 +4,7 @@ const candlemill = (() => {
   const COLOURS = {/*colours*/};
   const NARROW = 640; // pixels: a telephone
   const LEAST = 20; // bars that the axis of time has room for, so that a few do not become walls
+  const AT_FIRST = 60; // bars that a telephone shows before its reader asks for more
 
   const isNumber = (value) => value === null || typeof value === "number";
 
@@ -92,6 +93,21 @@ const candlemill = (() => {
     return found;
   };
 
+  // What a telephone has no room for: names at candles, which a touch shows, and keys in one row.
+  const narrowed = (layout, data) => {
+    const keys = data.filter((trace) => trace.yaxis === "y" && trace.showlegend !== false).length;
+    const rows = 18 * Math.ceil(keys / 2);
+    layout.height += rows;
+    layout.margin = { ...layout.margin, t: layout.margin.t + rows, r: 64, l: 2 };
+    layout.font = { ...layout.font, size: 10 };
+    layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
+    layout.annotations = layout.annotations.filter((one) => one.textangle === undefined);
+    for (const name of Object.keys(layout)) {
+      if (!name.startsWith("legend")) continue;
+      Object.assign(layout[name], { yanchor: name === "legend" ? "bottom" : "top", font: { size: 9 } });
+    }
+  };
+
   const milliseconds = (value) => (typeof value === "number" ? value : Date.parse(`${value.replace(" ", "T")}Z`));
 
   /** Draw a figure into an element, in the colours of a theme ("light" or "dark"); a promise that it is there. */
@@ -102,17 +118,11 @@ const candlemill = (() => {
     const layout = painted(figure.layout, colours);
     const { times, step } = figure;
     const last = times[times.length - 1] + (Math.max(2, figure.ahead + 1) * step);
-    const first = Math.min(times[0] - step, last - LEAST * step);
+    const all = Math.min(times[0] - step, last - LEAST * step);
+    const first = narrow ? Math.max(all, times[times.length - 1] - AT_FIRST * step) : all;
     layout.xaxis.range = [first, last];
     layout.annotations = layout.annotations.map((one) => annotated(one, times));
-    if (narrow) {
-      layout.margin = { ...layout.margin, r: 64, l: 2 };
-      layout.font = { ...layout.font, size: 10 };
-      layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
-      for (const name of Object.keys(layout)) {
-        if (name.startsWith("legend")) Object.assign(layout[name], { yanchor: "top", font: { size: 9 } });
-      }
-    }
+    if (narrow) narrowed(layout, data);
     for (const [name, range] of Object.entries(fitted(data, layout, figure, first, last))) {
       layout[name.split(".")[0]].range = range;
     }
