@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from PIL import Image
 
 from ...indicators.contract import METRIC_FIELDS
 from ...indicators.registry import INDICATORS
@@ -17,7 +19,12 @@ from ..plotting.candles import Chart
 from ..plotting.canvas import draw
 from ..plotting.history import Series, tracks
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _FOLDER = Path("docs/pictures")
+#: As many as a chart needs; a file of so few is a third as large.
+_COLOURS = 96
 _NOW = datetime(2026, 3, 2, 11, 59, 30, tzinfo=UTC)
 #: What the sample calls the fields of metrics rows, in their order.
 _CALLED = (
@@ -51,13 +58,15 @@ def series_of(symbol: str, interval: Interval, bars: int, window: int = 400, now
     return Series(symbol, interval, now, own, table[-240:], min(bars, own.num_rows), own.num_rows)
 
 
-def main() -> None:
-    """Write all of them."""
-    for name, interval, bars, ids, theme in _PICTURES:
-        series = series_of("BTCUSDT", INTERVALS[interval], bars)
-        arrangement = arranged(series, tracks(series, [INDICATORS[one] for one in ids]), displaced=True)
-        draw(_FOLDER / f"{name}.png", theme, name, lambda palette: Chart(series, arrangement, palette).figure())  # noqa: B023
+def _draw(name: str, interval: str, bars: int, ids: Sequence[str], theme: str) -> None:
+    series = series_of("BTCUSDT", INTERVALS[interval], bars)
+    arrangement = arranged(series, tracks(series, [INDICATORS[one] for one in ids]), displaced=True)
+    file = _FOLDER / f"{name}.png"
+    draw(file, theme, name, lambda palette: Chart(series, arrangement, palette).figure())
+    with Image.open(file) as picture:
+        picture.convert("RGB").quantize(_COLOURS).save(file, optimize=True)
 
 
 if __name__ == "__main__":
-    main()
+    for drawn in _PICTURES:
+        _draw(*drawn)

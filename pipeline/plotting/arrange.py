@@ -219,7 +219,7 @@ def arranged(
         words: whether words are in English, or as the result database has them.
         displaced: whether lines are drawn ahead and back by as many bars as their field draws them.
 
-    A column that repeats the bar, or another of its indicator, is drawn where it is asked for only.
+    A column that repeats the bar, or another of its indicator, and looks like it, is drawn where it is asked for only.
     """
     found = Arrangement(Pane("price"))
     by_indicator: dict[str, list[Track]] = {}
@@ -242,7 +242,8 @@ def _drawn(series: Series, own: Sequence[Track], columns: Collection[str], displ
     for track in own:
         if not track.column.role.shown or not _has_values(track):
             continue
-        if track.column.kind is not TEXT and not (displaced and track.column.role.shift):
+        own_look = track.column.role.tone != "neutral" or (displaced and track.column.role.shift)
+        if track.column.kind is not TEXT and not own_look:
             known = np.isfinite(track.values)
             if any(np.array_equal(track.values[known], other[known]) for other in seen):
                 continue
@@ -263,18 +264,18 @@ class _Arranging:
         self.name = _named(self.indicator)
 
     def add(self, tracks: Sequence[Track]) -> None:
-        shapes: dict[str, list[Track]] = {}
-        for track in tracks:
-            shapes.setdefault(track.column.role.shape, []).append(track)
-        over = [track for track in tracks if track.column.role.shape in _OVER]
+        """Add tracks of the indicator."""
+
+        def of(*shapes: str) -> list[Track]:
+            return [track for track in tracks if track.column.role.shape in shapes and not track.column.free]
+
+        over = of(*_OVER)
         if over:
             self._over(over)
-        self._panels([*shapes.get("line", []), *shapes.get("histogram", []), *shapes.get("bar", [])])
-        self._profile([track for shape in ("control", "area_high", "area_low") for track in shapes.get(shape, [])])
-        for track in shapes.get("strip", []):
-            if not track.column.free:
-                self.found.strips.append(self._strip(track))
-        for track in shapes.get("marks", []):
+        self._panels(of("line", "histogram", "bar"))
+        self._profile(of("control", "area_high", "area_low"))
+        self.found.strips.extend(self._strip(track) for track in of("strip"))
+        for track in of("marks"):
             self.found.marks.extend(self._marks(track))
         self._note_shifts(over)
 
@@ -394,7 +395,7 @@ class _Arranging:
                 marks.append(Mark(bar, names, _leaning(tones), label))
         if marks:
             written = sum(mark.label != "" for mark in marks)
-            self.found.notes.append(f"{self.name}: {written} of {len(marks)} marked bars have names, the rarest first")
+            self.found.notes.append(f"{self.name}: names at {written} of {len(marks)} bars with any, the rarest first")
         return marks
 
     def _written(self, column: Column, text: str) -> str:

@@ -38,6 +38,8 @@ _CANDLES, _VOLUME, _PANEL, _STRIP = 4.4, 0.8, 1.3, 0.42
 _LEAST = 20
 #: Characters that a row of a legend, and a strip, have room for.
 _LEGEND, _LETTERS = 130, 130
+#: Signs that leave the candles to be seen; beyond them only those with names are drawn.
+_MOST_MARKED = 150
 _MARKS: dict[Tone, str] = {"long": "^", "short": "v", "neutral": "d"}
 
 
@@ -90,7 +92,10 @@ class Chart:
         axes.bar(self.x, height, self._width(), bottom, color=colours, edgecolor=colours, linewidth=0.8)
         self._pane(axes, above.over)
         for tone in _MARKS:
-            if marks := [mark for mark in above.marks if mark.tone == tone]:
+            marks = [mark for mark in above.marks if mark.tone == tone]
+            if len(above.marks) > _MOST_MARKED:
+                marks = [mark for mark in marks if mark.label]
+            if marks:
                 self._marks(axes, tone, marks)
         # Bars would pull the axis down to 0.
         axes.set_ylim(*self._price_range())

@@ -4,6 +4,7 @@ const candlemill = (() => {
   const COLOURS = {/*colours*/};
   const NARROW = 640; // pixels: a telephone
   const LEAST = 20; // bars that the axis of time has room for, so that a few do not become walls
+  const AT_FIRST = 60; // bars that a telephone shows before its reader asks for more
 
   const isNumber = (value) => value === null || typeof value === "number";
 
@@ -22,14 +23,17 @@ const candlemill = (() => {
     const { at, shift = 0, height, full, key, ...plain } = trace;
     const times = at ? at.map((place) => figure.times[place]) : figure.times;
     const x = shift ? times.map((time) => time + shift * figure.step) : times;
-    if (plain.orientation === "h") return plain;
-    if (plain.type === "bar") plain.width = (full ? 1 : 0.75) * figure.step;
+    if (plain.type === "bar" && !plain.orientation) plain.width = (full ? 1 : 0.75) * figure.step;
+    if (plain.marker?.which) {
+      const { which, colours, ...look } = plain.marker;
+      plain.marker = { ...look, color: which.map((place) => colours[place]) };
+    }
     if (height) plain.y = x.map(() => height);
     if (key) {
       plain.hovertemplate = `${escaped(plain.name)} %{y}<extra></extra>`;
       plain.name = `${escaped(key[0])} <b>${key[1]}</b>`;
     }
-    return { ...plain, x };
+    return plain.orientation === "h" ? plain : { ...plain, x };
   };
 
   // An annotation of plotly: at the time of its bar; the words of a strip after squares in their colours.
@@ -57,7 +61,7 @@ const candlemill = (() => {
 
   // The ranges of the axes of values that show what is in a range of times, each with a little room. What lies over the
   // candles leaves them half of the height.
-  const fitted = (data, layout, room, from, to) => {
+  const fitted = (data, layout, { room, levels }, from, to) => {
     const found = {};
     const axes = new Set(data.map((trace) => trace.yaxis));
     for (const axis of axes) {
@@ -76,6 +80,7 @@ const candlemill = (() => {
       if (!(own[0] <= own[1])) continue;
       let [low, high] = own;
       if (bars.length) {
+        if (levels.length) others.push(extremes(levels, () => true));
         const half = 0.5 * (high - low) || 0.01 * Math.abs(high) || 1;
         const around = joined([...others, own]);
         low = Math.max(around[0], low - half);
@@ -88,6 +93,21 @@ const candlemill = (() => {
     return found;
   };
 
+  // What a telephone has no room for: names at candles, which a touch shows, and keys in one row.
+  const narrowed = (layout, data) => {
+    const keys = data.filter((trace) => trace.yaxis === "y" && trace.showlegend !== false).length;
+    const rows = 18 * Math.ceil(keys / 2);
+    layout.height += rows;
+    layout.margin = { ...layout.margin, t: layout.margin.t + rows, r: 64, l: 2 };
+    layout.font = { ...layout.font, size: 10 };
+    layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
+    layout.annotations = layout.annotations.filter((one) => one.textangle === undefined);
+    for (const name of Object.keys(layout)) {
+      if (!name.startsWith("legend")) continue;
+      Object.assign(layout[name], { yanchor: name === "legend" ? "bottom" : "top", font: { size: 9 } });
+    }
+  };
+
   const milliseconds = (value) => (typeof value === "number" ? value : Date.parse(`${value.replace(" ", "T")}Z`));
 
   /** Draw a figure into an element, in the colours of a theme ("light" or "dark"); a promise that it is there. */
@@ -98,18 +118,12 @@ const candlemill = (() => {
     const layout = painted(figure.layout, colours);
     const { times, step } = figure;
     const last = times[times.length - 1] + (Math.max(2, figure.ahead + 1) * step);
-    const first = Math.min(times[0] - step, last - LEAST * step);
+    const all = Math.min(times[0] - step, last - LEAST * step);
+    const first = narrow ? Math.max(all, times[times.length - 1] - AT_FIRST * step) : all;
     layout.xaxis.range = [first, last];
     layout.annotations = layout.annotations.map((one) => annotated(one, times));
-    if (narrow) {
-      layout.margin = { ...layout.margin, r: 58, l: 2 };
-      layout.font = { ...layout.font, size: 10 };
-      layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
-      for (const name of Object.keys(layout)) {
-        if (name.startsWith("legend")) Object.assign(layout[name], { yanchor: "top", font: { size: 9 } });
-      }
-    }
-    for (const [name, range] of Object.entries(fitted(data, layout, figure.room, first, last))) {
+    if (narrow) narrowed(layout, data);
+    for (const [name, range] of Object.entries(fitted(data, layout, figure, first, last))) {
       layout[name.split(".")[0]].range = range;
     }
     const config = {
@@ -122,7 +136,7 @@ const candlemill = (() => {
     element.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((name) => name.startsWith("xaxis."))) return;
       const [from, to] = element.layout.xaxis.range.map(milliseconds);
-      Plotly.relayout(element, fitted(element.data, element.layout, figure.room, from, to));
+      Plotly.relayout(element, fitted(element.data, element.layout, figure, from, to));
     });
   };
 

@@ -9,9 +9,11 @@ A figure has
 
 - ``times``: starts of the bars, milliseconds since the epoch on the reader's clock; ``step``: the length of a bar;
 - ``data``: traces of plotly, where a text that begins with ``$`` is the name of a colour. ``x`` is missing: it is
-  ``times``, moved by ``shift`` bars, or for one that has ``at`` the times at these places;
-- ``key`` of a trace: its name in the key, and its newest value; ``room``: share of their height that candles have free
-  above and below them;
+  ``times``, moved by ``shift`` bars, or for one that has ``at`` the times at these places.
+  ``which`` of a marker has the place of each bar's colour among its ``colours``; ``key`` the name and the newest value
+  that stand in the key;
+- ``room``: share of their height that candles have free above and below them; ``levels``: prices that are shown beside
+  what the traces have; ``ahead``: bars by which the last line is drawn ahead;
 - ``layout``: of plotly; ``head``: what stands above the picture; ``notes``: what stands below it.
 """
 
@@ -121,6 +123,7 @@ class _Figure:
             },
             "times": (self.times.astype(np.int64) // 1000).tolist(),
             "room": 0.36 if any(mark.label for mark in above.marks) else 0.06,
+            "levels": [price for profile in above.profiles for _, price in profile.levels],
             "step": int(self.step.astype("timedelta64[ms]").astype(np.int64)),
             "ahead": ahead,
             "data": self.data,
@@ -130,7 +133,7 @@ class _Figure:
                 "margin": {"t": _TOP, "r": _RIGHT, "b": _BOTTOM, "l": _LEFT},
                 "xaxis": self._time_axis(), "shapes": self.shapes, "annotations": self.annotations,
                 "barmode": "overlay", "bargap": 0.25, "dragmode": "pan", "hovermode": "x unified",
-                "hoversubplots": "axis", "spikedistance": -1, "hoverdistance": 50,
+                "hoversubplots": "axis", "spikedistance": -1, "hoverdistance": 1,
                 "paper_bgcolor": "$background", "plot_bgcolor": "$background",
                 "font": {"color": "$text", "size": 11}, "separators": ".,",
                 "hoverlabel": {"bgcolor": "$background", "bordercolor": "$grid", "font": {"color": "$text", "size": 11},
@@ -212,10 +215,7 @@ class _Figure:
     def _signs(self, values: Array) -> dict[str, Any]:
         """Bars in the colours of long and short."""
         signs = np.insert(np.where(values >= 0, 1, 0), self.holes, 0)
-        return {
-            "color": signs.tolist(), "cmin": 0, "cmax": 1, "colorscale": [[0, "$short"], [1, "$long"]],
-            "line": {"width": 0},
-        }  # fmt: skip
+        return {"which": signs.tolist(), "colours": ["$short", "$long"], "line": {"width": 0}}
 
     # -- curves
 
@@ -321,8 +321,7 @@ class _Figure:
             "legend": self._legend(axis), "hoverinfo": "skip", "width": float(profile.edges[1] - profile.edges[0]),
             "x": [float(f"{amount:.7g}") for amount in profile.amounts.tolist()], "y": middles.tolist(),
             "opacity": 0.45,
-            "marker": {"color": inside.astype(int).tolist(), "cmin": 0, "cmax": 1, "line": {"width": 0},
-                       "colorscale": [[0, "$muted"], [1, "$line0"]]},
+            "marker": {"which": inside.astype(int).tolist(), "colours": ["$muted", "$line0"], "line": {"width": 0}},
         })  # fmt: skip
         for name, value in profile.levels:
             self._line(axis, value, "$line1" if name == "point of control" else "$line0", "dash")
