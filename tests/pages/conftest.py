@@ -44,6 +44,7 @@ class Visits:
         )
         self._contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(15_000)
         own = file.absolute().as_uri()
 
         def note_request(request: Request) -> None:

@@ -131,13 +131,13 @@ def test_rows_are_filtered_by_symbol_interval_and_word(page: Page, folder: Path)
     found = signals(folder)
     page.get_by_role("searchbox").fill("n1")
     expect(page.locator("#count")).to_contain_text(f"{sum('N1' in row['symbol'] for row in found)} of {len(found)}")
-    page.get_by_label("Interval", exact=True).select_option("1h")
+    page.locator("[name=interval]").select_option("1h")
     assert column(page, "Symbol") == [
         row["symbol"] for row in found if "N1" in row["symbol"] and row["interval"] == "1h"
     ]
     page.get_by_role("button", name="Reset").click()
     expect(page.locator("#count")).to_have_text(f"{len(found)} of {len(found)} rows")
-    page.get_by_label("Signal", exact=True).select_option("supertrend.direction=short")
+    page.locator("[name=word]").select_option("supertrend.direction=short")
     short = sum(row["supertrend_direction_en"] == "short" for row in found)
     expect(page.locator("#count")).to_have_text(f"{short} of {len(found)} rows")
     assert set(column(page, "SuperTrend")) == {"short"}
@@ -146,7 +146,7 @@ def test_rows_are_filtered_by_symbol_interval_and_word(page: Page, folder: Path)
 
 
 def test_the_address_keeps_filters_order_and_columns(page: Page) -> None:
-    page.get_by_label("Interval", exact=True).select_option("4h")
+    page.locator("[name=interval]").select_option("4h")
     page.get_by_role("columnheader", name="Close").get_by_role("button").click()
     page.get_by_text("Columns", exact=True).click()
     page.get_by_label("MACD, signal").uncheck()
@@ -159,7 +159,7 @@ def test_the_address_keeps_filters_order_and_columns(page: Page) -> None:
 
 
 def test_a_row_opens_its_chart_and_all_its_words(page: Page, folder: Path) -> None:
-    page.get_by_label("Interval", exact=True).select_option("1h")
+    page.locator("[name=interval]").select_option("1h")
     page.get_by_role("button", name="BTCUSDT").press("Enter")
     dialog = page.get_by_role("dialog", name="BTCUSDT 1h")
     expect(dialog).to_be_visible()
@@ -244,7 +244,7 @@ def test_it_fits_a_phone(dark: bool, folder: Path, opened: Visits) -> None:
     assert box
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= PHONE[0]
-    close = page.get_by_role("button", name="Close", exact=True)
+    close = page.get_by_role("dialog").get_by_role("button", name="Close")
     size = close.bounding_box()
     assert size
     assert min(size["width"], size["height"]) >= 34
