@@ -66,8 +66,8 @@ def report(
     except OSError as error:
         raise SinkError(f"{output} cannot be written: {error.strerror}") from error
     work = files.work_file(asked, demo)
-    changes = _changes(files.result_database(asked, demo), is_of_demo(work))
     with published(work) as connection:
+        changes = _changes(files.result_database(asked, demo), is_of_demo(work))
         content, rows = rendered(connection, changes, chosen, bars, "zh" if words == "zh" else "en", theme)
     try:
         with replacing(file) as stream:
