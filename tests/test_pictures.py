@@ -320,7 +320,7 @@ def test_a_missing_bar_is_a_hole_that_no_line_crosses(series: Series) -> None:
     by_name = {trace["name"]: trace for trace in drawn["data"]}
     hole = by_name["mine level"]["y"].index(None)
     assert hole == by_name["BTCUSDT"]["close"].index(None) == 35
-    assert by_name["long"]["at"] == [place for place in range(39) if place != hole]
+    assert by_name["mine side"]["marker"]["which"] == [0 if place != hole else -1 for place in range(39)]
 
 
 def test_every_strip_and_pane_has_a_key_of_its_own(series: Series) -> None:
@@ -336,7 +336,7 @@ def test_every_strip_and_pane_has_a_key_of_its_own(series: Series) -> None:
         "mine main", "39",
     ]  # fmt: skip
     [strip] = [annotation for annotation in drawn["layout"]["annotations"] if "words" in annotation]
-    assert (strip["text"], strip["words"]) == ("mine side", [["long", "$long0"], ["short", "$short0"]])
+    assert (strip["text"], strip["words"]) == ("mine side", [("long", "$long0"), ("short", "$short0")])
 
 
 def test_a_page_is_one_file_that_loads_nothing_and_ends_no_script_early(series: Series) -> None:
