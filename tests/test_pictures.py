@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
@@ -24,7 +25,7 @@ from candlemill.pipeline.documents.pictures import series_of
 from candlemill.pipeline.plotting.arrange import arranged, asked_columns
 from candlemill.pipeline.plotting.headline import IN_UTC, headline, short, zone_of
 from candlemill.pipeline.plotting.history import Series, Track
-from candlemill.pipeline.plotting.interactive import COLOURS, figure
+from candlemill.pipeline.plotting.interactive import COLOURS, figure, script
 from candlemill.pipeline.plotting.page import page
 from candlemill.pipeline.plotting.palette import PALETTES
 
@@ -337,6 +338,12 @@ def test_every_strip_and_pane_has_a_key_of_its_own(series: Series) -> None:
     ]  # fmt: skip
     [strip] = [annotation for annotation in drawn["layout"]["annotations"] if "words" in annotation]
     assert (strip["text"], strip["words"]) == ("mine side", [("long", "$long0"), ("short", "$short0")])
+
+
+def test_without_plotly_a_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(UsageError, match=r"a page needs plotly, the extra candlemill\[plot\]: pip install plotly"):
+        script.__wrapped__()
 
 
 def test_a_page_is_one_file_that_loads_nothing_and_ends_no_script_early(series: Series) -> None:
