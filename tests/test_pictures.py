@@ -23,9 +23,10 @@ from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, microseconds
 from candlemill.pipeline.documents.pictures import series_of
 from candlemill.pipeline.plotting.arrange import arranged, asked_columns
-from candlemill.pipeline.plotting.headline import IN_UTC, headline, short, zone_of
+from candlemill.pipeline.plotting.headline import IN_UTC, headline, zone_of
 from candlemill.pipeline.plotting.history import Series, Track
 from candlemill.pipeline.plotting.interactive import COLOURS, figure, script
+from candlemill.pipeline.plotting.numbers import short
 from candlemill.pipeline.plotting.page import page
 from candlemill.pipeline.plotting.palette import PALETTES
 

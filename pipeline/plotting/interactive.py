@@ -29,7 +29,8 @@ import numpy as np
 from ..base.errors import UsageError
 from ..base.shown import visible
 from .arrange import WIDEST, broken
-from .headline import IN_UTC, headline, short
+from .headline import IN_UTC, headline
+from .numbers import short
 from .palette import PALETTES
 
 if TYPE_CHECKING:
