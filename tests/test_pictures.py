@@ -18,7 +18,19 @@ import pytest
 from candlemill.indicators import roles
 from candlemill.indicators.contract import Indicator, number, price, text
 from candlemill.indicators.registry import INDICATORS
-from candlemill.indicators.roles import CLOUD, CLOUD_BASE, LEVEL, LOWER, MARKS, STEP, UPPER, flips, guided, tone
+from candlemill.indicators.roles import (
+    CLOUD,
+    CLOUD_BASE,
+    CONTROL,
+    LEVEL,
+    LOWER,
+    MARKS,
+    STEP,
+    UPPER,
+    flips,
+    guided,
+    tone,
+)
 from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, microseconds
 from candlemill.pipeline.documents.pictures import series_of
@@ -97,6 +109,11 @@ def test_every_word_with_a_meaning_is_one_that_an_indicator_has() -> None:
 def test_a_side_that_is_no_text_of_the_indicator_is_refused() -> None:
     with pytest.raises(ValueError, match="the side of a line that flips is a text column"):
         declared(price("stop", "a stop", role=flips("side")), number("side", "no text", unit="state"))
+
+
+def test_the_fullest_price_of_no_profile_is_refused() -> None:
+    with pytest.raises(ValueError, match="a column of a profile needs by_price"):
+        declared(price("fullest", "a price", role=CONTROL))
 
 
 # -- colours

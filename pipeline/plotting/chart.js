@@ -32,8 +32,9 @@ const candlemill = (() => {
         plain.text = which.map((place) => words[place] ?? "");
       }
     }
+    plain.name = escaped(plain.name ?? "");
     if (key) {
-      plain.hovertemplate = `${escaped(plain.name)} %{y}<extra></extra>`;
+      plain.hovertemplate = `${plain.name} %{y}<extra></extra>`;
       plain.name = `${escaped(key[0])} <b>${key[1]}</b>`;
     }
     return plain.orientation === "h" ? plain : { ...plain, x };
