@@ -392,6 +392,7 @@ class Indicator:
         vague = [c.name for c in self.columns if c.kind is TEXT and not c.free and not c.words]
         texts = {column.name for column in self.columns if column.kind is TEXT}
         sides = {column.role.side for column in self.columns if column.role.side}
+        profiled = {column.role.shape for column in self.columns} & {"control", "area_high", "area_low"}
         unused = [name for kernel in self.shares.values() for name in kernel if name not in self.parameters]
         for ok, complaint in (
             (all(_ENGLISH.fullmatch(n) for n in (self.id, *names)), "ids and names are English snake_case"),
@@ -403,6 +404,7 @@ class Indicator:
             (set(self.totals) <= set(self.inputs), "totals are sums of inputs: add them to inputs"),
             (not vague, f"the texts {', '.join(vague)} have no words: list every value with its English, or set free"),
             (sides <= texts, "the side of a line that flips is a text column of the indicator"),
+            (self.by_price is not None or not profiled, "a column of a profile needs by_price, which draws it"),
             (not unused, f"shares names {', '.join(unused)}, which parameters does not have"),
             (set(self.variants) <= set(PROFILES), f"variants are of the profiles {', '.join(PROFILES)}"),
             (PARITY not in self.variants, f"the profile {PARITY} is the declaration's own function, not a variant"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
@@ -17,14 +18,27 @@ import pytest
 from candlemill.indicators import roles
 from candlemill.indicators.contract import Indicator, number, price, text
 from candlemill.indicators.registry import INDICATORS
-from candlemill.indicators.roles import CLOUD, CLOUD_BASE, LEVEL, LOWER, MARKS, STEP, UPPER, flips, guided, tone
+from candlemill.indicators.roles import (
+    CLOUD,
+    CLOUD_BASE,
+    CONTROL,
+    LEVEL,
+    LOWER,
+    MARKS,
+    STEP,
+    UPPER,
+    flips,
+    guided,
+    tone,
+)
 from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, microseconds
 from candlemill.pipeline.documents.pictures import series_of
 from candlemill.pipeline.plotting.arrange import arranged, asked_columns
-from candlemill.pipeline.plotting.headline import IN_UTC, headline, short, zone_of
+from candlemill.pipeline.plotting.headline import IN_UTC, headline, zone_of
 from candlemill.pipeline.plotting.history import Series, Track
-from candlemill.pipeline.plotting.interactive import COLOURS, figure
+from candlemill.pipeline.plotting.interactive import COLOURS, figure, script
+from candlemill.pipeline.plotting.numbers import short
 from candlemill.pipeline.plotting.page import page
 from candlemill.pipeline.plotting.palette import PALETTES
 
@@ -95,6 +109,11 @@ def test_every_word_with_a_meaning_is_one_that_an_indicator_has() -> None:
 def test_a_side_that_is_no_text_of_the_indicator_is_refused() -> None:
     with pytest.raises(ValueError, match="the side of a line that flips is a text column"):
         declared(price("stop", "a stop", role=flips("side")), number("side", "no text", unit="state"))
+
+
+def test_the_fullest_price_of_no_profile_is_refused() -> None:
+    with pytest.raises(ValueError, match="a column of a profile needs by_price"):
+        declared(price("fullest", "a price", role=CONTROL))
 
 
 # -- colours
@@ -320,7 +339,7 @@ def test_a_missing_bar_is_a_hole_that_no_line_crosses(series: Series) -> None:
     by_name = {trace["name"]: trace for trace in drawn["data"]}
     hole = by_name["mine level"]["y"].index(None)
     assert hole == by_name["BTCUSDT"]["close"].index(None) == 35
-    assert by_name["long"]["at"] == [place for place in range(39) if place != hole]
+    assert by_name["mine side"]["marker"]["which"] == [0 if place != hole else -1 for place in range(39)]
 
 
 def test_every_strip_and_pane_has_a_key_of_its_own(series: Series) -> None:
@@ -336,7 +355,13 @@ def test_every_strip_and_pane_has_a_key_of_its_own(series: Series) -> None:
         "mine main", "39",
     ]  # fmt: skip
     [strip] = [annotation for annotation in drawn["layout"]["annotations"] if "words" in annotation]
-    assert (strip["text"], strip["words"]) == ("mine side", [["long", "$long0"], ["short", "$short0"]])
+    assert (strip["text"], strip["words"]) == ("mine side", [("long", "$long0"), ("short", "$short0")])
+
+
+def test_without_plotly_a_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(UsageError, match=r"a page needs plotly, the extra candlemill\[plot\]: pip install plotly"):
+        script.__wrapped__()
 
 
 def test_a_page_is_one_file_that_loads_nothing_and_ends_no_script_early(series: Series) -> None:

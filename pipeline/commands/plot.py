@@ -100,16 +100,21 @@ def _draw_market(
         series = read_series(connection, symbol, wanted, bars)
     zone = zone_of(look.zone, int(series.times[-1]))
     drawn = None
-    if asked.source and not is_of_demo(duckdb):
+    fewer = f"drawn are the {series.drawn} bars that the last run read: give --source for {bars}"
+    if is_of_demo(duckdb):
+        fewer = f"drawn are the {series.drawn} bars that the demo read"
+    elif asked.source:
         given = replace(asked, symbols=symbol, as_of=series.as_of.isoformat())
         settings = replace(settings_of(given, os.environ), intervals=(wanted,), indicators=chosen)
         try:
             drawn = read_drawn(settings, bars)
+            fewer = f"drawn are the {drawn[0].drawn} {interval} bars of {symbol} that the source has"
         except (SourceError, NoCandlesError) as error:
             say(f"drawn are the {series.drawn} bars that the last run read: {error}", err=True)
-    elif series.drawn < bars:
-        say(f"drawn are the {series.drawn} bars that the last run read: give --source for {bars}", err=True)
+            fewer = ""
     series, found = drawn or (series, tracks(series, chosen))
+    if fewer and series.drawn < bars:
+        say(fewer, err=True)
     english = look.words == "en"
     if not english and output.suffix.lower() in (".png", ".svg") and not drawable("多空"):
         say(

@@ -17,6 +17,7 @@ from ...indicators.contract import BAR_FIELDS
 from ...indicators.kinds import TEXT, TIME
 from ...indicators.roles import tone
 from ..settings import unknown
+from .numbers import short
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -349,7 +350,8 @@ class _Arranging:
         control, low, high = (newest.get(shape, np.nan) for shape in ("control", "area_low", "area_high"))
         profile = Profile(self.name, edges, amounts, control, low, high, panel.rows)
         self.found.profiles.append(profile)
-        self.found.notes.append(f"{self.name}: volume by price of the newest {panel.rows} bars")
+        levels = "".join(f", {name} {short(price)}" for name, price in profile.levels)
+        self.found.notes.append(f"{self.name}: volume by price of the newest {panel.rows} bars{levels}")
 
     def _strip(self, track: Track) -> Strip:
         column, values = track.column, track.values

@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 
 from .arrange import WIDEST, broken
 from .canvas import from_zero
-from .headline import IN_UTC, headline, short
-from .numbers import dress_numbers, dress_times
+from .headline import IN_UTC, headline
+from .numbers import dress_numbers, dress_times, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,7 +214,9 @@ class Chart:
             colour = self.palette.lines[1] if name == "point of control" else self.palette.lines[0]
             axes.axhline(price, color=colour, linewidth=0.9, linestyle="--")
             text = f"{name} {short(price)}"
-            axes.annotate(text, (0.004, price), xycoords=across, va="bottom", fontsize=7.5, color=colour)
+            axes.annotate(
+                text, (0.004, price), xycoords=across, va="bottom", fontsize=7.5, color=colour, annotation_clip=True
+            )
 
     def _strips(self, axes: Axes, strips: Sequence[Strip]) -> None:
         """A strip for each category, from top to bottom: above it its name and its words with their colours."""

@@ -20,17 +20,21 @@ const candlemill = (() => {
 
   // A trace of plotly: with the times of its values, and in the key the newest of them.
   const traced = (trace, figure) => {
-    const { at, shift = 0, height, full, key, ...plain } = trace;
+    const { at, shift = 0, height, words, key, ...plain } = trace;
     const times = at ? at.map((place) => figure.times[place]) : figure.times;
     const x = shift ? times.map((time) => time + shift * figure.step) : times;
-    if (plain.type === "bar" && !plain.orientation) plain.width = (full ? 1 : 0.75) * figure.step;
+    if (plain.type === "bar" && !plain.orientation) plain.width = (words ? 1 : 0.75) * figure.step;
     if (plain.marker?.which) {
       const { which, colours, ...look } = plain.marker;
-      plain.marker = { ...look, color: which.map((place) => colours[place]) };
+      plain.marker = { ...look, color: which.map((place) => colours[place] ?? colours[0]) };
+      if (words) {
+        plain.y = which.map((place) => (place < 0 ? null : height));
+        plain.text = which.map((place) => words[place] ?? "");
+      }
     }
-    if (height) plain.y = x.map(() => height);
+    plain.name = escaped(plain.name ?? "");
     if (key) {
-      plain.hovertemplate = `${escaped(plain.name)} %{y}<extra></extra>`;
+      plain.hovertemplate = `${plain.name} %{y}<extra></extra>`;
       plain.name = `${escaped(key[0])} <b>${key[1]}</b>`;
     }
     return plain.orientation === "h" ? plain : { ...plain, x };

@@ -12,7 +12,7 @@ import numpy as np
 from ..base.intervals import moment
 from ..base.shown import visible
 from ..settings import unknown
-from .numbers import plain, price
+from .numbers import plain, price, short
 
 if TYPE_CHECKING:
     from ...indicators.contract import Array
@@ -95,22 +95,6 @@ def headline(series: Series, zone: Zone) -> Headline:
         bar=f"{bar}  V {short(series.field('volume')[-1])}",
         time=f"{started} {zone.name}",
     )
-
-
-def short(value: float) -> str:
-    """A number of any size in few characters: whole, with two decimals or four digits, with a letter for millions."""
-    if not np.isfinite(value):
-        return "\N{EN DASH}"
-    for scale, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
-        if abs(value) >= scale:
-            return f"{plain(value / scale, 2)}{letter}"
-    whole = abs(value) >= 1e5 or float(value).is_integer()
-    return plain(value, 0 if whole else 2 if abs(value) >= 1 else _small(value))
-
-
-def _small(value: float) -> int:
-    """Decimals that leave four digits of a number below 1."""
-    return min(12, max(2, 3 - int(np.floor(np.log10(abs(value))))))
 
 
 def _signed(value: float, decimals: int) -> str:

@@ -10,8 +10,8 @@ A figure has
 - ``times``: starts of the bars, milliseconds since the epoch on the reader's clock; ``step``: the length of a bar;
 - ``data``: traces of plotly, where a text that begins with ``$`` is the name of a colour. ``x`` is missing: it is
   ``times``, moved by ``shift`` bars, or for one that has ``at`` the times at these places.
-  ``which`` of a marker has the place of each bar's colour among its ``colours``; ``key`` the name and the newest value
-  that stand in the key;
+  ``which`` of a marker has the place of each bar's colour among its ``colours``, -1 where there is no bar, and in a
+  strip that of its word among ``words``; ``key`` has the name and the newest value that stand in the key;
 - ``room``: share of their height that candles have free above and below them; ``levels``: prices that are shown beside
   what the traces have; ``ahead``: bars by which the last line is drawn ahead;
 - ``layout``: of plotly; ``head``: what stands above the picture; ``notes``: what stands below it.
@@ -29,7 +29,8 @@ import numpy as np
 from ..base.errors import UsageError
 from ..base.shown import visible
 from .arrange import WIDEST, broken
-from .headline import IN_UTC, headline, short
+from .headline import IN_UTC, headline
+from .numbers import short
 from .palette import PALETTES
 
 if TYPE_CHECKING:
@@ -334,20 +335,23 @@ class _Figure:
         """A row for each category: above it its name and its words with their colours."""
         axis = self._axis(domain, range=[-len(strips), 0], fixedrange=True, visible=False, showspikes=False)
         for row, strip in enumerate(strips):
-            spoken = [(code, word) for code, word in enumerate(strip.words) if word.tone != "nothing"]
+            colours = [self._colour(word) for word in strip.words]
+            texts = [visible(word.text) for word in strip.words]
+            told = np.array([word.tone != "nothing" for word in strip.words], dtype=np.bool_)
+            codes = np.where((strip.codes >= 0) & told[strip.codes], strip.codes, -1)
             self.annotations.append({
                 "xref": "paper", "x": 0, "xanchor": "left", "yref": axis, "y": -row, "yanchor": "top",
                 "showarrow": False, "font": {"size": 10}, "text": visible(strip.name), "borderpad": 0,
-                "words": [[visible(word.text), self._colour(word)] for _, word in spoken],
+                "words": [pair for pair, there in zip(zip(texts, colours, strict=True), told, strict=True) if there],
             })  # fmt: skip
-            for code, word in spoken:
-                self.data.append({
-                    "type": "bar", "name": visible(word.text), "yaxis": axis, "showlegend": False, "full": True,
-                    "at": self.places[np.flatnonzero(strip.codes == code)].tolist(), "base": -row - 0.95,
-                    "height": 0.42, "marker": {"color": self._colour(word), "line": {"width": 0}},
-                    "hovertemplate": f"{visible(strip.name)}: {visible(word.text)}<extra></extra>",
-                })  # fmt: skip
+            self.data.append({
+                "type": "bar", "name": visible(strip.name), "yaxis": axis, "showlegend": False, "base": -row - 0.95,
+                "height": 0.42, "words": texts, "hovertemplate": f"{visible(strip.name)}: %{{text}}<extra></extra>",
+                "textposition": "none", "marker": {
+                    "which": np.insert(codes, self.holes, -1).tolist(), "colours": colours, "line": {"width": 0},
+                },
+            })  # fmt: skip
 
     @staticmethod
     def _colour(word: Word) -> str:
-        return f"${word.tone}{min(word.rank, 3)}"
+        return "$neutral0" if word.tone == "nothing" else f"${word.tone}{min(word.rank, 3)}"

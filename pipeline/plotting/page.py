@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..base.shown import visible
-from .headline import short
 from .interactive import figure, script
+from .numbers import short
 from .palette import PALETTES
 
 if TYPE_CHECKING:

@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from pyarrow import parquet as pq
 
 from candlemill.indicators.contract import BAR_FIELDS
 from candlemill.indicators.kinds import TEXT, TIME
@@ -173,15 +176,44 @@ def test_a_plot_reads_the_source_where_there_is_one_and_says_where_it_cannot(
     work: Path, golden_url: Callable[[Path], str], candlemill: Callable[..., Ran]
 ) -> None:
     words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--bars", 1000, "--output", "chart.svg",
-             "--indicators", "bollinger")  # fmt: skip
-    given = (*words, "--source", golden_url(goldens.HERE / "synth_lengths"))
-    ran = candlemill(*given)
-    assert (ran.code, ran.err) == (0, "drawn in chart.svg\n")
-    alone, lost = candlemill(*words), candlemill(*words, "--source", "postgresql://127.0.0.1:1/x")
-    for other, says in ((alone, "give --source for 1000"), (lost, "drawn are the ")):
-        first, *_, last = other.err.splitlines()
-        assert (other.code, last) == (0, "drawn in chart.svg")
-        assert says in first
+             "--indicators", "donchian")  # fmt: skip
+    source = golden_url(goldens.HERE / "synth_lengths")
+    given, alone = candlemill(*words, "--source", source), candlemill(*words)
+    lost = candlemill(*words, "--source", "postgresql://127.0.0.1:1/x")
+    for ran, says in (
+        (given, f"drawn are the 430 5m bars of {SYMBOL} that the source has"),
+        (alone, "drawn are the 400 bars that the last run read: give --source for 1000"),
+        (lost, "drawn are the 400 bars that the last run read: "),
+    ):
+        first, last = ran.err.splitlines()
+        assert (ran.code, last) == (0, "drawn in chart.svg")
+        assert first.startswith(says)
+
+
+def test_a_thousand_bars_are_drawn_where_the_source_has_them(
+    work: Path, golden_url: Callable[[Path], str], candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    bars = pq.read_table(goldens.HERE / "synth_lengths" / "candles_5m.parquet")
+    bars = bars.filter(pc.equal(bars["symbol"], SYMBOL))
+    place, times = bars.column_names.index("bucket_ts"), bars["bucket_ts"]
+    earlier = [
+        bars.set_column(place, "bucket_ts", pc.subtract(times, pa.scalar(back * 430 * timedelta(minutes=5))))
+        for back in (2, 1, 0)
+    ]
+    longer = tmp_path / "longer"
+    longer.mkdir()
+    pq.write_table(pa.concat_tables(earlier), longer / "candles_5m.parquet")
+    words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--bars", 1000, "--output", "chart.html",
+             "--indicators", "donchian")  # fmt: skip
+    ran = candlemill(*words, "--source", golden_url(longer))
+    assert (ran.code, ran.err) == (0, "drawn in chart.html\n")
+    [data] = re.findall(r'id="figure">(.*?)</script>', (tmp_path / "chart.html").read_text(encoding="utf-8"))
+    figure = json.loads(data)
+    assert len(figure["times"]) == 1000
+    for trace in figure["data"]:
+        values = trace["close"] if trace["type"] == "candlestick" else trace["y"]
+        assert len(values) == 1000
+        assert None not in values
 
 
 def test_a_profile_from_a_source_is_over_the_bars_of_a_run(golden_url: Callable[[Path], str], tmp_path: Path) -> None:
