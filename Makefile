@@ -127,8 +127,9 @@ docs: $(TOOLS) ## write docs/indicators.md, docs/settings.md and .env.example fr
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 
 .PHONY: pictures
-pictures: $(TOOLS) ## draw docs/pictures, of the sample market at a fixed time
+pictures: $(TOOLS) ## draw docs/pictures, of the sample market (needs Chromium, as make test-pages does)
 	@$(BIN)/python -m candlemill.pipeline.documents.pictures
+	@$(BIN)/python -m tests.pages.picture
 
 clean: ## remove .venv, caches, and what the demo and the profiles left; the files of real runs stay
 	@rm -rf .venv data/demo data/profile dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
