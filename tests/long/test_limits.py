@@ -82,7 +82,7 @@ NONE = ("nan", "inf", "-1", "1e400", "99999999999999999999", "9" * 5000)
 
 
 def test_every_number_of_every_command_has_bounds_and_tells_them() -> None:
-    assert len({words for words, _ in NUMBERS}) == 10
+    assert len({words for words, _ in NUMBERS}) == 11
     runner = CliRunner()
     for words, option in NUMBERS:
         assert option.min is not None, (words, option.opts)
