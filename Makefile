@@ -8,7 +8,7 @@ READY := .venv/ready
 TOOLS := .venv/tools
 LOCKED := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-ray test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
+.PHONY: help setup run demo watch test test-faults test-timescale test-pgbouncer test-pages test-ray test-mutations fuzz bench bench-full profile flamegraph memray parity lint format typecheck lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.js
 
 test-pgbouncer: $(TOOLS) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
 	@$(BIN)/python -m pytest tests/pgbouncer
+
+test-pages: $(TOOLS) ## the HTML pages in a headless Chromium, which has to be installed (Debian: apt-get install chromium)
+	@$(BIN)/python -m pytest tests/pages -n 2 --dist loadfile
 
 # Ray comes beside what is there; the server of S3 gets an environment of its own.
 .venv/ray: $(TOOLS) tests/ray/ray.lock tests/ray/s3.lock
@@ -124,6 +127,11 @@ docs: $(TOOLS) ## write docs/indicators.md, settings.md, corrected.md and .env.e
 	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 	@$(BIN)/python -m tests.effects > docs/corrected.md
+
+.PHONY: pictures
+pictures: $(TOOLS) ## draw docs/pictures, of the sample market (needs Chromium, as make test-pages does)
+	@$(BIN)/python -m candlemill.pipeline.documents.pictures
+	@$(BIN)/python -m tests.pages.picture
 
 clean: ## remove .venv, caches, and what the demo and the profiles left; the files of real runs stay
 	@rm -rf .venv data/demo data/profile dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

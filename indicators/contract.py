@@ -28,6 +28,7 @@ import numpy as np
 
 from .kinds import INTEGER, NO_MOMENT, REAL, TEXT, TIME, Array, Bools, Coded, Floats, Ints, Kind
 from .profiles import PARITY, PROFILES
+from .roles import LEVEL, LINE, STRIP, Role
 from .rounding import Rounding
 
 if TYPE_CHECKING:
@@ -64,8 +65,6 @@ FAMILIES = ("trend", "momentum", "volatility", "volume", "structure", "pattern",
 
 Mode: TypeAlias = Literal["incremental", "batch"]
 Source: TypeAlias = Literal["candles", "metrics"]
-#: What a picture makes of a column: a price level over the candles, a line or a histogram in a panel of its own.
-Role: TypeAlias = Literal["level", "line", "histogram"]
 
 
 def _read_only(array: Array) -> Array:
@@ -259,39 +258,42 @@ class Column:
     """One column of an indicator: its English name, and what its values mean.
 
     Attributes:
+        role: what a picture makes of it.
         words: of a text, every value it can have and the value in English. Readers compare them literally.
         listed: whether a value is a comma list of words.
         free: whether a text is no category, such as a list of prices.
+        lasting: words that hold at every bar until another takes their place.
     """
 
     name: str
     meaning: str
     kind: Kind
     unit: str
-    role: Role = "line"
+    role: Role = LINE
     words: Mapping[str, str] = field(default_factory=dict)
     listed: bool = False
     free: bool = False
+    lasting: frozenset[str] = frozenset()
 
 
-def price(name: str, meaning: str) -> Column:
+def price(name: str, meaning: str, *, role: Role = LEVEL) -> Column:
     """A price, in quote currency."""
-    return Column(name, meaning, REAL, "price", "level")
+    return Column(name, meaning, REAL, "price", role)
 
 
-def difference(name: str, meaning: str, *, role: Role = "line") -> Column:
+def difference(name: str, meaning: str, *, role: Role = LINE) -> Column:
     """A difference of prices, in quote currency: a range, a width, a slope."""
     return Column(name, meaning, REAL, "price", role)
 
 
-def number(name: str, meaning: str, *, unit: str) -> Column:
+def number(name: str, meaning: str, *, unit: str, role: Role = LINE) -> Column:
     """A REAL in a unit: base, quote, percent, ratio, fraction, score or the like."""
-    return Column(name, meaning, REAL, unit)
+    return Column(name, meaning, REAL, unit, role)
 
 
-def integer(name: str, meaning: str, *, unit: str = "count") -> Column:
+def integer(name: str, meaning: str, *, unit: str = "count", role: Role = LINE) -> Column:
     """An INTEGER: a count, a flag or a state."""
-    return Column(name, meaning, INTEGER, unit)
+    return Column(name, meaning, INTEGER, unit, role)
 
 
 def text(
@@ -299,12 +301,14 @@ def text(
     meaning: str,
     words: Mapping[str, str] | Sequence[str] = (),
     *,
+    role: Role = STRIP,
     listed: bool = False,
     free: bool = False,
+    lasting: Iterable[str] = (),
 ) -> Column:
     """A TEXT out of a fixed vocabulary; ``words`` gives each value its English, or are English themselves."""
-    english = words if isinstance(words, Mapping) else {word: word for word in words}
-    return Column(name, meaning, TEXT, "category", words=MappingProxyType(dict(english)), listed=listed, free=free)
+    english = MappingProxyType(dict(words if isinstance(words, Mapping) else {word: word for word in words}))
+    return Column(name, meaning, TEXT, "category", role, english, listed, free, frozenset(lasting))
 
 
 def moment(name: str, meaning: str) -> Column:
@@ -366,6 +370,8 @@ class Indicator:
         window: newest bars that its SQL reads, newest metrics rows that it wants; None: ``min_bars``.
         totals: fields whose sums over the whole market it reads.
         shares: kernels that compute several periods at once, each with the names of the parameters it takes.
+        by_price: of one with a profile at the price axis, the function that draws it: of a panel of one series and the
+            parameters, the edges of the price bins, shape (bins + 1,), and the amount in each, shape (bins,).
         variants: other functions of the same columns, by profile; SQL ones are True and stand in
             ``sql/indicators/<id>.<profile>.sql``.
         minima: ``min_bars`` of profiles that have others.
@@ -390,6 +396,7 @@ class Indicator:
     window: int | None = None
     totals: tuple[str, ...] = ()
     shares: Mapping[Any, tuple[str, ...]] = field(default_factory=dict)
+    by_price: Callable[[Panel, Parameters], tuple[Floats, Floats]] | None = None
     variants: Mapping[str, Callable[..., Values] | Literal[True]] = field(default_factory=dict)
     minima: Mapping[str, int | Callable[[Parameters], int]] = field(default_factory=dict)
     variant_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -403,6 +410,9 @@ class Indicator:
         names = [column.name for column in self.columns]
         labels = list(self.stored.labels.values())
         vague = [c.name for c in self.columns if c.kind is TEXT and not c.free and not c.words]
+        texts = {column.name for column in self.columns if column.kind is TEXT}
+        sides = {column.role.side for column in self.columns if column.role.side}
+        profiled = {column.role.shape for column in self.columns} & {"control", "area_high", "area_low"}
         unused = [name for kernel in self.shares.values() for name in kernel if name not in self.parameters]
         for ok, complaint in (
             (all(_ENGLISH.fullmatch(n) for n in (self.id, *names)), "ids and names are English snake_case"),
@@ -413,6 +423,8 @@ class Indicator:
             (set(self.inputs) <= set(known), f"inputs of {self.source} are among {', '.join(known)}"),
             (set(self.totals) <= set(self.inputs), "totals are sums of inputs: add them to inputs"),
             (not vague, f"the texts {', '.join(vague)} have no words: list every value with its English, or set free"),
+            (sides <= texts, "the side of a line that flips is a text column of the indicator"),
+            (self.by_price is not None or not profiled, "a column of a profile needs by_price, which draws it"),
             (not unused, f"shares names {', '.join(unused)}, which parameters does not have"),
             (set(self.variants) <= set(PROFILES), f"variants are of the profiles {', '.join(PROFILES)}"),
             (

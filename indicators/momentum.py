@@ -10,6 +10,7 @@ from .contract import Coded, Indicator, Panel, Parameters, Values, indicator, nu
 from .kernels import chains, pivots, recursions, rolling
 from .kernels.bars import close_ema, close_ema_from_mean, true_range_from_mean, turnover, typical_price
 from .profiles import CORRECTED
+from .roles import LINE, guided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +53,7 @@ def kdj_from_50(bars: Panel, p: Parameters) -> Values:
     family="momentum",
     inputs=("high", "low", "close", "quote_volume"),
     columns=(
-        number("j", "3 K - 2 D", unit="score"),
+        number("j", "3 K - 2 D", unit="score", role=guided(20, 80)),
         number("k", "smoothed position in the 9-bar range", unit="score"),
         number("d", "smoothed K", unit="score"),
         text(
@@ -94,7 +95,11 @@ williams_r = Indicator(
     title="Williams %R",
     family="momentum",
     inputs=("high", "low", "close"),
-    columns=(number("williams_r", "distance of the close from the 14-bar high, -100 to 0", unit="score"),),
+    columns=(
+        number(
+            "williams_r", "distance of the close from the 14-bar high, -100 to 0", unit="score", role=guided(-80, -20)
+        ),
+    ),
     formula="williams_r = -100 (high14 - close) / (high14 - low14 + 1e-10)",
     min_bars=lambda p: p.period,
     parameters={"period": 14},
@@ -126,7 +131,7 @@ def mfi_without_falls(bars: Panel, p: Parameters) -> Values:
     title="Money flow index",
     family="momentum",
     inputs=("high", "low", "close", "volume"),
-    columns=(number("mfi", "share of rising money flow over 14 bars, 0 to 100", unit="score"),),
+    columns=(number("mfi", "share of rising money flow over 14 bars, 0 to 100", unit="score", role=guided(20, 80)),),
     formula="flow = typical x volume; mfi = 100 - 100 / (1 + rising_flow / falling_flow); NULL without falling flow",
     min_bars=lambda p: p.period + 1,
     parameters={"period": 14},
@@ -182,7 +187,9 @@ def scalping_of_late(bars: Panel, p: Parameters) -> Values:
                 "观望": "wait",
             },
         ),
-        number("rsi", "relative strength of 14 bars, NULL where the price never fell", unit="score"),
+        number(
+            "rsi", "relative strength of 14 bars, NULL where the price never fell", unit="score", role=guided(30, 70)
+        ),
         price("ema9", "EMA of 9 bars"),
         price("ema21", "EMA of 21 bars"),
         price("price", "close of the bar"),
@@ -222,7 +229,7 @@ def _note_each(bars: Panel, p: Parameters, each: Iterable[Floats]) -> None:
     title="Mean of 32 RSIs",
     family="momentum",
     inputs=("high", "low", "close"),
-    columns=(number("harmonic", "mean RSI of the periods 2 to 33, 0 to 100", unit="score"),),
+    columns=(number("harmonic", "mean RSI of the periods 2 to 33, 0 to 100", unit="score", role=guided(30, 70)),),
     formula="mean of RSI(k) of the typical price in Wilder's smoothing, k = 2 to 33; NULL where it never fell",
     min_bars=lambda p: p.slowest + 1,
     parameters={"fastest": 2, "slowest": 33},
@@ -259,7 +266,14 @@ def cci_of_any_price(bars: Panel, p: Parameters) -> Values:
     title="Commodity channel index",
     family="momentum",
     inputs=("high", "low", "close"),
-    columns=(number("cci", "distance of the typical price from its mean in mean deviations", unit="score"),),
+    columns=(
+        number(
+            "cci",
+            "distance of the typical price from its mean in mean deviations",
+            unit="score",
+            role=guided(-100, 100),
+        ),
+    ),
     formula="tp = (high + low + close) / 3; cci = (tp - SMA20) / (0.015 mean_distance + 1e-10); both of tp",
     min_bars=lambda p: p.period,
     parameters={"period": 20, "constant": 0.015},
@@ -337,8 +351,8 @@ def _judged(
             {"买入": "buy", "卖出": "sell", "观望": "wait"},
         ),
         text("direction", "long, short or sideways", {"多头": "long", "空头": "short", "震荡": "sideways"}),
-        number("strength", "how extreme, 0 to 100", unit="score"),
-        number("rsi_mean", "mean of the three RSIs", unit="score"),
+        number("strength", "how extreme, 0 to 100", unit="score", role=LINE.on_request),
+        number("rsi_mean", "mean of the three RSIs", unit="score", role=LINE.on_request),
         number("rsi7", "RSI of 7 bars", unit="score"),
         number("rsi14", "RSI of 14 bars", unit="score"),
         number("rsi21", "RSI of 21 bars", unit="score"),
@@ -357,8 +371,8 @@ def _judged(
                 "无背离": "no divergence",
             },
         ),
-        number("overbought", "threshold above which an RSI is high", unit="score"),
-        number("oversold", "threshold below which an RSI is low", unit="score"),
+        number("overbought", "threshold above which an RSI is high", unit="score", role=LINE.short),
+        number("oversold", "threshold below which an RSI is low", unit="score", role=LINE.long),
     ),
     formula="RSI 7, 14 and 21 with weighted means; thresholds 70 and 30 shifted by the place of ATR14 in its range",
     min_bars=lambda p: p.slow + 1,

@@ -12,6 +12,7 @@ from .contract import Coded, Panel, Values, indicator, integer, number, price, t
 from .kernels import candles, pivots, rolling
 from .kernels.bars import true_range_from_mean, turnover
 from .profiles import CORRECTED
+from .roles import LINE, MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,16 +84,17 @@ CANDLES = {
     "CDLUPSIDEGAP2CROWS": ("向上跳空两只乌鸦", "upside gap two crows"),
     "CDLXSIDEGAP3METHODS": ("跳空三法", "gap three methods"),
 }
-#: Every name in the list of patterns, with its English.
-WORDS = dict(CANDLES.values()) | {
+#: The shapes of several bars: the newest of each kind in the window.
+SHAPES = {
     "头肩顶": "head and shoulders top",
     "头肩底": "head and shoulders bottom",
     "双顶": "double top",
     "双底": "double bottom",
     "上升三角形": "ascending triangle",
     "下降三角形": "descending triangle",
-    "无形态": "no pattern",
 }
+#: Every name in the list of patterns, with its English.
+WORDS = dict(CANDLES.values()) | SHAPES | {"无形态": "no pattern"}
 
 
 #: The one name that two candlestick functions share, and what the second of them is called where each has its own.
@@ -175,10 +177,12 @@ def _candle_set(newest: Array) -> Array:
             "patterns",
             "names of the patterns, comma list: candles of the newest bar, then price patterns",
             WORDS,
+            role=MARKS,
             listed=True,
+            lasting=SHAPES,
         ),
-        integer("count", "number of patterns"),
-        number("strength", "sum of the patterns' weights", unit="score"),
+        integer("count", "number of patterns", role=LINE.on_request),
+        number("strength", "sum of the patterns' weights", unit="score", role=LINE.on_request),
         number("turnover", "turnover of the bar", unit="quote"),
         price("price", "close of the bar"),
     ),

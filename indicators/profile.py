@@ -11,12 +11,28 @@ from .contract import Coded, Panel, Parameters, Rounding, Values, difference, in
 from .kernels import profiles, rolling
 from .kernels.bars import turnover, typical_price
 from .profiles import CORRECTED
+from .roles import AREA_HIGH, AREA_LOW, CONTROL, LINE, guided
 from .rounding import rounded
 
 if TYPE_CHECKING:
     from .contract import Array, Bools, Floats, Ints
 
 _NODE_ROUNDING = Rounding(2, significant=6)
+
+
+def _span(bars: Panel, least: float) -> tuple[Floats, Floats]:
+    """The prices that the bins cover, from the lowest low to the highest high; by ``least`` wider if they are one."""
+    low, high = np.fmin.reduce(bars.low, axis=0), np.fmax.reduce(bars.high, axis=0)
+    margin = np.where(high <= low, np.maximum(low * 0.001, least), 0.0)
+    return low - margin, high + margin
+
+
+def volume_by_price(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
+    """Of one series the edges of the price bins, shape (bins + 1,), and the volume in each, shape (bins,)."""
+    low, high = _span(bars, 0.0)
+    traded = np.where(bars.volume > 0, bars.volume, 0.0)
+    volumes, *_ = profiles.volume_profile(typical_price(bars), traded, low, high, p.bins, p.area)
+    return np.linspace(low[0], high[0], p.bins + 1), volumes[:, 0]
 
 
 def profile_of_any_price(bars: Panel, p: Parameters) -> Values:
@@ -29,9 +45,7 @@ def profile_of_any_price(bars: Panel, p: Parameters) -> Values:
 
 def _profile(bars: Panel, p: Parameters, least: float) -> Values:
     """``least``: how far the bins of one price go to either side at least."""
-    low, high = np.fmin.reduce(bars.low, axis=0), np.fmax.reduce(bars.high, axis=0)
-    margin = np.where(high <= low, np.maximum(low * 0.001, least), 0.0)
-    low, high = low - margin, high + margin
+    low, high = _span(bars, least)
     bins, width = p.bins, (high - low) / p.bins
     traded = np.where(bars.volume > 0, bars.volume, 0.0)
     volumes, peak, first, last, covered = profiles.volume_profile(typical_price(bars), traded, low, high, bins, p.area)
@@ -65,13 +79,13 @@ def _profile(bars: Panel, p: Parameters, least: float) -> Values:
     family="volume",
     inputs=("high", "low", "close", "volume"),
     columns=(
-        price("point_of_control", "middle of the price bin with the most volume"),
-        number("control_volume", "volume of that bin", unit="base"),
-        price("value_area_low", "lower edge of the value area"),
-        price("value_area_high", "upper edge of the value area"),
-        difference("value_area_width", "upper less lower edge"),
-        number("width_percent", "the same relative to the point of control", unit="percent"),
-        number("coverage", "share of the volume inside the value area", unit="percent"),
+        price("point_of_control", "middle of the price bin with the most volume", role=CONTROL),
+        number("control_volume", "volume of that bin", unit="base", role=LINE.on_request),
+        price("value_area_low", "lower edge of the value area", role=AREA_LOW),
+        price("value_area_high", "upper edge of the value area", role=AREA_HIGH),
+        difference("value_area_width", "upper less lower edge", role=LINE.on_request),
+        number("width_percent", "the same relative to the point of control", unit="percent", role=LINE.on_request),
+        number("coverage", "share of the volume inside the value area", unit="percent", role=LINE.on_request),
         text("high_nodes", "middles of the bins with at least 0.7 of the most volume, comma list", free=True),
         text("low_nodes", "middles of the bins with at most 0.25 of the most volume, comma list", free=True),
         text(
@@ -87,6 +101,7 @@ def _profile(bars: Panel, p: Parameters, least: float) -> Values:
     formula="48 price bins by typical price; value area grown from the fullest bin to 70 % of the volume",
     min_bars=5,
     parameters={"bins": 48, "area": 0.7},
+    by_price=volume_by_price,
     variants={CORRECTED: profile_of_any_price},
 )
 def vpvr_profile(bars: Panel, p: Parameters) -> Values:
@@ -176,18 +191,18 @@ def _calm_and_volume(bars: Panel) -> tuple[Floats, Floats]:
     family="volume",
     inputs=("close", "volume", "taker_buy_volume", "quote_volume"),
     columns=(
-        number("score", "weighted sum of the four scores", unit="score"),
+        number("score", "weighted sum of the four scores", unit="score", role=guided(50)),
         text(
             "grade",
             "class of the score",
             {"优秀": "excellent", "良好": "good", "一般": "fair", "紧张": "tight", "危险": "dangerous"},
         ),
-        number("amihud_score", "price impact of turnover against its history", unit="score"),
-        number("kyle_score", "price impact of taker flow", unit="score"),
-        number("volatility_score", "calmness of 60 bars", unit="score"),
-        number("volume_score", "volume against the mean of 60 bars", unit="score"),
-        number("amihud", "absolute log return per turnover", unit="ratio"),
-        number("kyle", "return per unit of taker flow", unit="ratio"),
+        number("amihud_score", "price impact of turnover against its history", unit="score", role=LINE.on_request),
+        number("kyle_score", "price impact of taker flow", unit="score", role=LINE.on_request),
+        number("volatility_score", "calmness of 60 bars", unit="score", role=LINE.on_request),
+        number("volume_score", "volume against the mean of 60 bars", unit="score", role=LINE.on_request),
+        number("amihud", "absolute log return per turnover", unit="ratio", role=LINE.on_request),
+        number("kyle", "return per unit of taker flow", unit="ratio", role=LINE.on_request),
         number("turnover", "turnover of the bar", unit="quote"),
         price("price", "close of the bar"),
     ),

@@ -10,6 +10,7 @@ from .contract import Coded, Panel, Parameters, Values, difference, indicator, n
 from .kernels import pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema, close_ema_from_mean, true_range_from_mean
 from .profiles import CORRECTED
+from .roles import BOTTOM, HISTOGRAM, LINE, STEP, STRIP, TOP
 
 if TYPE_CHECKING:
     from .contract import Bools, Floats, Ints
@@ -41,13 +42,13 @@ def support_resistance_before(bars: Panel, p: Parameters) -> Values:
     family="structure",
     inputs=("high", "low", "close"),
     columns=(
-        price("support", "lowest low of 20 bars, the newest included"),
-        price("resistance", "highest high of 20 bars, the newest included"),
+        price("support", "lowest low of 20 bars, the newest included", role=STEP.long),
+        price("resistance", "highest high of 20 bars, the newest included", role=STEP.short),
         price("price", "close of the bar"),
-        difference("atr", "average true range"),
-        number("support_distance", "close above the support", unit="percent"),
-        number("resistance_distance", "resistance above the close", unit="percent"),
-        number("nearest_distance", "distance to the nearer of the two", unit="percent"),
+        difference("atr", "average true range", role=LINE.on_request),
+        number("support_distance", "close above the support", unit="percent", role=LINE.long),
+        number("resistance_distance", "resistance above the close", unit="percent", role=LINE.short),
+        number("nearest_distance", "distance to the nearer of the two", unit="percent", role=LINE.on_request),
     ),
     formula="support = low20; resistance = high20; support_distance = (close - low20) / close 100; ATR14 is Wilder's",
     min_bars=lambda p: p.period,
@@ -165,8 +166,8 @@ def _scored(
         text(
             "signal", "buy from a score of 5, sell from -5, else wait", {"买入": "buy", "卖出": "sell", "观望": "wait"}
         ),
-        text("direction", "sign of the score", {"多头": "long", "空头": "short"}),
-        number("score", "sum of the parts below", unit="score"),
+        text("direction", "sign of the score", {"多头": "long", "空头": "short"}, role=STRIP.on_request),
+        number("score", "sum of the parts below", unit="score", role=HISTOGRAM),
         text(
             "event",
             "break of a swing, with or against the bias",
@@ -184,8 +185,8 @@ def _scored(
             "last bar against the bias within 8 bars",
             {"多头订单块": "bullish order block", "空头订单块": "bearish order block", "无": "none"},
         ),
-        price("order_block_top", "upper edge of that bar, 0 where there is none"),
-        price("order_block_bottom", "lower edge of that bar, 0 where there is none"),
+        price("order_block_top", "upper edge of that bar, 0 where there is none", role=TOP),
+        price("order_block_bottom", "lower edge of that bar, 0 where there is none", role=BOTTOM),
         text(
             "gap",
             "newest three-bar gap within 5 bars, the newest bar excepted",
@@ -196,8 +197,8 @@ def _scored(
             "place of the close in the range of 100 bars",
             {"极端溢价": "extreme premium", "溢价区": "premium", "极端折价": "extreme discount", "折价区": "discount"},
         ),
-        price("swing_high", "last pivot high of 5 bars on either side"),
-        price("swing_low", "last pivot low of 5 bars on either side"),
+        price("swing_high", "last pivot high of 5 bars on either side", role=STEP.short),
+        price("swing_low", "last pivot low of 5 bars on either side", role=STEP.long),
     ),
     formula="breaks of swings ±3.5, against the bias ±4.5; order block ±1.5; gap ±1.2; zone ±1; distance to swing",
     min_bars=lambda p: p.trend,

@@ -10,6 +10,7 @@ from .contract import Coded, Panel, Parameters, Values, difference, indicator, n
 from .kernels import chains, recursions, rolling
 from .kernels.bars import average_true_range, close_ema, close_ema_from_mean, true_range_from_mean, turnover
 from .profiles import CORRECTED
+from .roles import CLOUD, CLOUD_BASE, HISTOGRAM, LEVEL, LINE, flips, guided
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ def macd_of_dif(bars: Panel, p: Parameters) -> Values:
         ),
         difference("macd", "DIF, the fast EMA less the slow one"),
         difference("signal_line", "DEA, the EMA of DIF"),
-        difference("histogram", "twice DIF less DEA", role="histogram"),
+        difference("histogram", "twice DIF less DEA", role=HISTOGRAM),
         difference("dif", "the same as macd"),
         difference("dea", "the same as signal_line"),
         number("turnover", "turnover of the bar", unit="quote"),
@@ -116,10 +117,10 @@ def supertrend_from_mean(bars: Panel, p: Parameters) -> Values:
     family="trend",
     inputs=("high", "low", "close"),
     columns=(
-        price("supertrend", "the band that the trend follows"),
+        price("supertrend", "the band that the trend follows", role=flips("direction")),
         text("direction", "long or short", {"多": "long", "空": "short"}),
-        price("upper", "final upper band"),
-        price("lower", "final lower band"),
+        price("upper", "final upper band", role=LEVEL.on_request),
+        price("lower", "final lower band", role=LEVEL.on_request),
     ),
     formula="(high + low) / 2 ± 3 ATR10, each band held until a close breaks it",
     min_bars=lambda p: p.period + 1,
@@ -234,8 +235,8 @@ def ema_ribbon_of_one_scale(bars: Panel, p: Parameters) -> Values:
         ),
         text("direction", "long or short", {"多头": "long", "空头": "short"}),
         number("strength", "share of agreeing averages x 10, or distance from EMA100 x 5", unit="score"),
-        number("bullish_fraction", "averages above EMA100 and rising", unit="fraction"),
-        number("bearish_fraction", "averages below EMA100 and falling", unit="fraction"),
+        number("bullish_fraction", "averages above EMA100 and rising", unit="fraction", role=LINE.long),
+        number("bearish_fraction", "averages below EMA100 and falling", unit="fraction", role=LINE.short),
         price("ema100", "EMA of 100 bars"),
     ),
     formula="of 18 EMAs from 5 to 100 bars, how many lie above EMA100 and rise, and how many below it and fall",
@@ -265,9 +266,11 @@ def adx_from_mean(bars: Panel, p: Parameters) -> Values:
     family="trend",
     inputs=("high", "low", "close"),
     columns=(
-        number("adx", "strength of the trend, 0 to 100", unit="score"),
-        number("plus_di", "upward movement relative to the true range", unit="percent"),
-        number("minus_di", "downward movement relative to the true range", unit="percent"),
+        number("adx", "strength of the trend, 0 to 100", unit="score", role=guided(25)),
+        number("plus_di", "upward movement relative to the true range", unit="percent", role=LINE.long.within("score")),
+        number(
+            "minus_di", "downward movement relative to the true range", unit="percent", role=LINE.short.within("score")
+        ),
     ),
     formula="DI = 100 smoothed DM / smoothed TR; ADX = smoothed 100 |DI+ - DI-| / (DI+ + DI-); Wilder, 14",
     min_bars=lambda p: 2 * p.period,
@@ -331,9 +334,9 @@ def ichimoku_displaced(bars: Panel, p: Parameters) -> Values:
     columns=(
         price("conversion", "middle of the 9-bar range"),
         price("base", "middle of the 26-bar range"),
-        price("span_a", "mean of conversion and base"),
-        price("span_b", "middle of the 52-bar range, 0 where there are fewer bars"),
-        price("lagging", "close of the bar"),
+        price("span_a", "mean of conversion and base", role=CLOUD.ahead(26)),
+        price("span_b", "middle of the 52-bar range, 0 where there are fewer bars", role=CLOUD_BASE.ahead(26)),
+        price("lagging", "close of the bar", role=LEVEL.ahead(-26)),
         price("price", "close of the bar"),
         text(
             "signal",
@@ -341,7 +344,12 @@ def ichimoku_displaced(bars: Panel, p: Parameters) -> Values:
             {"BUY": "buy", "SELL": "sell", "NEUTRAL": "neutral"},
         ),
         text("direction", "long, short or sideways", {"多": "long", "空": "short", "震荡": "sideways"}),
-        number("strength", "distance from the cloud relative to its thickness, 0 to 1", unit="fraction"),
+        number(
+            "strength",
+            "distance from the cloud relative to its thickness, 0 to 1",
+            unit="fraction",
+            role=LINE.on_request,
+        ),
     ),
     formula="middles of the 9-, 26- and 52-bar ranges, without displacement",
     min_bars=lambda p: p.base,

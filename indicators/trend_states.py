@@ -24,6 +24,7 @@ from .contract import (
 from .kernels import chains, pivots, recursions, rolling
 from .kernels.bars import average_true_range, close_ema, close_ema_from_mean, true_range_from_mean
 from .profiles import CORRECTED
+from .roles import CLOUD, CLOUD_BASE, HISTOGRAM, LINE, LOWER, STRIP, UPPER, flips
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,11 +96,13 @@ def _bars_of_zero_lag(p: Parameters) -> int:
     inputs=("open", "high", "low", "close", "volume"),
     columns=(
         text("trend", "side of the last band that the close crossed", {"多": "up", "空": "down"}),
-        integer("bars_in_trend", "bars since the trend turned, all bars if it never did"),
+        integer("bars_in_trend", "bars since the trend turned, all bars if it never did", role=LINE.on_request),
         number("strength", "distance from the trend band in widths of the band, NULL if 0", unit="ratio"),
-        price("trend_band", "lower band of an up trend, else the upper band"),
+        price("trend_band", "lower band of an up trend, else the upper band", role=flips("trend")),
         moment("turned_at", "bar in which the trend turned, the first bar if it never did"),
-        number("volume_bias", "rising less falling volume of 20 bars, -2 to 2, NULL if 0", unit="ratio"),
+        number(
+            "volume_bias", "rising less falling volume of 20 bars, -2 to 2, NULL if 0", unit="ratio", role=HISTOGRAM
+        ),
     ),
     formula="EMA70(2 close - close 34 bars ago) ± 1.2 highest ATR70 of 210 bars; the trend is the side last crossed to",
     min_bars=lambda p: p.period,
@@ -165,10 +168,15 @@ def zero_lag_trend_state_from_mean(bars: Panel, p: Parameters) -> Values:
         text("direction", "long, short or undecided", {"多头": "long", "空头": "short", "震荡": "undecided"}),
         number("strength", "distance from the average relative to the band, NULL if 0", unit="percent"),
         price("average", "zero-lag average"),
-        difference("band", "width of the band"),
-        price("upper", "average plus the band, NULL if 0"),
-        price("lower", "average less the band, NULL if 0"),
-        integer("state", "1 above the upper band last, -1 below the lower one, 0 neither yet", unit="state"),
+        difference("band", "width of the band", role=LINE.on_request),
+        price("upper", "average plus the band, NULL if 0", role=UPPER),
+        price("lower", "average less the band, NULL if 0", role=LOWER),
+        integer(
+            "state",
+            "1 above the upper band last, -1 below the lower one, 0 neither yet",
+            unit="state",
+            role=LINE.on_request,
+        ),
     ),
     formula="EMA70(2 close - close 34 bars ago) ± 1.2 highest ATR70 of 210 bars; the side last closed beyond",
     min_bars=lambda p: p.widest * p.period + 1,
@@ -320,12 +328,15 @@ def heikin_ashi_of_any_price(bars: Panel, p: Parameters) -> Values:
         text("direction", "long or short", {"多头": "long", "空头": "short"}),
         number("strength", "body against the one before, and slope of the close", unit="score"),
         text(
-            "colour", "green where the smoothed close is not below the smoothed open", {"绿色": "green", "红色": "red"}
+            "colour",
+            "green where the smoothed close is not below the smoothed open",
+            {"绿色": "green", "红色": "red"},
+            role=STRIP.on_request,
         ),
-        difference("body", "distance of the smoothed open and close"),
-        difference("range", "smoothed high less smoothed low"),
-        price("ha_open", "smoothed open"),
-        price("ha_close", "smoothed close"),
+        difference("body", "distance of the smoothed open and close", role=LINE.on_request),
+        difference("range", "smoothed high less smoothed low", role=LINE.on_request),
+        price("ha_open", "smoothed open", role=CLOUD_BASE),
+        price("ha_close", "smoothed close", role=CLOUD),
     ),
     formula="Heikin-Ashi bars of EMA10-smoothed prices, smoothed by EMA10 once more",
     min_bars=lambda p: 2 * p.period,

@@ -29,6 +29,7 @@ from .kernels.bars import (
     typical_price,
 )
 from .profiles import CORRECTED
+from .roles import LINE, LOWER, UPPER, guided
 
 if TYPE_CHECKING:
     from .contract import Bools, Floats
@@ -61,9 +62,9 @@ def atr_bands_from_mean(bars: Panel, p: Parameters) -> Values:
             {"升温": "rising", "降温": "falling", "稳定": "stable"},
         ),
         number("atr_percent", "average true range relative to the close", unit="percent"),
-        price("upper", "20-bar mean plus two average true ranges"),
+        price("upper", "20-bar mean plus two average true ranges", role=UPPER),
         price("middle", "20-bar mean of the close"),
-        price("lower", "20-bar mean less two average true ranges"),
+        price("lower", "20-bar mean less two average true ranges", role=LOWER),
         number("turnover", "turnover of the bar", unit="quote"),
         price("price", "close of the bar"),
     ),
@@ -114,12 +115,12 @@ def bollinger_of_the_population(bars: Panel, p: Parameters) -> Values:
     family="volatility",
     inputs=("close", "quote_volume"),
     columns=(
-        number("bandwidth", "width of the bands relative to the middle", unit="percent"),
-        difference("middle_slope", "slope of the middle band per bar"),
+        number("bandwidth", "width of the bands relative to the middle", unit="percent", role=LINE.on_request),
+        difference("middle_slope", "slope of the middle band per bar", role=LINE.on_request),
         price("middle", "20-bar mean of the close"),
-        price("upper", "mean plus two standard deviations"),
-        price("lower", "mean less two standard deviations"),
-        number("percent_b", "position of the close between the bands, 0 to 1", unit="fraction"),
+        price("upper", "mean plus two standard deviations", role=UPPER),
+        price("lower", "mean less two standard deviations", role=LOWER),
+        number("percent_b", "position of the close between the bands, 0 to 1", unit="fraction", role=guided(0, 1)),
         price("price", "close of the bar"),
         number("turnover", "turnover of the bar", unit="quote"),
     ),
@@ -140,9 +141,9 @@ donchian = Indicator(
     family="volatility",
     inputs=("high", "low"),
     columns=(
-        price("upper", "highest high of 20 bars, the newest included"),
+        price("upper", "highest high of 20 bars, the newest included", role=UPPER),
         price("middle", "mean of the upper and the lower band"),
-        price("lower", "lowest low of 20 bars, the newest included"),
+        price("lower", "lowest low of 20 bars, the newest included", role=LOWER),
     ),
     formula="upper = high20; lower = low20; middle = (upper + lower) / 2",
     min_bars=lambda p: p.period,
@@ -166,10 +167,10 @@ def keltner_from_mean(bars: Panel, p: Parameters) -> Values:
     family="volatility",
     inputs=("high", "low", "close"),
     columns=(
-        price("upper", "middle plus two average true ranges"),
+        price("upper", "middle plus two average true ranges", role=UPPER),
         price("middle", "EMA of 20 bars"),
-        price("lower", "middle less two average true ranges"),
-        difference("atr", "average true range of 10 bars"),
+        price("lower", "middle less two average true ranges", role=LOWER),
+        difference("atr", "average true range of 10 bars", role=LINE.on_request),
     ),
     formula="upper = EMA20 + 2 ATR10; lower = EMA20 - 2 ATR10; EMA20 of the close",
     min_bars=lambda p: p.period,
@@ -243,7 +244,7 @@ def vwma_fib_bands_by_band(bars: Panel, p: Parameters) -> Values:
             {"买入": "buy", "卖出": "sell", "观望": "wait", "数据不足": "too few bars"},
         ),
         text("direction", "long or short", {"多头": "long", "空头": "short"}),
-        number("strength", "rank of the band left, or distance from the basis", unit="score"),
+        number("strength", "rank of the band left, or distance from the basis", unit="score", role=LINE.on_request),
         text(
             "zone",
             "inside the widest band above or below the basis, or outside",

@@ -10,9 +10,13 @@ from .contract import Indicator, Panel, Parameters, Values, difference, indicato
 from .kernels import rolling
 from .kernels.bars import turnover, typical_price
 from .profiles import CORRECTED
+from .roles import HISTOGRAM, LINE, LOWER, UPPER, bar, guided
 
 if TYPE_CHECKING:
     from .contract import Floats
+
+#: Half of the volume is bought by takers where neither side pushes.
+_HALF = guided(0.5).within("share")
 
 base_data = Indicator(
     id="base_data",
@@ -30,25 +34,30 @@ base_data = Indicator(
         "taker_buy_quote_volume",
     ),
     columns=(
-        price("open", "open of the bar"),
-        price("high", "high of the bar"),
-        price("low", "low of the bar"),
-        price("close", "close of the bar"),
+        price("open", "open of the bar", role=bar("open")),
+        price("high", "high of the bar", role=bar("high")),
+        price("low", "low of the bar", role=bar("low")),
+        price("close", "close of the bar", role=bar("close")),
         price("price", "the same as close"),
-        number("volume", "volume of the bar", unit="base"),
-        number("turnover", "turnover of the bar; volume times close where the source has none", unit="quote"),
+        number("volume", "volume of the bar", unit="base", role=bar("volume")),
+        number(
+            "turnover",
+            "turnover of the bar; volume times close where the source has none",
+            unit="quote",
+            role=bar("quote_volume"),
+        ),
         number("range_fraction", "high less low, relative to the low", unit="fraction"),
-        number("change_fraction", "close less open, relative to the open", unit="fraction"),
-        integer("trade_count", "trades in the bar, 0 where the source has none"),
+        number("change_fraction", "close less open, relative to the open", unit="fraction", role=HISTOGRAM),
+        integer("trade_count", "trades in the bar, 0 where the source has none", role=bar("trade_count")),
         integer("trades", "the same as trade_count"),
-        number("taker_buy_volume", "volume bought by takers", unit="base"),
+        number("taker_buy_volume", "volume bought by takers", unit="base", role=bar("taker_buy_volume")),
         number("taker_buy", "the same as taker_buy_volume", unit="base"),
-        number("taker_buy_turnover", "turnover bought by takers", unit="quote"),
-        number("taker_sell_volume", "volume sold by takers", unit="base"),
-        number("taker_buy_fraction", "share of the volume that takers bought", unit="fraction"),
-        number("taker_sell_turnover", "turnover sold by takers", unit="quote"),
-        number("net_flow", "turnover bought less turnover sold by takers", unit="quote"),
-        number("turnover_per_trade", "turnover per trade, 0 without trades", unit="quote"),
+        number("taker_buy_turnover", "turnover bought by takers", unit="quote", role=bar("taker_buy_quote_volume")),
+        number("taker_sell_volume", "volume sold by takers", unit="base", role=LINE.on_request),
+        number("taker_buy_fraction", "share of the volume that takers bought", unit="fraction", role=_HALF),
+        number("taker_sell_turnover", "turnover sold by takers", unit="quote", role=LINE.on_request),
+        number("net_flow", "turnover bought less turnover sold by takers", unit="quote", role=HISTOGRAM),
+        number("turnover_per_trade", "turnover per trade, 0 without trades", unit="quote", role=LINE.on_request),
     ),
     formula="the newest bar, with its range, change, taker shares and turnover per trade",
     min_bars=1,
@@ -61,9 +70,9 @@ taker_buy_ratio = Indicator(
     family="volume",
     inputs=("volume", "taker_buy_volume", "close"),
     columns=(
-        number("taker_buy_volume", "volume bought by takers, 0 where the source has none", unit="base"),
-        number("taker_sell_volume", "volume sold by takers", unit="base"),
-        number("taker_buy_fraction", "share of the volume that takers bought", unit="fraction"),
+        number("taker_buy_volume", "volume bought by takers, 0 where the source has none", unit="base", role=LINE.long),
+        number("taker_sell_volume", "volume sold by takers", unit="base", role=LINE.short),
+        number("taker_buy_fraction", "share of the volume that takers bought", unit="fraction", role=_HALF),
         price("price", "close of the bar"),
     ),
     formula="taker_buy_volume / volume of the newest bar; no value without volume",
@@ -77,7 +86,7 @@ volume_ratio = Indicator(
     family="volume",
     inputs=("volume", "quote_volume", "close"),
     columns=(
-        number("volume_ratio", "volume relative to its 20-bar mean", unit="ratio"),
+        number("volume_ratio", "volume relative to its 20-bar mean", unit="ratio", role=guided(1)),
         text(
             "signal",
             "class of the ratio, from shrinking to extreme",
@@ -126,7 +135,7 @@ def obv_over_volume(bars: Panel, p: Parameters) -> Values:
     inputs=("close", "volume"),
     columns=(
         number("obv", "volume of rising less volume of falling bars", unit="base"),
-        number("change", "change over 29 bars relative to the value then", unit="fraction"),
+        number("change", "change over 29 bars relative to the value then", unit="fraction", role=LINE.on_request),
     ),
     formula="obv = running sum of flow; flow = sign(close - previous close) x volume",
     min_bars=lambda p: p.change + 1,
@@ -165,7 +174,7 @@ def cvd_over_volume(bars: Panel, p: Parameters) -> Values:
     inputs=("volume", "taker_buy_volume"),
     columns=(
         number("cvd", "volume bought less volume sold by takers", unit="base"),
-        number("change", "change over 359 bars relative to the value then", unit="fraction"),
+        number("change", "change over 359 bars relative to the value then", unit="fraction", role=LINE.on_request),
     ),
     formula="running sum of taker buys less taker sells; half the volume where takers are unknown",
     min_bars=2,
@@ -223,15 +232,15 @@ def vwap_weighted(bars: Panel, p: Parameters) -> Values:
     inputs=("high", "low", "close", "volume", "quote_volume"),
     columns=(
         price("vwap", "volume-weighted mean of the typical price over 300 bars"),
-        difference("deviation", "close less the VWAP"),
-        number("deviation_percent", "the same relative to the VWAP", unit="percent"),
-        number("volume", "volume of the bar, 1e-9 instead of 0", unit="base"),
+        difference("deviation", "close less the VWAP", role=LINE.on_request),
+        number("deviation_percent", "the same relative to the VWAP", unit="percent", role=HISTOGRAM),
+        number("volume", "volume of the bar, 1e-9 instead of 0", unit="base", role=LINE.on_request),
         price("price", "close of the bar"),
         number("turnover", "turnover of the bar", unit="quote"),
-        price("upper", "VWAP plus a standard deviation"),
-        price("lower", "VWAP less a standard deviation"),
-        difference("bandwidth", "upper less lower"),
-        number("bandwidth_percent", "the same relative to the VWAP", unit="percent"),
+        price("upper", "VWAP plus a standard deviation", role=UPPER),
+        price("lower", "VWAP less a standard deviation", role=LOWER),
+        difference("bandwidth", "upper less lower", role=LINE.on_request),
+        number("bandwidth_percent", "the same relative to the VWAP", unit="percent", role=LINE.on_request),
     ),
     formula="VWAP = sum(tp x volume) / sum(volume) of 300 bars; upper = VWAP + std; lower = VWAP - std; std of tp",
     min_bars=10,

@@ -137,7 +137,7 @@ class Options:
         Path,
         Setting(
             "Result database.",
-            commands=(*_RUNS, "changes", "query", "doctor"),
+            commands=(*_RUNS, "changes", "report", "query", "doctor"),
             variables=("INDICATOR_SQLITE_PATH",),
             differing={"demo": DEMO_RESULTS},
         ),
@@ -146,7 +146,7 @@ class Options:
         Path,
         Setting(
             "Work file for analysts.",
-            commands=(*_RUNS, "query", "plot", "runs", "doctor"),
+            commands=(*_RUNS, "report", "query", "plot", "runs", "doctor"),
             variables=("CANDLEMILL_DUCKDB",),
             differing={"demo": DEMO_WORK_FILE},
         ),

@@ -31,7 +31,7 @@ _IMPORTED = (
         "ingest.load",
         "live.watch",
     ),
-    *("plotting.candles", "plotting.canvas", "plotting.history", "plotting.trend", "source.schema"),
+    *("plotting.candles", "plotting.canvas", "plotting.history", "plotting.page", "plotting.trend", "source.schema"),
 )
 
 

@@ -33,8 +33,8 @@ ASKED = ("--symbols", "AAAUSDT,N60USDT", "--intervals", "5m,1w", "--as-of", AS_O
 FEW = ("--indicators", "base_data,macd")
 BASE = INDICATORS["base_data"].table
 COMMANDS = (
-    *("run", "demo", "watch", "history", "changes", "backfill", "query", "plot", "runs", "indicators", "symbols"),
-    *("explain", "stability", "init-db", "doctor"),
+    *("run", "demo", "watch", "history", "changes", "backfill", "query", "plot", "report", "runs", "indicators"),
+    *("symbols", "explain", "stability", "init-db", "doctor"),
 )
 
 

@@ -81,7 +81,7 @@ def test_commands_take_the_option_as_the_model_has_it(setting: Setting) -> None:
 def test_no_command_takes_a_variable_or_an_option_of_the_model_beside_it() -> None:
     declared = {(command, setting.option) for setting in OPTIONS for command in setting.commands}
     #: Options of a command's own that have the name of a setting, and mean something else.
-    own = {("ingest", "--exchange"), ("plot", "--indicators"), ("backfill", "--sqlite")}
+    own = {("ingest", "--exchange"), ("plot", "--indicators"), ("backfill", "--sqlite"), ("report", "--indicators")}
     own |= {("parity", "--intervals"), ("parity", "--symbols"), ("changes", "--symbols")}
     names = {setting.option for setting in OPTIONS}
     for command, options in COMMANDS.items():

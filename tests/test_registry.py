@@ -19,7 +19,7 @@ from pyarrow import csv
 
 from candlemill.indicators import evaluate
 from candlemill.indicators.contract import BAR_FIELDS, FAMILIES, METRIC_FIELDS, Indicator, Values, number
-from candlemill.indicators.kinds import REAL, TEXT, TIME
+from candlemill.indicators.kinds import INTEGER, REAL, TEXT, TIME
 from candlemill.indicators.registry import INDICATORS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.intervals import INTERVALS
@@ -49,6 +49,11 @@ EVERY_NUMPY = pytest.mark.parametrize("declared", NUMPY, ids=lambda declared: de
 EVERY_SQL = pytest.mark.parametrize("declared", IN_SQL, ids=lambda declared: declared.id)
 
 LOOKBACK = 400
+#: What is drawn of a column by its kind, and what over the candles, where prices alone are.
+OVER = {"level", "step", "flips", "upper", "lower", "top", "bottom", "cloud", "cloud_base"}
+OVER |= {"control", "area_high", "area_low"}
+SHAPES_OF = {REAL: {*OVER, "line", "histogram", "bar"}, INTEGER: {"line", "histogram", "bar"}, TEXT: {"strip", "marks"}}
+SHAPES_OF[TIME] = {"line"}
 #: Of each table of the replaced service what readers downstream rely on, written down apart from the declarations.
 CONTRACT = json.loads((Path(__file__).parent / "contract" / "tables.json").read_text(encoding="utf-8"))
 
@@ -232,7 +237,8 @@ def test_the_columns_of_a_declaration_are_sane(declared: Indicator) -> None:
         assert (column.unit == "category") == (column.kind is TEXT)
         assert (column.unit == "time") == (column.kind is TIME)
         assert column.name not in declared.stored.rounding or column.kind is REAL
-        assert (column.role == "line") or column.unit == "price"
+        assert column.role.shape in SHAPES_OF[column.kind]
+        assert column.unit == "price" or column.role.shape not in OVER
         for word, english in column.words.items():
             assert word == word.strip() != ""
             assert english.isascii()

@@ -14,7 +14,8 @@ PIPELINE = ROOT / "pipeline"
 #: From bottom to top.
 ORDER = (
     "base", "record", "settings", "options", "source", "compute", "history", "results", "workfile", "reading", "engine",
-    "live", "ingest", "backfill", "analysis", "plotting", "parity", "demo", "doctor", "documents", "commands",
+    "live", "ingest", "backfill", "analysis", "plotting", "reporting", "parity", "demo", "doctor", "documents",
+    "commands",
     "__main__",
 )  # fmt: skip
 PACKAGES = sorted(place.parent.name for place in PIPELINE.glob("*/__init__.py"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import TYPE_CHECKING, BinaryIO
 
+from . import ending, folders
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 #: How a file of each kind is known by its first bytes.
@@ -45,3 +49,22 @@ def output(path: Path, kind: str, option: str = "") -> Path:
     if head and not _KINDS[kind](head):
         raise UsageError(f"{name} is there already and is no {kind}: give another name, or remove it")
     return file
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[BinaryIO]:
+    """A stream into a draft that takes the place of a file after the block: it is there whole, or as it was.
+
+    Raises OSError where the draft cannot be made or put into its place.
+    """
+
+    def begin() -> tuple[int, Path]:
+        folders.make(file.parent)
+        draft = file.with_name(f".{file.name}-{token_hex(4)}")
+        # Not by tempfile: the file is to stay, with the rights that the user's mask gives.
+        return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), draft
+
+    with ending.owned(begin, lambda made: made[1].unlink(missing_ok=True)) as (handle, draft):
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+        draft.replace(file)

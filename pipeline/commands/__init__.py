@@ -3,5 +3,5 @@
 A command imports what it needs inside its function, so that each starts as fast as it can.
 
 May import: base, record, settings, options, source, history, results, workfile, reading, engine, live, ingest,
-backfill, analysis, plotting, parity, demo, doctor.
+backfill, analysis, plotting, reporting, parity, demo, doctor.
 """

@@ -18,6 +18,7 @@ from . import (
     parity,
     plot,
     query,
+    report,
     run,
     runs,
     setup,
@@ -63,6 +64,7 @@ app.command(short_help="Show how firm the newest values are.")(stability.stabili
 app.command(cls=backfill.Command, short_help="Write the history of a range of time.")(backfill.backfill)
 app.command(short_help="Run SQL over the work file.")(query.query)
 app.command(short_help="Draw candles and indicators, or a run.")(plot.plot)
+app.command(short_help="Make a page of the newest signals, with charts.")(report.report)
 app.command(short_help="List the runs so far.")(runs.runs)
 app.command("indicators", short_help="List the indicators and their columns.")(indicators.indicators)
 app.command(short_help="Show the chosen symbols, and why each.")(symbols.symbols)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import sys
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain, takewhile
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..base import ending, folders, streams
+from ..base import streams
 from ..base.errors import UsageError
-from ..base.outputs import output
+from ..base.outputs import output, replacing
 from ..base.shown import as_json, visible
 from ..workfile.query import Answer
 from . import options
@@ -108,21 +106,12 @@ def write_parquet(answer: Answer, path: Path) -> int:
     Raises UsageError where the file cannot be written, something else stands there, or Parquet cannot hold a column.
     """
     rows = 0
-
-    def begin() -> tuple[int, Path]:
-        folders.make(file.parent)
-        draft = file.with_name(f".{file.name}-{token_hex(4)}")
-        # Not by tempfile: the file is to stay, with the rights that the user's mask gives.
-        return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), draft
-
     try:
         file = output(path, "Parquet file", "--parquet")
-        with ending.owned(begin, lambda made: made[1].unlink(missing_ok=True)) as (handle, draft):
-            with os.fdopen(handle, "wb") as stream, pq.ParquetWriter(stream, answer.schema) as writer:
-                for batch in answer:
-                    writer.write_batch(batch)
-                    rows += batch.num_rows
-            draft.replace(file)
+        with replacing(file) as stream, pq.ParquetWriter(stream, answer.schema) as writer:
+            for batch in answer:
+                writer.write_batch(batch)
+                rows += batch.num_rows
     except OSError as error:
         raise UsageError(f"--parquet {path} cannot be written: {error.strerror}") from error
     except pa.ArrowNotImplementedError as error:

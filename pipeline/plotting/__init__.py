@@ -1,5 +1,8 @@
 """Pictures of markets and of runs. Needs matplotlib, the extra ``plot``.
 
+``arrange`` says what a picture of a market consists of, from the roles that the columns of indicators declare;
+``candles`` draws that to PNG and SVG, ``interactive`` for the ``page`` that a browser draws.
+
 May import: base, settings, compute, history, analysis, workfile.
 """
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from cycler import cycler
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.text import Text
 
 from ..base import folders
 from ..base.errors import SinkError, UsageError
 from ..base.outputs import output
 from ..base.shown import visible
+from .palette import PALETTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,42 +26,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
+    from .palette import Palette
+
 FORMATS = (".png", ".svg", ".html")
 _DPI = 144
 
 
-@dataclass(frozen=True)
-class Palette:
-    """Colours of a theme; ``lines`` are told apart by lightness, too, where colours look alike to the reader."""
-
-    name: str
-    background: str
-    text: str
-    muted: str
-    grid: str
-    up: str
-    down: str
-    lines: tuple[str, ...]
-
-
-PALETTES = {
-    "light": Palette(
-        "light", "#ffffff", "#1f2328", "#656d76", "#e4e7eb", "#12805c", "#c4383a",
-        ("#1f6feb", "#bc4c00", "#8250df", "#0b7285", "#9a6700", "#bf3989", "#57606a", "#1a7f37"),
-    ),
-    "dark": Palette(
-        "dark", "#14181d", "#e6edf3", "#9aa4af", "#2b323a", "#3fb68b", "#f0716b",
-        ("#6cb0ff", "#ffa657", "#c9a6ff", "#56d4dd", "#e3c04b", "#ff9bce", "#b1bac4", "#7ee787"),
-    ),
-}  # fmt: skip
+#: Fonts that have Chinese letters, of which one may be there.
+_CHINESE = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+    "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB", "Arial Unicode MS",
+)  # fmt: skip
 
 
 def draw(
-    path: Path, theme: str | None, title: str, make: Callable[[Palette], Figure], notes: Sequence[str] = ()
+    path: Path,
+    theme: str | None,
+    title: str,
+    make: Callable[[Palette], Figure],
+    page: Callable[[], bytes] | None = None,
 ) -> None:
     """Write a picture in the format of the file's suffix.
 
-    A page has the picture in both themes and follows its reader's, unless one is asked for, and the notes below it.
+    A page is the one given, or has the picture in both themes and follows its reader's, unless one is asked for.
 
     Raises UsageError for another suffix or theme, or where something else stands there, SinkError where the file cannot
     be written.
@@ -75,7 +62,8 @@ def draw(
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror}") from error
     if path.suffix.lower() == ".html":
-        content = _page(title, {name: _rendered("svg", PALETTES[name], make) for name in PALETTES}, theme, notes)
+        pictures = {} if page else {name: _rendered("svg", PALETTES[name], make) for name in PALETTES}
+        content = page() if page else _page(title, pictures, theme)
     else:
         content = _rendered(path.suffix.lower()[1:], PALETTES[theme or "light"], make)
     try:
@@ -86,15 +74,27 @@ def draw(
 
 
 def printable(text: str) -> str:
-    """The text with what the font cannot draw, or a viewer would obey, written as codes; lines stay lines."""
+    """The text with what no font here can draw, or a viewer would obey, written as codes; lines stay lines."""
     lines = ("".join(c if ord(c) in _drawn() else _code(c) for c in visible(line)) for line in text.split("\n"))
     return "\n".join(lines)
 
 
+def drawable(text: str) -> bool:
+    """Whether the fonts here can draw a text."""
+    return all(ord(character) in _drawn() for character in text)
+
+
+@cache
+def _fonts() -> tuple[str, ...]:
+    """The font, and one that has what it lacks where there is one."""
+    here = set(fontManager.get_font_names())
+    return ("DejaVu Sans", *[name for name in _CHINESE if name in here][:1])
+
+
 @cache
 def _drawn() -> frozenset[int]:
-    """The characters that the font can draw."""
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+    """The characters that the fonts can draw."""
+    return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in _fonts()))
 
 
 def _code(character: str) -> str:
@@ -119,7 +119,7 @@ def _rendered(form: str, palette: Palette, make: Callable[[Palette], Figure]) ->
 
 def _settings(palette: Palette) -> dict[RcKeyType, Any]:
     return {
-        "font.family": "DejaVu Sans",
+        "font.family": list(_fonts()),
         "font.size": 9,
         "text.color": palette.text,
         # A name is a name: a dollar sign in it begins no formula.
@@ -150,10 +150,9 @@ def _settings(palette: Palette) -> dict[RcKeyType, Any]:
     }
 
 
-def _page(title: str, pictures: dict[str, bytes], theme: str | None, notes: Sequence[str]) -> bytes:
+def _page(title: str, pictures: dict[str, bytes], theme: str | None) -> bytes:
     """A page with the picture inside it, as wide as the window allows."""
     title = visible(title)
-    below = "".join(f"<p>{escape(visible(note))}</p>\n" for note in notes)
     urls = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in pictures.items()}
     light, dark = (PALETTES[theme or name] for name in ("light", "dark"))
     alternative = f'<source media="(prefers-color-scheme: dark)" srcset="{urls["dark"]}">' if theme is None else ""
@@ -168,11 +167,10 @@ def _page(title: str, pictures: dict[str, bytes], theme: str | None, notes: Sequ
 body {{ margin: 0; background: {light.background}; color: {light.text} }}
 @media (prefers-color-scheme: dark) {{ body {{ background: {dark.background}; color: {dark.text} }} }}
 img {{ display: block; width: 100%; max-width: 1400px; height: auto; margin: 0 auto }}
-p {{ max-width: 1400px; margin: 0.3em auto; padding: 0 1em; font: 0.9em sans-serif }}
 </style>
 </head>
 <body>
 <picture>{alternative}<img src="{urls[theme or "light"]}" alt="{escape(title)}"></picture>
-{below}</body>
+</body>
 </html>
 """.encode()

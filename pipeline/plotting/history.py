@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...indicators.contract import BAR_FIELDS
+from ...indicators.contract import BAR_FIELDS, Panel
 from ...indicators.kinds import TIME
 from ...indicators.profiles import PARITY
 from ...indicators.registry import INDICATORS
 from ..base.errors import NoCandlesError
 from ..base.folders import temporary_folder
-from ..base.intervals import INTERVALS, Interval
+from ..base.intervals import INTERVALS, Interval, microseconds
 from ..base.statements import statement
 from ..compute.pivot import pivot_bars, pivot_metrics
 from ..compute.rows import compute_interval
@@ -36,16 +36,21 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from ...indicators.contract import Array, Column, Indicator, Ints
+    from ...indicators.contract import Array, Column, Floats, Indicator, Ints
     from ..settings import Settings
-
-#: What the indicator of the bar itself calls the fields that it does not call as the bars do.
-_CALLED = {"quote_volume": "turnover", "taker_buy_quote_volume": "taker_buy_turnover"}
 
 
 @dataclass(frozen=True)
 class Series:
-    """The bars and metrics of a symbol at an interval, oldest first, as the last run saw them."""
+    """The bars and metrics of a symbol at an interval, oldest first.
+
+    Attributes:
+        as_of: what stands for 'now'.
+        candles: ``bucket_ts`` and the fields of the bars.
+        metrics: the same of the metrics rows.
+        drawn: how many of the bars are drawn, the newest.
+        window: bars that the newest value of an indicator is computed over, at most.
+    """
 
     symbol: str
     interval: Interval
@@ -53,6 +58,7 @@ class Series:
     candles: pa.Table
     metrics: pa.Table
     drawn: int
+    window: int
 
     @property
     def times(self) -> Ints:
@@ -61,7 +67,23 @@ class Series:
 
     def field(self, name: str) -> Array:
         """A field of the drawn bars, float64 with NaN for NULL, shape (drawn,)."""
-        return self.candles[name].cast(pa.float64()).to_numpy()[-self.drawn :]
+        return self._field(name)[-self.drawn :]
+
+    def window_panel(self, names: Sequence[str]) -> Panel:
+        """A panel of some fields of the bars that the newest values are computed over."""
+        time = _times(self.candles)[-self.window :, None]
+        return Panel(
+            intervals=[self.interval.name],
+            as_of=microseconds(self.as_of),
+            symbols=[self.symbol],
+            lengths=np.array([len(time)]),
+            time=time,
+            fields={name: self._field(name)[-self.window :, None] for name in names},
+        )
+
+    def _field(self, name: str) -> Floats:
+        values: Floats = self.candles[name].cast(pa.float64()).to_numpy()
+        return values
 
 
 @dataclass(frozen=True)
@@ -93,7 +115,7 @@ def read_series(connection: duckdb.DuckDBPyConnection, symbol: str, interval: In
     )
     begin = interval.back(candles["bucket_ts"][-1].as_py(), bars)
     drawn = pc.sum(pc.greater(candles["bucket_ts"], pa.scalar(begin))).as_py()
-    return Series(symbol, interval, as_of, candles, metrics, drawn)
+    return Series(symbol, interval, as_of, candles, metrics, drawn, candles.num_rows)
 
 
 def read_drawn(settings: Settings, bars: int) -> tuple[Series, list[Track]]:
@@ -105,21 +127,34 @@ def read_drawn(settings: Settings, bars: int) -> tuple[Series, list[Track]]:
 
     Raises SourceError, NoCandlesError and UsageError as ``read_history`` does.
     """
-    bar = INDICATORS["base_data"]
-    together = tuple(dict.fromkeys([*settings.indicators, bar]))
-    rows = read_history(replace(settings, indicators=together), bars)
+    bar, columns = _of_the_bar()
+    rows = read_history(replace(settings, indicators=tuple(dict.fromkeys([*settings.indicators, bar]))), bars)
+    of_bars = rows
+    if any(declared.by_price for declared in settings.indicators) and bars < settings.lookback:
+        # A profile is drawn over more bars than are drawn.
+        of_bars = read_history(replace(settings, indicators=(bar,)), settings.lookback)
     candles = pa.table({
-        "bucket_ts": rows["bucket_ts"],
-        **{name: rows[f"{bar.id}_{_CALLED.get(name, name)}"] for name in BAR_FIELDS},
+        "bucket_ts": of_bars["bucket_ts"],
+        **{name: of_bars[f"{bar.id}_{column}"] for name, column in columns.items()},
     })  # fmt: skip
     [interval] = settings.intervals
-    series = Series(rows["symbol"][0].as_py(), interval, settings.as_of, candles, rows.slice(0, 0), rows.num_rows)
+    symbol = rows["symbol"][0].as_py()
+    series = Series(symbol, interval, settings.as_of, candles, rows.slice(0, 0), rows.num_rows, settings.lookback)
     return series, [
         Track(indicator, column, _valued(rows[f"{indicator.id}_{column.name}"], column))
         for indicator in settings.indicators
         for column in indicator.columns
         if column.kind is not TIME
     ]
+
+
+def _of_the_bar() -> tuple[Indicator, dict[str, str]]:
+    """The indicator that has every field of the bar, and the name of each field's column there."""
+    for indicator in INDICATORS.values():
+        columns = {column.role.field: column.name for column in indicator.columns if column.role.field}
+        if set(columns) >= set(BAR_FIELDS):
+            return indicator, {name: columns[name] for name in BAR_FIELDS}
+    raise LookupError("no indicator has the role of a bar's field for each of them")
 
 
 def _valued(values: pa.ChunkedArray, column: Column) -> Array:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from memray import MemorySnapshot
 
-    from .canvas import Palette
+    from .palette import Palette
 
 
 def memory(samples: Sequence[MemorySnapshot], marks: Sequence[tuple[str, datetime]], palette: Palette) -> Figure:

@@ -46,6 +46,22 @@ def price(value: float) -> str:
     return plain(value, max(2, _significant(value)))
 
 
+def short(value: float) -> str:
+    """A number of any size in few characters: whole, with two decimals or four digits, with a letter for millions."""
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
+    for scale, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if abs(value) >= scale:
+            return f"{plain(value / scale, 2)}{letter}"
+    whole = abs(value) >= 1e5 or float(value).is_integer()
+    return plain(value, 0 if whole else 2 if abs(value) >= 1 else _small(value))
+
+
+def _small(value: float) -> int:
+    """Decimals that leave four digits of a number below 1."""
+    return min(12, max(2, 3 - math.floor(math.log10(abs(value)))))
+
+
 def _significant(value: float) -> int:
     """Decimals that leave six significant digits."""
     return max(0, 5 - math.floor(math.log10(abs(value)))) if value else 0
@@ -65,9 +81,9 @@ def dress_numbers(axes: Axes, ticks: int) -> None:
     axes.yaxis.set_major_formatter(PlainFormatter())
 
 
-def dress_times(axes: Axes) -> None:
-    """Let an axes label its times, in UTC."""
+def dress_times(axes: Axes, zone: str) -> None:
+    """Let an axes label its times, which are those of a zone's clocks."""
     locator = AutoDateLocator(tz="UTC", minticks=4, maxticks=10)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))
-    axes.set_xlabel("UTC", loc="left")
+    axes.set_xlabel(zone, loc="left")

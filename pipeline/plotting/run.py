@@ -12,7 +12,7 @@ from .canvas import from_zero
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .canvas import Palette
+    from .palette import Palette
 
 #: Runs whose memory is compared.
 _COMPARED = 20

@@ -12,7 +12,7 @@ from ..analysis.stability import of_indicators
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .canvas import Palette
+    from .palette import Palette
 
 #: Percent: less is drawn at the edge, as no number that anybody reads differs by that.
 _LEAST, _MOST = 1e-3, 1e3

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from candlemill.pipeline.commands import app, tabular
+from candlemill.pipeline.plotting import interactive
 from candlemill.pipeline.workfile.query import Answer
 from tests.attack.conftest import MARK, NASTY
 from tests.long.test_ingest import bars, write
@@ -71,6 +72,10 @@ LINES: dict[str, list[tuple[str, ...]]] = {
         (NASTY, "--interval", "1m", "--indicators", "macd", "--bars", "5", "--output", f"{FOLDER}/c.html", *WORK),
         (f"X{NASTY}", *WORK),
     ],
+    "report": [
+        ("--indicators", "macd", "--output", f"{FOLDER}/r.html", *FILES),
+        ("--indicators", NASTY, *FILES),
+    ],
     "runs": [WORK, (*WORK, "--json"), ("--duckdb", f"{FOLDER}/none.duckdb")],
     "indicators": [(), ("--json",), (NASTY,)],
     "symbols": [("--symbols", "all"), ("--symbols", "all", "--json"), ("--symbols", f"@{FOLDER}/none")],
@@ -123,9 +128,14 @@ def test_names_and_files_reach_no_terminal_as_anything_that_it_obeys(
     assert harmless(picture)
     assert "[red]$x$:bomb:" in picture
     assert "&amp;&lt;b&gt;" in picture
-    page = (tmp_path / FOLDER / "c.html").read_text(encoding="utf-8")
-    assert harmless(page)
-    assert "<b>" not in page
+    for name in ("c.html", "r.html"):
+        page = (tmp_path / FOLDER / name).read_text(encoding="utf-8")
+        # What plotly.js has is not of the data.
+        assert page.count(interactive.script()) == 1
+        page = page.replace(interactive.script(), "")
+        assert harmless(page)
+        assert "[red]$x$:bomb:" in page
+        assert "<b>" not in page
     assert harmless((tmp_path / FOLDER / "w.health.json").read_text(encoding="utf-8"))
 
 

@@ -82,7 +82,7 @@ NONE = ("nan", "inf", "-1", "1e400", "99999999999999999999", "9" * 5000)
 
 
 def test_every_number_of_every_command_has_bounds_and_tells_them() -> None:
-    assert len({words for words, _ in NUMBERS}) == 10
+    assert len({words for words, _ in NUMBERS}) == 11
     runner = CliRunner()
     for words, option in NUMBERS:
         assert option.min is not None, (words, option.opts)
@@ -246,6 +246,7 @@ LINES = {
     "query %FROM_catalog --json --duckdb {work}": (0, 4),
     "query %FROM_catalog --duckdb {work}": (0, 4),
     "plot BTCUSDT --output x.svg --duckdb {work}": (0, 0),
+    "report --output x.html --duckdb {work} --sqlite {result} --bars 5": (0, 0),
     "runs --duckdb {work}": (0, 4),
     "runs --json --duckdb {work}": (0, 4),
     "indicators": (0, 4),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from pyarrow import parquet as pq
 
 from candlemill.indicators.contract import BAR_FIELDS
 from candlemill.indicators.kinds import TEXT, TIME
@@ -20,14 +24,15 @@ from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.history import read_history
 from candlemill.pipeline.plotting.arrange import arranged
 from candlemill.pipeline.plotting.candles import Chart
-from candlemill.pipeline.plotting.canvas import PALETTES, draw, printable
+from candlemill.pipeline.plotting.canvas import draw, printable
 from candlemill.pipeline.plotting.history import Series, read_drawn, read_series, tracks
 from candlemill.pipeline.plotting.numbers import PlainFormatter, price
+from candlemill.pipeline.plotting.palette import PALETTES
 from candlemill.pipeline.settings import Settings
 from candlemill.pipeline.workfile.reader import published
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran
-from tests.pictures import size_of_png, svgs_of_page, texts_of_svg
+from tests.pictures import size_of_png, texts_of_svg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,53 +176,111 @@ def test_a_plot_reads_the_source_where_there_is_one_and_says_where_it_cannot(
     work: Path, golden_url: Callable[[Path], str], candlemill: Callable[..., Ran]
 ) -> None:
     words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--bars", 1000, "--output", "chart.svg",
-             "--indicators", "bollinger")  # fmt: skip
-    given = (*words, "--source", golden_url(goldens.HERE / "synth_lengths"))
-    ran = candlemill(*given)
-    assert (ran.code, ran.err) == (0, "drawn in chart.svg\n")
-    alone, lost = candlemill(*words), candlemill(*words, "--source", "postgresql://127.0.0.1:1/x")
-    for other, says in ((alone, "give --source for 1000"), (lost, "drawn are the ")):
-        first, *_, last = other.err.splitlines()
-        assert (other.code, last) == (0, "drawn in chart.svg")
-        assert says in first
+             "--indicators", "donchian")  # fmt: skip
+    source = golden_url(goldens.HERE / "synth_lengths")
+    given, alone = candlemill(*words, "--source", source), candlemill(*words)
+    lost = candlemill(*words, "--source", "postgresql://127.0.0.1:1/x")
+    for ran, says in (
+        (given, f"drawn are the 430 5m bars of {SYMBOL} that the source has"),
+        (alone, "drawn are the 400 bars that the last run read: give --source for 1000"),
+        (lost, "drawn are the 400 bars that the last run read: "),
+    ):
+        first, last = ran.err.splitlines()
+        assert (ran.code, last) == (0, "drawn in chart.svg")
+        assert first.startswith(says)
+
+
+def test_a_thousand_bars_are_drawn_where_the_source_has_them(
+    work: Path, golden_url: Callable[[Path], str], candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    bars = pq.read_table(goldens.HERE / "synth_lengths" / "candles_5m.parquet")
+    bars = bars.filter(pc.equal(bars["symbol"], SYMBOL))
+    place, times = bars.column_names.index("bucket_ts"), bars["bucket_ts"]
+    earlier = [
+        bars.set_column(place, "bucket_ts", pc.subtract(times, pa.scalar(back * 430 * timedelta(minutes=5))))
+        for back in (2, 1, 0)
+    ]
+    longer = tmp_path / "longer"
+    longer.mkdir()
+    pq.write_table(pa.concat_tables(earlier), longer / "candles_5m.parquet")
+    words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--bars", 1000, "--output", "chart.html",
+             "--indicators", "donchian")  # fmt: skip
+    ran = candlemill(*words, "--source", golden_url(longer))
+    assert (ran.code, ran.err) == (0, "drawn in chart.html\n")
+    [data] = re.findall(r'id="figure">(.*?)</script>', (tmp_path / "chart.html").read_text(encoding="utf-8"))
+    figure = json.loads(data)
+    assert len(figure["times"]) == 1000
+    for trace in figure["data"]:
+        values = trace["close"] if trace["type"] == "candlestick" else trace["y"]
+        assert len(values) == 1000
+        assert None not in values
+
+
+def test_a_profile_from_a_source_is_over_the_bars_of_a_run(golden_url: Callable[[Path], str], tmp_path: Path) -> None:
+    chosen = next(one for one in INDICATORS.values() if one.by_price)
+    settings = Settings(
+        source=golden_url(goldens.HERE / "synth_lengths"),
+        sqlite=tmp_path / "r.db",
+        duckdb=tmp_path / "w.duckdb",
+        symbols=SYMBOL,
+        intervals=(INTERVALS["5m"],),
+        indicators=(chosen,),
+        lookback=120,
+        as_of=datetime.fromisoformat(NOW),
+    )
+    for bars in (20, 150):
+        series, found = read_drawn(settings, bars)
+        assert (series.drawn, len(series.times)) == (bars, bars)
+        [profile] = arranged(series, found).profiles
+        assert profile.bars == 120
+        fullest = int(profile.amounts.argmax())
+        assert profile.edges[fullest] < profile.control < profile.edges[fullest + 1]
 
 
 def test_prices_lie_over_the_candles_differences_and_other_units_below(work: Path) -> None:
     series = series_of(work)
     found = arranged(series, tracks(series, [INDICATORS[name] for name in ("macd", "bollinger", "data_monitor")]))
-    assert [track.name for track in found.overlays] == ["bollinger.middle", "bollinger.upper", "bollinger.lower"]
-    panels = {key: [track.column.name for track in drawn] for key, drawn in found.panels.items()}
+    assert [curve.column for curve in found.over.curves] == ["middle", "upper", "lower"]
     # dif and dea repeat macd and signal_line, price and turnover the bar.
-    assert panels[("macd", "price")] == ["macd", "signal_line", "histogram"]
-    assert set(panels) == {
-        ("macd", "price"), ("bollinger", "percent"), ("bollinger", "price"), ("bollinger", "fraction"),
-        ("data_monitor", "count"),
-    }  # fmt: skip
-    assert [lane.track.name for lane in found.lanes] == ["macd.signal"]
-    [lane] = found.lanes
-    rebuilt = np.full(series.drawn, None, object)
-    for number, begin, end in lane.runs():
-        rebuilt[begin:end] = lane.texts[number - 1]
-    np.testing.assert_array_equal(rebuilt, lane.track.values)
+    assert [(pane.unit, [curve.name for curve in pane.curves]) for pane in found.panels] == [
+        ("price", [f"macd(12, 26, 9) {name}" for name in ("macd", "signal_line", "histogram")]),
+        ("fraction", ["bollinger(20, 2) percent_b"]),
+        ("count", ["data_monitor bars_loaded"]),
+    ]
+    assert [strip.name for strip in found.strips] == ["macd signal"]
 
 
 def test_a_column_that_repeats_the_bar_from_its_first_value_on_is_left_out(work: Path) -> None:
     series = series_of(work, bars=400)
     found = arranged(series, tracks(series, [INDICATORS["ema_gc"]]))
-    assert [track.column.name for track in found.overlays] == ["ema7", "ema25", "ema99"]
-    assert np.isnan(found.overlays[0].values[0])
+    assert [curve.column for curve in found.over.curves] == ["ema7", "ema25", "ema99"]
+    assert np.isnan(found.over.curves[0].values[0])
 
 
 def test_lists_are_no_categories_and_no_price_is_zero(work: Path) -> None:
     series = series_of(work, bars=200)
     names = ("vpvr_profile", "candle_patterns", "smart_money_structure")
     found = arranged(series, tracks(series, [INDICATORS[name] for name in names]))
-    lanes = {lane.track.name for lane in found.lanes}
-    assert "vpvr_profile.position" in lanes
-    assert not lanes & {"vpvr_profile.high_nodes", "vpvr_profile.low_nodes", "candle_patterns.patterns"}
-    tops = [track.values for track in found.overlays if track.column.name == "order_block_top"]
-    assert len(tops) == 1
-    assert np.nanmin(tops[0]) > 0
+    strips = {strip.name for strip in found.strips}
+    assert "vpvr_profile position" in strips
+    assert not strips & {"vpvr_profile high_nodes", "vpvr_profile low_nodes", "candle_patterns patterns"}
+    [tops] = [curve.values for curve in found.over.curves if curve.column == "order_block_top"]
+    assert np.nanmin(tops) > 0
+    assert found.marks
+
+
+def test_no_picture_of_one_indicator_buries_the_candles(work: Path) -> None:
+    series = series_of(work, bars=150)
+    every = tracks(series, list(INDICATORS.values()))
+    low, high = series.field("low").min(), series.field("high").max()
+    for name in INDICATORS:
+        found = arranged(series, [track for track in every if track.indicator.id == name])
+        assert len(found.over.curves) <= 8, name
+        assert all(len(pane.curves) <= 5 for pane in found.panels), name
+        assert len(found.panels) <= 6, name
+        bottom, top = Chart(series, found, PALETTES["light"])._price_range()
+        # Names of patterns take room above and below; whatever else there is leaves the candles half of the height.
+        assert high - low >= (0.3 if found.marks else 0.45) * (top - bottom), name
 
 
 def test_every_bar_is_a_candle_and_a_missing_bar_a_hole(work: Path, tmp_path: Path) -> None:
@@ -236,10 +299,11 @@ def test_every_bar_is_a_candle_and_a_missing_bar_a_hole(work: Path, tmp_path: Pa
 def test_all_categories_and_prices_are_drawn_in_both_themes_without_a_warning(work: Path, tmp_path: Path) -> None:
     series = series_of(work, bars=30)
     found = arranged(series, tracks(series, list(INDICATORS.values())))
-    assert len(found.lanes) > 20
-    assert len(found.overlays) > 20
+    assert len(found.strips) > 20
+    lines = sum(len(pane.curves) for pane in (found.over, *found.panels) if pane.unit == "price")
+    assert lines > 20
     # A warning, such as one of a letter that the font does not have, is an error here.
-    few = replace(found, panels={})
+    few = replace(found, panels=found.panels[:2])
     for theme in PALETTES:
         draw(tmp_path / f"{theme}.png", theme, "all", lambda palette: Chart(series, few, palette).figure())
         assert size_of_png(tmp_path / f"{theme}.png")[0] == 1584
@@ -302,21 +366,34 @@ def test_a_market_is_drawn_in_every_format(work: Path, candlemill: Callable[...,
     assert (ran.code, ran.out) == (0, "")
     assert ran.last == f"drawn in data/plots/{SYMBOL}-5m.png"
     assert size_of_png(tmp_path / f"data/plots/{SYMBOL}-5m.png")[0] == 1584
+    shown = (*words, "--indicators", "布林带扫描器.py,kdj")
     for name in ("chart.svg", "chart.html"):
-        ran = candlemill(*words, "--indicators", "布林带扫描器.py,kdj", "--output", name)
-        assert (ran.code, ran.out, ran.last) == (0, "", f"drawn in {name}")
-        key, _ = ran.err.splitlines()
-        assert key.startswith("kdj.signal: 1 = ")
-    page = (tmp_path / "chart.html").read_text(encoding="utf-8")
-    assert f"<p>{key.replace('>', '&gt;').replace('<', '&lt;')}</p>" in page
-    both = svgs_of_page(tmp_path / "chart.html")
-    assert len(both) == 2
-    assert (tmp_path / "chart.svg").read_bytes() in both
-    for svg in both:
-        texts = set(texts_of_svg(svg))
-        assert {"bollinger.upper", "bollinger.percent_b", "kdj.j", "kdj.signal", "volume", "UTC"} <= texts
-        assert any(text.startswith(f"{SYMBOL}  5m   close ") and text.endswith(" UTC") for text in texts)
-        assert all(text.replace("\N{MINUS SIGN}", "-").isascii() for text in texts)
+        ran = candlemill(*shown, "--output", name, "--tz", "Europe/Berlin")
+        assert (ran.code, ran.out, ran.err) == (0, "", f"drawn in {name}\n")
+    texts = texts_of_svg((tmp_path / "chart.svg").read_bytes())
+    assert {"bollinger(20, 2)", "kdj(9, 3)", "kdj signal", "golden cross", "volume"} <= set(texts)
+    for start in ("upper ", "percent_b ", "j ", "now: ", f"{SYMBOL} 5m   ", "O ", "Europe/Berlin (UTC+01:00)"):
+        assert any(text.startswith(start) for text in texts), start
+    assert all(text.replace("\N{MINUS SIGN}", "-").isascii() for text in texts)
+    written = (tmp_path / "chart.html").read_text(encoding="utf-8")
+    assert "plotly.js" in written
+    assert "<td>kdj signal</td>" in written
+    assert "金叉" not in written
+    assert candlemill(*shown, "--output", "chart.html", "--words", "zh").code == 0
+    [data] = re.findall(r'id="figure">(.*?)</script>', (tmp_path / "chart.html").read_text(encoding="utf-8"))
+    strips = [one["words"] for one in json.loads(data)["layout"]["annotations"] if "words" in one]
+    assert {word for words in strips for word, _ in words} & {"金叉", "死叉", "延续"}
+
+
+def test_only_the_columns_that_are_asked_for_are_drawn(
+    work: Path, candlemill: Callable[..., Ran], tmp_path: Path
+) -> None:
+    words = ("plot", SYMBOL, "--duckdb", work, "--interval", "5m", "--output", "chart.svg")
+    assert candlemill(*words, "--columns", "upper,macd.dif").code == 0
+    texts = texts_of_svg((tmp_path / "chart.svg").read_bytes())
+    assert [text.split()[0] for text in texts if text.startswith(("upper", "lower", "middle", "dif", "macd "))] == [
+        "upper", "dif",
+    ]  # fmt: skip
 
 
 def test_an_indicator_without_values_is_named(work: Path, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
@@ -324,7 +401,7 @@ def test_an_indicator_without_values_is_named(work: Path, candlemill: Callable[.
     ran = candlemill("plot", SHORT, "--duckdb", work, *words)
     assert ran.code == 0
     assert "zero_lag_band_cross has no value at the drawn bars" in ran.err.splitlines()
-    assert "macd.histogram" in texts_of_svg((tmp_path / "chart.svg").read_bytes())
+    assert any(text.startswith("histogram ") for text in texts_of_svg((tmp_path / "chart.svg").read_bytes()))
 
 
 def test_a_run_is_drawn(work: Path, candlemill: Callable[..., Ran], tmp_path: Path) -> None:
@@ -353,6 +430,12 @@ def test_a_run_is_drawn(work: Path, candlemill: Callable[..., Ran], tmp_path: Pa
         (
             (SYMBOL, "--interval", "5m", "--output", "chart.pdf"), 2,
             "chart.pdf ends in none of .png, .svg, .html: the suffix says what to write",
+        ),
+        ((SYMBOL, "--interval", "5m", "--columns", "uper"), 2, "unknown column 'uper': did you mean 'upper'?"),
+        ((SYMBOL, "--interval", "5m", "--words", "de"), 2, "unknown --words 'de': known are en, zh"),
+        (
+            (SYMBOL, "--interval", "5m", "--tz", "Europe/Berln"), 2,
+            "unknown time zone 'Europe/Berln': did you mean 'Europe/Berlin'?",
         ),
         ((), 2, "give a symbol to draw, or --run for a run: one of the two"),
         ((SYMBOL, "--run"), 2, "give a symbol to draw, or --run for a run: one of the two"),

@@ -1,0 +1,1 @@
+"""Pages as their readers have them: opened, sorted, filtered and clicked through in a browser."""
