@@ -58,11 +58,13 @@ def stability(
     else:
         tabular.put_out(tabular.answer_of(table), form)
     if output is not None:
+        from ..analysis.stability import of_indicators
         from ..plotting.canvas import draw
         from ..plotting.stability import firmness
 
+        rows = of_indicators(table)
         title = f"How firm the newest value is   {chosen.name}"
-        draw(output, theme, title, lambda palette: firmness(table, title, palette))
+        draw(output, theme, title, lambda palette: firmness(rows, title, palette))
         say(f"drawn in {output}", err=True)
 
 

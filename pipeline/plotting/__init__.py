@@ -3,7 +3,7 @@
 ``arrange`` says what a picture of a market consists of, from the roles that the columns of indicators declare;
 ``candles`` draws that to PNG and SVG, ``interactive`` for the ``page`` that a browser draws.
 
-May import: base, settings, compute, history, analysis, workfile.
+May import: base, settings, compute, history, workfile.
 """
 
 from ..base.errors import UsageError

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..analysis.stability import of_indicators
-
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from collections.abc import Mapping, Sequence
 
     from .palette import Palette
 
@@ -18,15 +16,14 @@ if TYPE_CHECKING:
 _LEAST, _MOST = 1e-3, 1e3
 
 
-def firmness(table: pa.Table, title: str, palette: Palette) -> Figure:
+def firmness(rows: Sequence[Mapping[str, Any]], title: str, palette: Palette) -> Figure:
     """A line for each indicator: how far its numbers lie apart, and how often its words change.
 
     Args:
-        table: as ``analysis.stability`` makes it.
+        rows: of ``analysis.stability.of_indicators``.
         title: of the picture.
         palette: its colours.
     """
-    rows = of_indicators(table)
     names = list(dict.fromkeys(row["indicator"] for row in rows))[::-1]
     forms = list(dict.fromkeys(row["against"] for row in rows))
     figure = Figure(figsize=(10, 1.6 + 0.24 * len(names)), layout="constrained")
@@ -58,7 +55,7 @@ def firmness(table: pa.Table, title: str, palette: Palette) -> Figure:
     return figure
 
 
-def _greatest(rows: list[dict[str, object]], name: str, form: str, field: str, text: bool) -> object:
+def _greatest(rows: Sequence[Mapping[str, Any]], name: str, form: str, field: str, text: bool) -> object:
     """The greatest of an indicator's columns with numbers, or of those with words; None where it has none."""
     found = [
         row[field]
@@ -68,4 +65,4 @@ def _greatest(rows: list[dict[str, object]], name: str, form: str, field: str, t
         and row[field] is not None
         and (row["one_missing_percent"] is None) == text
     ]
-    return max(found, default=None)  # type: ignore[type-var]
+    return max(found, default=None)
