@@ -23,6 +23,7 @@ from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.plotting.history import read_series, tracks
 from candlemill.pipeline.reporting.charts import read_charts
 from candlemill.pipeline.reporting.page import SHOWN
+from candlemill.pipeline.reporting.report import usual_bars
 from candlemill.pipeline.reporting.signals import add_changes, read_signals
 from candlemill.pipeline.results.changes import Change, categories
 from candlemill.pipeline.workfile.reader import published
@@ -177,6 +178,11 @@ def test_charts_have_the_bars_asked_for_in_single_precision(called: Callable[...
     [candles] = [trace for trace in chart_of(tmp_path / "x.html", 0)["data"] if trace["type"] == "candlestick"]
     drawn = np.frombuffer(base64.b64decode(candles["close"]["f4"]), "<f4")
     assert drawn.tolist() == np.array(closes, np.float32).tolist()
+
+
+@pytest.mark.parametrize(("series", "bars"), [(0, 120), (9, 120), (1400, 120), (2800, 60), (10**6, 1)])
+def test_of_more_series_charts_have_fewer_bars(series: int, bars: int) -> None:
+    assert usual_bars(series) == bars
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from ..results.changes import Change
     from .page import Words
 
-#: Bars of a chart, and of all charts together: beyond that the page would have more than 30 MB.
-BARS, ALL_BARS = 120, 168_000
+#: Bars of a chart, and of all charts together: with the usual indicators these make a page of 21 MB.
+_BARS, _ALL_BARS = 120, 168_000
+
+
+def usual_bars(series: int) -> int:
+    """Bars of a chart where nobody says how many; with more than 1,400 series fewer, so that the page can be sent."""
+    return max(1, min(_BARS, _ALL_BARS // max(1, series)))
 
 
 def report(
@@ -50,7 +55,7 @@ def report(
         connection.execute("SELECT max_by(as_of, started_at) AS as_of FROM runs").to_arrow_table()["as_of"][0].as_py()
     )
     marker = marker_of(comment)
-    drawn = bars or max(1, min(BARS, ALL_BARS // max(1, len(newest))))
+    drawn = bars or usual_bars(len(newest))
     charts = {
         (series.symbol, series.interval.name): packed(
             figure(series, arranged(series, tracks, words=words), numbers=in_single)
