@@ -852,6 +852,14 @@ def test_a_break_is_of_late_where_the_bar_before_was_above() -> None:
         assert ("双顶" in names) == news
 
 
+def test_a_break_is_of_late_for_five_bars() -> None:
+    # Bar 95 is the last that closes at or above the valley's 109.5.
+    top = [(60, 100), (70, 120), (80, 110), (90, 120), (95, 110), (96, 109)]
+    for last, news in ((100, True), (101, False)):
+        names = row("candle_patterns", shaped(*top, (last, 108.5)), CORRECTED)["patterns"].split(",")
+        assert ("双顶" in names) == news
+
+
 def test_candlesticks_of_the_fewest_bars() -> None:
     # The longest function looks back over 14 bars, and two confirm over 3 more.
     for seed in range(20):

@@ -215,6 +215,12 @@ def test_ids_and_tables_are_unique() -> None:
     assert list(INDICATORS) == [declared.id for declared in INDICATORS.values()]
 
 
+def test_indicators_stand_by_family_in_the_order_of_the_service() -> None:
+    known = [id_ for id_ in INDICATORS if id_ in SERVICE]
+    order = list(SERVICE)
+    assert known == sorted(known, key=lambda id_: (FAMILIES.index(INDICATORS[id_].family), order.index(id_)))
+
+
 @EVERY
 def test_a_declaration_is_sane(declared: Indicator) -> None:
     assert declared.family in FAMILIES
