@@ -1,9 +1,16 @@
-"""How much corrected values differ from the old ones over a golden market: ``make docs`` prints docs/corrected.md."""
+"""How much corrected values differ from the old ones over golden markets.
+
+``python -m tests.effects`` prints docs/corrected.md, with what was measured last; ``python -m tests.effects CASE…``
+measures some cases, and keeps what it found in effects.json. The cases of real bars are not in the repository.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import astuple
 from datetime import datetime
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +29,14 @@ if TYPE_CHECKING:
 
     from candlemill.indicators.contract import Indicator
 
-CASE = goldens.HERE / "synth_core"
-INTERVALS = ("5m", "1h", "1d")
+KEPT = Path(__file__).with_name("effects.json")
 
 
-def effects() -> dict[tuple[str, str], Effect]:
-    """What each variant changes in its columns, save where it changes nothing."""
+def measured(cases: Sequence[Path]) -> dict[tuple[str, str], Effect]:
+    """What each variant changes in its columns over some cases, save where it changes nothing."""
     found: dict[tuple[str, str], list[tuple[Any, Any]]] = {}
-    for interval in INTERVALS:
-        old, new = (_rows(interval, profile) for profile in PROFILES)
+    for case, interval in [(case, each) for case in cases for each in goldens.description(case)["intervals"]]:
+        old, new = (_rows(case, interval, profile) for profile in PROFILES)
         for declared in old:
             for column in declared.columns:
                 pairs = zip(old[declared][column.name], new[declared][column.name], strict=True)
@@ -55,15 +61,34 @@ def _alike(old: Any, new: Any) -> bool:
     return bool(old == new)
 
 
-def _rows(interval: str, profile: str) -> dict[Indicator, dict[str, list[Any]]]:
-    asked = goldens.description(CASE)
+def kept() -> str:
+    """docs/corrected.md, with what was measured last."""
+    known = json.loads(KEPT.read_text(encoding="utf-8"))
+    effects = {(one["indicator"], one["column"]): Effect(*one["effect"]) for one in known["effects"]}
+    return render(effects, known["series"])
+
+
+def keep(cases: Sequence[Path]) -> None:
+    """Measure some cases, and keep what was found."""
+    effects = [
+        {"indicator": id_, "column": column, "effect": astuple(effect)}
+        for (id_, column), effect in measured(cases).items()
+    ]
+    described = [goldens.description(case) for case in cases]
+    series = sum(len(case["symbols"]) * len(case["intervals"]) for case in described)
+    text = json.dumps({"series": series, "effects": effects}, indent=1)
+    KEPT.write_text(text + "\n", encoding="utf-8")
+
+
+def _rows(case: Path, interval: str, profile: str) -> dict[Indicator, dict[str, list[Any]]]:
+    asked = goldens.description(case)
     as_of = datetime.fromisoformat(asked["as_of"])
     chosen = [declared for declared in INDICATORS.values() if CORRECTED in declared.variants]
     with open_duckdb() as connection:
         sql = SqlIndicators(connection)
-        bars = pivot_bars(goldens.candles(CASE, interval), interval, as_of, asked["lookback"])
+        bars = pivot_bars(goldens.candles(case, interval), interval, as_of, asked["lookback"])
         sql.load("candles", [bars])
-        given = goldens.metrics(CASE, interval)
+        given = goldens.metrics(case, interval)
         metrics = pivot_metrics(given, interval, as_of, METRICS_ROWS, bars.panel.symbols) if given else None
         if metrics:
             sql.load("metrics", [metrics])
@@ -72,4 +97,7 @@ def _rows(interval: str, profile: str) -> dict[Indicator, dict[str, list[Any]]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render(effects(), ", ".join(INTERVALS)))
+    if sys.argv[1:]:
+        keep([Path(case) for case in sys.argv[1:]])
+    else:
+        sys.stdout.write(kept())

@@ -24,7 +24,7 @@ _HEAD = """# Corrected values
 `--profile corrected` (`CANDLEMILL_PROFILE=corrected`) gives the same tables and columns the standard definitions of the
 field. The default, `parity`, has the values of the service that candlemill replaces, its defects included.
 
-- It holds in `run`, `demo`, `watch`, `history`, `backfill` and `plot`, and in the library: `candlemill.compute(…,
+- It holds in `run`, `demo`, `watch`, `history`, `explain`, `stability`, `backfill` and `plot`, and in the library: `candlemill.compute(…,
   profile="corrected")`. `changes` and `plot` take the profile of the file that they read.
 - One file never mixes two: both files carry the profile, a run of another one ends with exit code 2 before it writes,
   and `parity` refuses to compare values of two profiles. Give each its own `--sqlite` and `--duckdb`.
@@ -37,7 +37,8 @@ field. The default, `parity`, has the values of the service that candlemill repl
 """
 _EFFECTS = """## Effects
 
-Measured over the bars of the tests' synthetic market: the values of the newest bar of each of its series at {where}.
+Measured over real bars: the values of the newest bar of {series} series, seven coins at seven intervals in February
+2026, and three coins below a cent at four intervals; their futures metrics are invented.
 *Other* is the share of values that differ by more than a millionth, or are NULL in one profile alone; *by* is the
 median difference of two numbers that differ so, relative to the old one.
 """
@@ -56,9 +57,9 @@ class Effect:
         return f"{share} | {f'{self.median:.2g}' if self.median is not None else ''}"
 
 
-def render(effects: Mapping[tuple[str, str], Effect], where: str) -> str:
+def render(effects: Mapping[tuple[str, str], Effect], series: int) -> str:
     """The whole document; ``effects`` by id and column, of those columns that have some."""
-    parts = [_HEAD, _verdicts(), "## Indicators\n", *map(_section, _variants()), _EFFECTS.format(where=where)]
+    parts = [_HEAD, _verdicts(), "## Indicators\n", *map(_section, _variants()), _EFFECTS.format(series=series)]
     return "\n".join([*parts, _effects(effects)])
 
 
