@@ -35,7 +35,7 @@ KEPT = Path(__file__).with_name("effects.json")
 def measured(cases: Sequence[Path]) -> dict[tuple[str, str], Effect]:
     """What each variant changes in its columns over some cases, save where it changes nothing."""
     found: dict[tuple[str, str], list[tuple[Any, Any]]] = {}
-    for case, interval in [(case, each) for case in cases for each in goldens.description(case)["intervals"]]:
+    for case, interval in [(one, each) for one in cases for each in goldens.description(one)["intervals"]]:
         old, new = (_rows(case, interval, profile) for profile in PROFILES)
         for declared in old:
             for column in declared.columns:

@@ -24,8 +24,8 @@ _HEAD = """# Corrected values
 `--profile corrected` (`CANDLEMILL_PROFILE=corrected`) gives the same tables and columns the standard definitions of the
 field. The default, `parity`, has the values of the service that candlemill replaces, its defects included.
 
-- It holds in `run`, `demo`, `watch`, `history`, `explain`, `stability`, `backfill` and `plot`, and in the library: `candlemill.compute(…,
-  profile="corrected")`. `changes` and `plot` take the profile of the file that they read.
+- It holds in `run`, `demo`, `watch`, `history`, `explain`, `stability`, `backfill` and `plot`, and in the library:
+  `candlemill.compute(…, profile="corrected")`. `changes` and `plot` take the profile of the file that they read.
 - One file never mixes two: both files carry the profile, a run of another one ends with exit code 2 before it writes,
   and `parity` refuses to compare values of two profiles. Give each its own `--sqlite` and `--duckdb`.
 - Values begin with the bars that the formula needs; the replaced service's rule of half a lookback does not hold.
