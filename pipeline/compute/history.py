@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 TOGETHER = 16_384
 FEWEST = 256
 #: Windows that are computed together as the series of a panel: their bars are copied.
-COPIED = 512
+COPIED = 1024
 #: A moment after all bars.
 END = 2**62
 
