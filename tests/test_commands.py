@@ -331,10 +331,10 @@ def test_demo_twice_gives_rows_without_repetition_and_leaves_no_server(
 
 
 def test_a_demo_that_is_told_to_end_leaves_no_server_and_no_half_work(tmp_path: Path) -> None:
-    words, code = [str(CANDLEMILL), "demo", "--intervals", "1h"], 0
-    # On a busy machine a run may be done before it is told: then the next one is.
-    while code == 0:
-        place = tmp_path / str(len(list(tmp_path.iterdir())))
+    words, left = [str(CANDLEMILL), "demo", "--intervals", "1h"], ["market_data.db"]
+    # On a busy machine a run may be at its commit before it is told, and is complete then: the next one is told.
+    for attempt in range(10):
+        place = tmp_path / str(attempt)
         place.mkdir()
         with subprocess.Popen(words, cwd=place, stderr=subprocess.PIPE, text=True) as child:
             assert child.stderr is not None
@@ -344,12 +344,17 @@ def test_a_demo_that_is_told_to_end_leaves_no_server_and_no_half_work(tmp_path: 
             child.send_signal(signal.SIGTERM)
             child.stderr.read()
             code = child.wait(60)
-        left = [pid for pid in running if pid in processes_of(place)]
-        for pid in left:
+        assert running
+        still = [pid for pid in running if pid in processes_of(place)]
+        for pid in still:
             os.kill(pid, signal.SIGINT)
-        assert left == []
-    assert running
-    assert sorted(file.name for file in (place / "data" / "demo").iterdir()) == ["server"]
+        assert still == []
+        left = sorted(file.name for file in (place / "data" / "demo").iterdir())
+        if "market_data.db" not in left:
+            assert code != 0
+            break
+        assert len(rows_of(place / "data" / "demo" / "market_data.db", f'SELECT * FROM "{BASE}"')) == 12
+    assert left == ["server"]
 
 
 # -- completion by the shell

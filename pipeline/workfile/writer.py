@@ -65,6 +65,13 @@ _TABLES = {
     "runs": "the record of every run so far",
     "catalog": "what every column of the indicators is called and means, and its words in English",
 }
+#: Columns that every table of an indicator has.
+_KEYS = {
+    "symbol": "traded pair, such as BTCUSDT",
+    "interval": "length of the bar, such as 1h",
+    "bucket_ts": "start of the bar",
+    "run_id": "id of the run that computed the row",
+}
 _VIEWS = {
     "latest_signals": "what the indicators say of the newest bar of each series, in words and in English",
     "overview": "the figures of the newest bar of each series, the moment of the run, and how long ago that is",
@@ -150,8 +157,8 @@ class WorkFile(SqlIndicators):
             self._writer.execute(_create(declared))
         for view in _VIEWS:
             self._writer.execute(statement(f"views/{view}"))
-        # At once, as each alone takes as long. Those of the columns would take ten times that: the catalogue has them.
-        self._writer.execute(join(list(_comments()), "; "))
+        # At once and in one transaction: each alone takes as long as all of them.
+        self._writer.execute(join([Sql("BEGIN"), *_comments(), Sql("COMMIT")], "; "))
         self._fill_catalog()
         self._writer.execute(AS_WRITTEN)
         self._writer.execute("BEGIN")
@@ -381,9 +388,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _comments() -> Iterator[Sql]:
-    """Statements that say of each table what it is, to any client; that of the bars has their provenance."""
+    """Statements that say of tables and columns what they are, to any client; the bars' comment is their provenance."""
     for declared in INDICATORS.values():
         yield Sql(f"COMMENT ON TABLE {identifier(declared.id)} IS {literal(f'{declared.title}: {declared.formula}')}")
+        meanings = _KEYS | {column.name: f"{column.meaning} ({column.unit})" for column in declared.columns}
+        for name, text in meanings.items():
+            place = join([identifier(declared.id), identifier(name)], ".")
+            yield Sql(f"COMMENT ON COLUMN {place} IS {literal(text)}")
+    yield statement("workfile/comments")
     for name, text in _TABLES.items():
         yield Sql(f"COMMENT ON TABLE {identifier(name)} IS {literal(text)}")
     for name, text in _VIEWS.items():
