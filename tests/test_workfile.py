@@ -321,8 +321,8 @@ def test_every_table_and_view_says_what_it_is(work_file: Path) -> None:
 def test_every_column_of_a_table_says_what_it_is(work_file: Path) -> None:
     with closing(duckdb.connect(str(work_file), read_only=True)) as connection:
         columns = connection.execute(
-            "SELECT table_name, column_name, c.comment FROM duckdb_columns() AS c JOIN duckdb_tables() USING (table_name)"
-            " WHERE NOT c.internal"
+            "SELECT table_name, column_name, c.comment"
+            " FROM duckdb_columns() AS c JOIN duckdb_tables() USING (table_name) WHERE NOT c.internal"
         ).fetchall()
     assert len(columns) > 400
     assert [(table, name) for table, name, comment in columns if not comment] == []
