@@ -41,6 +41,7 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
         work: WorkFile,
         run_id: str,
         observer: Observer,
+        profile: str,
     ) -> dict[Indicator, pa.Table]:
         for declared in indicators:
             taken = []
@@ -48,10 +49,10 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
                 own_bars = replace(bars, _shared={})
                 own_metrics = replace(metrics, _shared={}) if metrics else None
                 begun = perf_counter()
-                compute_interval([declared], own_bars, own_metrics, work)
+                compute_interval([declared], own_bars, own_metrics, work, profile=profile)
                 taken.append(perf_counter() - begun)
             seconds[declared.id] += statistics.median(taken)
-        return compute_interval(indicators, bars, metrics, work, run_id, observer)
+        return compute_interval(indicators, bars, metrics, work, run_id, observer, profile)
 
     settings = Settings(
         source=database,
