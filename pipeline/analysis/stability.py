@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -69,13 +69,38 @@ SCHEMA = pa.schema([
 _BAR = INDICATORS["base_data"]
 
 
-def of_indicators(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of what ``stability`` finds, without columns that repeat the bar itself, such as its price or turnover.
+class Change(NamedTuple):
+    """How much an indicator changes: the greatest ``p95_percent`` of its numbers, ``differing_percent`` of its words.
 
-    Of many indicators these would be the ones that change most.
+    None where it has no such column, or nothing could be compared.
+    """
+
+    numbers: float | None
+    words: float | None
+
+
+def greatest(table: pa.Table) -> dict[str, dict[str, Change]]:
+    """The changes of each indicator by the form of the window, of what ``stability`` finds.
+
+    Columns that repeat the bar itself, such as its price or turnover, do not count: of many indicators they would be
+    the ones that change most.
     """
     repeated = {column.name for column in _BAR.columns}
-    return [row for row in table.to_pylist() if row["indicator"] == _BAR.id or row["column"] not in repeated]
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in table.to_pylist():
+        if row["indicator"] == _BAR.id or row["column"] not in repeated:
+            found.setdefault(row["indicator"], {}).setdefault(row["against"], []).append(row)
+    return {name: {form: _greatest(rows) for form, rows in forms.items()} for name, forms in found.items()}
+
+
+def _greatest(rows: Sequence[Mapping[str, Any]]) -> Change:
+    numbers = [row["p95_percent"] for row in rows if row["p95_percent"] is not None]
+    words = [
+        row["differing_percent"]
+        for row in rows
+        if row["differing_percent"] is not None and row["one_missing_percent"] is None
+    ]
+    return Change(max(numbers, default=None), max(words, default=None))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ FilledDatabase = Annotated[
     Path | None,
     typer.Option("--sqlite", help="Fill this result database up to its retention; alone: the one that a run writes."),
 ]
+WordsOption = Annotated[str, typer.Option("--words", help="en: words in English; zh: as the result database has them.")]
 ThemeOption = Annotated[
     str | None, typer.Option("--theme", help="light or dark. Default: light; in .html what the reader prefers.")
 ]

@@ -45,9 +45,7 @@ def plot(
         Path | None, typer.Option("--output", "-o", help="A .png, .svg or .html file. Default: a .png in data/plots.")
     ] = None,
     theme: options.ThemeOption = None,
-    words: Annotated[
-        str, typer.Option("--words", help="en: words in English; zh: as the result database has them.")
-    ] = "en",
+    words: options.WordsOption = "en",
     zone: Annotated[str, typer.Option("--tz", help="Time zone of the axis, such as Europe/Berlin.")] = "UTC",
     displaced: Annotated[
         bool, typer.Option("--displaced", help="Draw lines ahead and back as charts do, the cloud 26 bars ahead.")

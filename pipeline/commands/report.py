@@ -36,9 +36,7 @@ def report(
             help="Bars of a chart, the newest. Default: 120, and fewer where there are more than 1,400 charts.",
         ),
     ] = None,
-    words: Annotated[
-        str, typer.Option("--words", help="en: words in English; zh: as the result database has them.")
-    ] = "en",
+    words: options.WordsOption = "en",
     output: Annotated[Path, typer.Option("--output", "-o", help="The page, an .html file.")] = Path("data/report.html"),
     theme: options.ThemeOption = None,
     demo: files.Demo = False,

@@ -13,9 +13,9 @@ from . import files, options, sources
 from .console import say, set_up_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    import pyarrow as pa
+    from ..analysis.stability import Change
 
 
 @options.takes("stability")
@@ -43,6 +43,7 @@ def stability(
 
     Example: candlemill stability --symbols BTCUSDT,ETHUSDT --interval 1h --indicators macd,kdj,rsi
     """
+    from ..analysis.stability import greatest
     from ..analysis.stability import stability as measured
     from ..settings import parse_interval
     from . import tabular
@@ -53,18 +54,17 @@ def stability(
     with sources.source(asked, demo) as found:
         settings = replace(settings_of(found, os.environ), intervals=(chosen,))
         table = measured(settings, bars, lengths)
+    changes = greatest(table)
     if form.is_table:
-        _print(table)
+        _print(changes)
     else:
         tabular.put_out(tabular.answer_of(table), form)
     if output is not None:
-        from ..analysis.stability import of_indicators
         from ..plotting.canvas import draw
         from ..plotting.stability import firmness
 
-        rows = of_indicators(table)
         title = f"How firm the newest value is   {chosen.name}"
-        draw(output, theme, title, lambda palette: firmness(rows, title, palette))
+        draw(output, theme, title, lambda palette: firmness(changes, title, palette))
         say(f"drawn in {output}", err=True)
 
 
@@ -78,28 +78,23 @@ def _lengths(text: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def _print(table: pa.Table) -> None:
+def _print(changes: Mapping[str, Mapping[str, Change]]) -> None:
     """A line for each indicator, a column for each form of the window."""
-    from ..analysis.stability import of_indicators
     from .fitting import Column, print_table
 
-    rows = of_indicators(table)
-    forms = list(dict.fromkeys(row["against"] for row in rows))
-    lines = []
-    for name in dict.fromkeys(row["indicator"] for row in rows):
-        of_it = [row for row in rows if row["indicator"] == name]
-        lines.append([name, *(_cell([row for row in of_it if row["against"] == form]) for form in forms)])
+    forms = list(dict.fromkeys(form for of_it in changes.values() for form in of_it))
+    lines = [[name, *(_cell(of_it.get(form)) for form in forms)] for name, of_it in changes.items()]
     columns = [Column("indicator"), *(Column(form, right=True, rank=place) for place, form in enumerate(forms))]
     print_table(columns, lines, "--csv, --json and --parquet have it")
 
 
-def _cell(rows: Sequence[dict[str, float | None]]) -> str:
-    """The greatest change of a column with numbers, and of one with words."""
-    numbers = [row["p95_percent"] for row in rows if row["p95_percent"] is not None]
-    words = [row["differing_percent"] for row in rows if row["one_missing_percent"] is None and row["compared"]]
-    said = [_percent(max(numbers))] if numbers else []
-    if words:
-        said.append(f"{_percent(max(word for word in words if word is not None))} words")
+def _cell(change: Change | None) -> str:
+    """The change of the numbers, and that of the words."""
+    said = []
+    if change is not None and change.numbers is not None:
+        said.append(_percent(change.numbers))
+    if change is not None and change.words is not None:
+        said.append(f"{_percent(change.words)} words")
     return ", ".join(said) or "-"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from .palette import Palette
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 _LEAST, _MOST = 1e-3, 1e3
 
 
-def firmness(rows: Sequence[Mapping[str, Any]], title: str, palette: Palette) -> Figure:
+def firmness(
+    changes: Mapping[str, Mapping[str, tuple[float | None, float | None]]], title: str, palette: Palette
+) -> Figure:
     """A line for each indicator: how far its numbers lie apart, and how often its words change.
 
     Args:
-        rows: of ``analysis.stability.of_indicators``.
+        changes: of numbers and of words, by indicator and form of the window, as ``analysis.stability`` finds them.
         title: of the picture.
         palette: its colours.
     """
-    names = list(dict.fromkeys(row["indicator"] for row in rows))[::-1]
-    forms = list(dict.fromkeys(row["against"] for row in rows))
+    names = list(changes)[::-1]
+    forms = list(dict.fromkeys(form for of_it in changes.values() for form in of_it))
     figure = Figure(figsize=(10, 1.6 + 0.24 * len(names)), layout="constrained")
     numbers, words = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for place, form in enumerate(forms):
@@ -37,10 +39,13 @@ def firmness(rows: Sequence[Mapping[str, Any]], title: str, palette: Palette) ->
             "markersize": 4,
             "label": form,
         }
-        for axes, field, text in ((numbers, "p95_percent", False), (words, "differing_percent", True)):
-            found = [_greatest(rows, name, form, field, text) for name in names]
-            values = np.array([np.nan if value is None else value for value in found])
-            axes.plot(values if text else np.clip(values, _LEAST, _MOST), range(len(names)), **style)
+        found = [changes[name].get(form) for name in names]
+        for axes, values, least, most in (
+            (numbers, [change and change[0] for change in found], _LEAST, _MOST),
+            (words, [change and change[1] for change in found], 0, 100),
+        ):
+            places = np.array([np.nan if value is None else value for value in values])
+            axes.plot(np.clip(places, least, most), range(len(names)), **style)
     numbers.set_xscale("log")
     numbers.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     numbers.minorticks_off()
@@ -53,16 +58,3 @@ def firmness(rows: Sequence[Mapping[str, Any]], title: str, palette: Palette) ->
     figure.legend(*numbers.get_legend_handles_labels(), loc="outside lower center", ncols=max(1, len(forms)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
-
-
-def _greatest(rows: Sequence[Mapping[str, Any]], name: str, form: str, field: str, text: bool) -> object:
-    """The greatest of an indicator's columns with numbers, or of those with words; None where it has none."""
-    found = [
-        row[field]
-        for row in rows
-        if row["indicator"] == name
-        and row["against"] == form
-        and row[field] is not None
-        and (row["one_missing_percent"] is None) == text
-    ]
-    return max(found, default=None)
