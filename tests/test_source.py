@@ -253,6 +253,37 @@ def test_older_bars_are_sent_for_series_with_gaps_only(gappy: str) -> None:
     assert [time.hour for symbol, time, *_ in closed if symbol == "whole"] == [23, *range(9)]
 
 
+ONCE = {
+    "candles_1m": ("PRIMARY KEY (exchange, symbol, bucket_ts)", True),
+    "candles_5m": ("UNIQUE (symbol, bucket_ts) INCLUDE (close)", True),
+    "candles_15m": ("UNIQUE (exchange, symbol, bucket_ts, close)", False),
+    "candles_1h": ("UNIQUE (exchange, symbol, bucket_ts) DEFERRABLE", False),
+    "candles_4h": ("CHECK (close > 0)", False),
+    "candles_1d": ("PRIMARY KEY (exchange, symbol, bucket_ts)", False),
+    "candles_1w": ("UNIQUE (exchange, symbol, bucket_ts)", True),
+}
+
+
+def test_rows_are_counted_as_bars_only_where_no_bar_can_be_there_twice(server: Server) -> None:
+    url = server.database("once")
+    columns = "exchange text, symbol text, bucket_ts timestamptz, close numeric"
+    execute(
+        url,
+        "CREATE SCHEMA market_data",
+        *(
+            f"CREATE TABLE market_data.{name} ({columns}, {constraint})"
+            f"{' PARTITION BY RANGE (bucket_ts)' * (name == 'candles_1w')}"
+            for name, (constraint, _) in ONCE.items()
+        ),
+        "CREATE TABLE market_data.candles_1w_all PARTITION OF market_data.candles_1w DEFAULT",
+        "CREATE TABLE market_data.old () INHERITS (market_data.candles_1d)",
+        "CREATE UNIQUE INDEX of_some ON market_data.candles_4h (exchange, symbol, bucket_ts) WHERE close > 1",
+        "CREATE UNIQUE INDEX of_what ON market_data.candles_4h (exchange, upper(symbol), bucket_ts)",
+    )
+    relations = connected(url)[0].relations
+    assert {name: relations[name].once for name in ONCE} == {name: once for name, (_, once) in ONCE.items()}
+
+
 def test_of_a_view_the_bar_that_forms_is_read_and_not_counted(server: Server) -> None:
     """It would be aggregated to be counted; who lacks it alone is complete, and nobody is asked for more."""
     url = server.database("view")

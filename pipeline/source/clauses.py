@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Relation:
     """A table or view of the source; ``exact`` are its NUMERIC columns.
 
-    An ``aggregate`` is a view of TimescaleDB; one that is ``materialized_only`` has no bar that is forming. ``called``
+    ``once``: its index lets in a row per exchange, symbol and time, so that rows need only be counted. An ``aggregate`` is a view of TimescaleDB; one that is ``materialized_only`` has no bar that is forming. ``called``
     is a function of somebody else that reading it would call, ``called_by_writing`` one that writing would.
     """
 
@@ -25,6 +25,7 @@ class Relation:
     readable: bool
     columns: frozenset[str]
     exact: frozenset[str]
+    once: bool = False
     aggregate: bool = False
     materialized_only: bool = False
     called: str | None = None

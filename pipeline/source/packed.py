@@ -20,12 +20,14 @@ _TIME = "bucket_ts"
 
 def packed(rows: Sql, fields: Sequence[str]) -> Sql:
     """The statement that packs rows: those of a query with symbol, bucket_ts and some numeric fields."""
-    return render(
-        statement("source/packed"),
-        rows=rows,
-        form=literal(",".join(["%s"] * (1 + len(fields))) + "\n"),
-        fields=join([identifier(field) for field in fields]),
-    )
+    return render(statement("source/packed"), rows=rows, lines=lines(fields))
+
+
+def lines(fields: Sequence[str]) -> Sql:
+    """The aggregate that makes one text of rows with bucket_ts and some numeric fields: a line per row, as in CSV."""
+    form = literal(",".join(["%s"] * (1 + len(fields))) + "\n")
+    time = "(date_part('epoch', bucket_ts) * 1000000)::bigint"
+    return Sql(f"string_agg(format({join([form, Sql(time), *map(identifier, fields)])}), '')")
 
 
 def packed_schema() -> pa.Schema:

@@ -25,7 +25,7 @@ from ..base.statements import Sql, identifier, join, literal, render, statement
 from ..record import SILENT, Observer
 from .bulk import Bulk, ReadError, bulk
 from .clauses import Relation, calling, chosen, late_rows, left_out, moment, plain_moment, values_of
-from .packed import packed, packed_schema, unpacked
+from .packed import lines, packed, packed_schema, unpacked
 from .session import session
 from .urls import redacted
 
@@ -168,7 +168,9 @@ class Source:
             exchange=literal(exchange),
             after=moment(after),
             near=moment(interval.back(until, lookback + forming)),
-            counted=moment(interval.back(until, forming)),
+            lines=lines(BAR_FIELDS),
+            counted=Sql("*" if relation.once else "DISTINCT bucket_ts"),
+            closed=moment(interval.back(until, forming)),
             until=moment(until),
             chosen=chosen(symbols),
             lookback=literal(lookback),
@@ -180,7 +182,7 @@ class Source:
                 SCHEMA,
                 relation.name,
             )
-        return self._read_packed(query, relation.name, BAR_FIELDS)
+        return self._unpacked(query, relation.name, BAR_FIELDS)
 
     def forming(self, interval: Interval) -> int:
         """How many of the newest bars ``candles`` leaves out where it counts whether a series has all that are wanted.
@@ -461,7 +463,10 @@ class Source:
         return table
 
     def _read_packed(self, query: Sql, relation: str, fields: Sequence[str]) -> pa.Table:
-        received = self._in_bulk(packed(query, fields), relation, packed_schema())
+        return self._unpacked(packed(query, fields), relation, fields)
+
+    def _unpacked(self, query: Sql, relation: str, fields: Sequence[str]) -> pa.Table:
+        received = self._in_bulk(query, relation, packed_schema())
         rows = unpacked(received, fields)
         self._count(rows, received)
         return rows

@@ -1,27 +1,35 @@
--- The bars of one interval for all symbols of a run (PostgreSQL, in bulk, which cannot bind).
--- grain:   one row per (symbol, bucket_ts)
--- columns: symbol, bucket_ts (UTC), the values as NUMERIC or double precision (to be packed)
--- NULL:    as the source has it
+-- The bars of one interval for all symbols of a run, packed (PostgreSQL, in bulk, which cannot bind; see packed.sql).
+-- grain:   one row per symbol, and one more where older bars are sent
+-- columns: symbol, found (number of its rows), lines (text: microseconds since 1970, then the fields, one row a line)
+-- NULL:    as in packed.sql
 -- The window is twice as long as the bars wanted, for the sake of series with gaps. Of a series that has them all in the
--- newer half nothing older is sent. The newest bars of each symbol are picked by the reader, which is cheaper than a
--- window function over all rows here. Complete series are looked for once: a subquery in the condition would be evaluated
--- again for every chunk.
-WITH complete AS MATERIALIZED (
-    SELECT symbol
-    FROM market_data.{relation}
-    WHERE exchange = {exchange}
-        AND bucket_ts > {near}
-        AND bucket_ts <= {counted}
-        AND {chosen}
-        AND symbol IS NOT NULL
+-- newer half nothing older is sent, which the rows of that half tell while they are packed. The newest bars of each
+-- symbol are picked by the reader, which is cheaper than a window function over all rows here.
+WITH near AS MATERIALIZED (
+    SELECT
+        symbol,
+        count(*) AS found,
+        {lines} AS lines,
+        count({counted}) FILTER (WHERE bucket_ts <= {closed}) AS bars
+    FROM (
+        SELECT symbol::text AS symbol, bucket_ts::timestamptz AS bucket_ts, {values}
+        FROM market_data.{relation}
+        WHERE exchange = {exchange} AND bucket_ts > {near} AND bucket_ts <= {until} AND {chosen}
+    ) AS given
     GROUP BY symbol
-    HAVING count(DISTINCT bucket_ts) >= {lookback}
 )
 
-SELECT symbol::text AS symbol, bucket_ts::timestamptz AS bucket_ts, {values}
-FROM market_data.{relation}
-WHERE exchange = {exchange}
-    AND bucket_ts > {after}
-    AND bucket_ts <= {until}
-    AND {chosen}
-    AND (bucket_ts > {near} OR symbol NOT IN (SELECT symbol FROM complete))
+SELECT symbol, found, lines FROM near
+UNION ALL
+SELECT symbol, count(*), {lines}
+FROM (
+    SELECT older.symbol::text AS symbol, older.bucket_ts::timestamptz AS bucket_ts, {values}
+    FROM market_data.{relation} AS older
+    WHERE exchange = {exchange}
+        AND bucket_ts > {after}
+        AND bucket_ts <= {near}
+        AND {chosen}
+        AND symbol IS NOT NULL
+        AND NOT EXISTS (SELECT FROM near WHERE near.symbol = older.symbol AND near.bars >= {lookback})
+) AS given
+GROUP BY symbol

@@ -1,9 +1,10 @@
 -- Which candle and metrics relations the source has, in one statement (PostgreSQL).
 -- grain:   one row per relation of the schema market_data with a name that matters
 -- columns: name, stored (a table; false: a view), readable (the role may SELECT from it), columns (their names), exact
---          (the names of those that are NUMERIC), aggregate (a continuous aggregate of TimescaleDB), materialized_only
---          (one that shows the rows it holds, and nothing newer), called (a function of somebody else that reading the
---          relation would call, or NULL), called_by_writing (one that writing would call as well)
+--          (the names of those that are NUMERIC), once (a unique index lets in one row per exchange, symbol and time),
+--          aggregate (a continuous aggregate of TimescaleDB), materialized_only (one that shows the rows it holds, and
+--          nothing newer), called (a function of somebody else that reading the relation would call, or NULL),
+--          called_by_writing (one that writing would call as well)
 -- Whoever owns a view, a rule, a policy, a trigger, a constraint, a default or a type can have functions called by those
 -- who use the relation, with their rights. Functions of the role itself, of superusers and of extensions may be called.
 -- An aggregate is a view of the table of its rows, and where it is real-time of something else, too.
@@ -24,6 +25,27 @@ SELECT
     has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
     array_agg(a.attname::text) AS columns,
     coalesce(array_agg(a.attname::text) FILTER (WHERE a.atttypid = 'pg_catalog.numeric'::regtype), '{}') AS exact,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i
+        WHERE i.indrelid = c.oid
+            AND i.indisunique
+            AND i.indisvalid
+            AND i.indimmediate
+            AND i.indpred IS NULL
+            AND i.indexprs IS NULL
+            AND NOT EXISTS (
+                SELECT FROM unnest(i.indkey::smallint []) WITH ORDINALITY AS k (number, place)
+                JOIN pg_catalog.pg_attribute AS b ON b.attrelid = c.oid AND b.attnum = k.number
+                WHERE k.place <= i.indnkeyatts AND b.attname NOT IN ('exchange', 'symbol', 'bucket_ts')
+            )
+    )
+    -- An index of a table says nothing of the tables that inherit from it, but for partitions and chunks.
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_inherits AS h
+        JOIN pg_catalog.pg_class AS k ON k.oid = h.inhrelid
+        JOIN pg_catalog.pg_namespace AS s ON s.oid = k.relnamespace
+        WHERE h.inhparent = c.oid AND c.relkind = 'r' AND s.nspname <> '_timescaledb_internal'
+    ) AS once,
     coalesce(made.of_held, FALSE) AS aggregate,
     coalesce(made.of_held_alone, FALSE) AS materialized_only,
     foreign_code.called,

@@ -6,7 +6,7 @@
 SELECT
     symbol,
     count(*) AS found,
-    string_agg(format({form}, (date_part('epoch', bucket_ts) * 1000000)::bigint, {fields}), '') AS lines
+    {lines} AS lines
 FROM (
     {rows}
 ) AS given
