@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Relation:
     """A table or view of the source; ``exact`` are its NUMERIC columns.
 
-    ``once``: its index lets in a row per exchange, symbol and time, so that rows need only be counted. An ``aggregate`` is a view of TimescaleDB; one that is ``materialized_only`` has no bar that is forming. ``called``
-    is a function of somebody else that reading it would call, ``called_by_writing`` one that writing would.
+    Where a unique index lets in one row per exchange, symbol and time, each is there ``once``, so that counting rows is
+    enough. An ``aggregate`` is a view of TimescaleDB; one that is ``materialized_only`` has no bar that is forming.
+    ``called`` is a function of somebody else that reading it would call, ``called_by_writing`` one that writing would.
     """
 
     name: str
