@@ -118,10 +118,7 @@ def compute(
     for group in incoming:
         progress(group[0].interval.name)
         begun = perf_counter()
-        results = _work(group, settings, sql, record, seen)
-        # Stored behind the back of what is computed next.
-        sql.store(results)
-        for indicator, rows in results.items():
+        for indicator, rows in _work(group, settings, sql, record, seen).items():
             tables[indicator].append(rows)
         duration, bars = perf_counter() - begun, sum(market.bars.ranked.num_rows for market in group)
         for market in group:
@@ -129,7 +126,9 @@ def compute(
             record.finished(market.stage)
     record.symbols = len(seen)
     _report_left_out(record)
-    return Results({indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}, seen)
+    results = {indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}
+    sql.store(results)
+    return Results(results, seen)
 
 
 def insert(
