@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from .base import ending
+from .base import ending, heaps
 from .base.errors import NoCandlesError, SourceError
 from .base.intervals import bucket_start
 from .compute.pivot import joined
@@ -120,6 +120,7 @@ def compute(
         begun = perf_counter()
         for indicator, rows in _work(group, settings, sql, record, seen).items():
             tables[indicator].append(rows)
+        heaps.give_back()
         duration, bars = perf_counter() - begun, sum(market.bars.ranked.num_rows for market in group)
         for market in group:
             market.stage.t_compute = duration * market.bars.ranked.num_rows / bars if bars else duration / len(group)
