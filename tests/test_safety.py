@@ -9,14 +9,17 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
+from candlemill.pipeline.base.errors import SinkError
+from candlemill.pipeline.results import extension
 from candlemill.pipeline.results.extension import extension_path
+from candlemill.pipeline.results.signature import signed
 from tests import goldens
 from tests.conftest import CANDLEMILL, Ran
 from tests.faults.proxy import proxy
@@ -282,6 +285,32 @@ def otherwise(body: bytes) -> bytes:
     return body[:place] + version[:-1] + b"0" + body[place + len(version) :]
 
 
+def test_an_extension_is_signed_as_it_came_and_with_no_bit_changed(tmp_path: Path) -> None:
+    body, changed = extension_path().read_bytes(), tmp_path / "changed.duckdb_extension"
+    assert signed(extension_path())
+    for place in (0, (1 << 20) - 1, 1 << 20, len(body) // 2, len(body) - 257, len(body) - 256, len(body) - 1):
+        changed.write_bytes(body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :])
+        assert not signed(changed), place
+    for size in (0, 1, 256, 257, len(body) - 1):
+        changed.write_bytes(body[:size])
+        assert not signed(changed), size
+    changed.write_bytes(body + b"\0")
+    assert not signed(changed)
+
+
+def test_what_is_signed_is_loaded_without_a_second_look_and_all_else_as_duckdb_wants_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with closing(extension.opened()) as connection:
+        [unsigned] = connection.execute("SELECT current_setting('allow_unsigned_extensions')").fetchall()
+    assert unsigned == (True,)
+    unknown = tmp_path / "sqlite_scanner.duckdb_extension"
+    unknown.write_bytes(extension_path().read_bytes()[:-256] + bytes(256))
+    monkeypatch.setattr(extension, "extension_path", lambda: unknown)
+    with pytest.raises(SinkError, match="cannot be loaded"):
+        extension.opened()
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -289,8 +318,10 @@ def otherwise(body: bytes) -> bytes:
         (lambda body: body[: len(body) // 2], "cannot be loaded"),
         (lambda body: b"\xff" * len(body), "cannot be loaded"),
         (otherwise, "cannot be loaded"),
+        (lambda body: body[:-256] + bytes(256), "cannot be loaded"),
+        (lambda body: bytes([body[0], body[1] ^ 1]) + body[2:], "cannot be loaded"),
     ],
-    ids=["missing", "truncated", "garbage", "for another DuckDB"],
+    ids=["missing", "truncated", "garbage", "for another DuckDB", "without a signature", "with another's"],
 )
 def test_an_extension_that_does_not_do_names_the_command_that_mends_it(
     change: Callable[[bytes], bytes | None],

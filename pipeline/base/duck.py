@@ -34,9 +34,20 @@ LAST_COMMIT = "SET force_compression = 'uncompressed'; SET checkpoint_threshold 
 AS_WRITTEN = "PRAGMA disable_optimizer"
 
 
-def open_duckdb(path: Path | None = None, threads: int = 1, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection to a new file, or to memory; ``spill`` is the folder for what a file's rows need beyond memory."""
+def open_duckdb(
+    path: Path | None = None, threads: int = 1, spill: Path | None = None, unsigned: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """A connection to a new file, or to memory.
+
+    Args:
+        path: of the file; None: to memory.
+        threads: that its statements may use.
+        spill: the folder for what a file's rows need beyond memory.
+        unsigned: whether it loads extensions without looking at their signatures, for one that has been looked at.
+    """
     config: dict[str, str | bool | int | float | list[str]] = {**_CONFIG, "threads": threads}
+    if unsigned:
+        config["allow_unsigned_extensions"] = True
     if spill:
         config |= {
             "temp_directory": str(spill),
