@@ -6,7 +6,6 @@ const candlemill = (() => {
   const LEAST = 20; // bars that the axis of time has room for, so that a few do not become walls
   const AT_FIRST = 60; // bars that a telephone shows before its reader asks for more
   const FONT = '"Open Sans", verdana, arial, sans-serif'; // plotly's own
-  const BUTTONS = 30; // pixels that its buttons take above the first key
   const GAP = 24; // pixels between panes whose key needs no more
   const [STRIP, LINE] = [34, 13]; // pixels of a strip with its key, and of one more line of the key
 
@@ -152,11 +151,11 @@ const candlemill = (() => {
     });
   };
 
-  // Changes of a layout that put panes of some heights below each other, each under its key.
-  const stacked = (layout, heights, keys) => {
+  // Changes of a layout that put panes of some heights below each other, each under its key; the first under the buttons.
+  const stacked = (layout, heights, keys, buttons) => {
     const gaps = keys.map((key, place) => (place ? Math.max(GAP, key) : 0));
     const inner = [...heights, ...gaps].reduce((sum, one) => sum + one, 0);
-    const top = BUTTONS + keys[0];
+    const top = buttons + keys[0];
     const change = { height: top + inner + layout.margin.b, "margin.t": top };
     let down = 0;
     axesOf(layout).forEach((name, place) => {
@@ -169,13 +168,16 @@ const candlemill = (() => {
     return change;
   };
 
-  // Makes room for the keys as wide as they have become.
-  const settle = (element) => {
+  // Makes room for the keys and the buttons as large as they have become; a chart that was taken away has none.
+  const settle = async (element) => {
+    if (!element.layout) return;
     const keys = axesOf(element.layout).map((name) => {
       const key = element.querySelector(`.infolayer > .${name.replace("yaxis", "legend")}`);
       return Math.ceil(key?.getBoundingClientRect().height ?? 0);
     });
-    return Plotly.relayout(element, stacked(element.layout, heightsOf(element.layout), keys));
+    const above = element.querySelector(".main-svg").getBoundingClientRect().top;
+    const buttons = Math.ceil(element.querySelector(".modebar").getBoundingClientRect().bottom - above) + 2;
+    await Plotly.relayout(element, stacked(element.layout, heightsOf(element.layout), keys, buttons));
   };
 
   const milliseconds = (value) => (typeof value === "number" ? value : Date.parse(`${value.replace(" ", "T")}Z`));
@@ -206,26 +208,29 @@ const candlemill = (() => {
       displayModeBar: narrow ? true : "hover",
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
     };
+    // A window that is made smaller, a telephone that is turned: one step after the other.
+    const follow = async () => {
+      const width = element.clientWidth;
+      if (!element.layout || !width || width === element.layout.width) return;
+      if (narrow !== width < NARROW) return void draw(element, figure, theme);
+      await Plotly.relayout(element, { width });
+      await settle(element);
+    };
+    let done = Promise.resolve();
+    const observer = new ResizeObserver(() => (done = done.then(follow)));
     observers.get(element)?.disconnect();
+    observers.set(element, observer);
     await Plotly.react(element, data, layout, config);
     await settle(element);
+    // Another figure may have come meanwhile, or this one been taken away.
+    if (!element.layout || observers.get(element) !== observer) return;
     element.removeAllListeners("plotly_relayout");
     element.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((name) => name.startsWith("xaxis."))) return;
       const [from, to] = element.layout.xaxis.range.map(milliseconds);
       Plotly.relayout(element, fitted(element.data, element.layout, figure, from, to));
     });
-    // A window that is made smaller, a telephone that is turned: one step after the other.
-    const follow = async () => {
-      const width = element.clientWidth;
-      if (!width || width === element.layout.width) return;
-      if (narrow !== width < NARROW) return void draw(element, figure, theme);
-      await Plotly.relayout(element, { width });
-      await settle(element);
-    };
-    let done = Promise.resolve();
-    observers.set(element, new ResizeObserver(() => (done = done.then(follow))));
-    observers.get(element).observe(element);
+    observer.observe(element);
   };
 
   return { draw };
