@@ -60,9 +60,9 @@ def changes(
         marker = reader.marker_in(connection)
         marker.check_asked(profile, file)
         found = reader.changes(connection, indicators, intervals, items(symbols), words)
+    tabular.put_out(tabular.answer_of(_table(in_order(found, list(INTERVALS), indicators))), form)
     if not found:
         say(_why_none(words, marker.demo), err=True)
-    tabular.put_out(tabular.answer_of(_table(in_order(found, list(INTERVALS), indicators))), form)
 
 
 class _Counted(Words):
