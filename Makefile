@@ -122,11 +122,12 @@ lock: $(TOOLS) ## write all locks from pyproject.toml, keeping what they pin whe
 		pyproject.toml --output-file tests/ray/ray.lock
 	@$(BIN)/uv pip compile $(LOCKED) tests/ray/s3.in --output-file tests/ray/s3.lock
 
-docs: $(TOOLS) ## write docs/indicators.md, settings.md, corrected.md and .env.example from what they document
+docs: $(TOOLS) ## write docs/indicators.md, settings.md, corrected.md, .env.example and what shells complete, from the code
 	@$(BIN)/python -m candlemill.pipeline.documents.indicators > docs/indicators.md
 	@$(BIN)/python -m candlemill.pipeline.documents.settings > docs/settings.md
 	@$(BIN)/python -m candlemill.pipeline.documents.environment > .env.example
 	@$(BIN)/python -m tests.effects > docs/corrected.md
+	@$(BIN)/python -m candlemill.pipeline.commands.declared > pipeline/commands/completions.json
 
 .PHONY: pictures
 pictures: $(TOOLS) ## draw docs/pictures, of the sample market (needs Chromium, as make test-pages does)

@@ -23,6 +23,7 @@ from .indicators.profiles import PARITY, PROFILES
 from .indicators.registry import INDICATORS, register
 from .pipeline.base.duck import open_duckdb
 from .pipeline.base.intervals import INTERVALS, Interval, before, microseconds
+from .pipeline.base.logs import warn_of_left_out
 from .pipeline.compute.checks import possible_bars, possible_metrics
 from .pipeline.compute.compiler import lanes_pay
 from .pipeline.compute.history import END, history_of, series_of_candles, series_of_futures
@@ -33,8 +34,6 @@ from .pipeline.settings import DEFAULT_LOOKBACK
 from .pipeline.source.reader import METRICS_ROWS, METRICS_WINDOW
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from .indicators.contract import Array, Floats, Parameters, Values
 
 __all__ = ["compute", "register"]
@@ -158,7 +157,7 @@ def _candles(bars: Table, interval: Interval, as_of: datetime | None, lookback: 
         table = _between(table, before(as_of, interval.length, 2 * lookback), as_of)
     possible, left_out = possible_bars(table, interval)
     pivot = pivot_bars(possible, interval.name, as_of or _now(), lookback)
-    _tell(left_out + pivot.skipped)
+    warn_of_left_out(log, left_out + pivot.skipped)
     return pivot
 
 
@@ -169,7 +168,7 @@ def _metrics(metrics: Table, interval: Interval, as_of: datetime | None, _: int)
     possible, left_out = possible_metrics(table)
     symbols = pc.unique(possible["symbol"]).to_pylist()
     pivot = pivot_metrics(possible, interval.name, as_of or _now(), METRICS_ROWS, symbols)
-    _tell(left_out + pivot.skipped)
+    warn_of_left_out(log, left_out + pivot.skipped)
     return pivot
 
 
@@ -197,7 +196,7 @@ def _every_bar(
         if on_candles
         else series_of_futures(possible, interval, METRICS_ROWS, METRICS_WINDOW, end)
     )
-    _tell(left_out + others)
+    warn_of_left_out(log, left_out + others)
     market: dict[str, Floats] = {}
     moments = np.unique(np.concatenate([np.empty(0, np.int64), *(one.ends for one in series.values())]))
     if declared.totals:
@@ -297,8 +296,3 @@ def _between(table: pa.Table, after: datetime, until: datetime) -> pa.Table:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _tell(left_out: Counter[str]) -> None:
-    for reason, count in left_out.items():
-        log.warning("left out %d: %s", count, reason)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from candlemill.pipeline.base import ending, heaps, streams
-from candlemill.pipeline.base.shortage import shortage
+from candlemill.pipeline.base import streams
 
 
 class _Unwanted:
@@ -26,6 +25,10 @@ def main() -> None:
     sys.meta_path.insert(0, _Unwanted)
     streams.set_up()
     try:
+        if "_CANDLEMILL_COMPLETE" in os.environ:
+            from candlemill.pipeline.commands import completion
+
+            completion.main(os.environ)
         _run()
     except SystemExit as end:
         if isinstance(end.code, int):
@@ -38,6 +41,9 @@ def main() -> None:
 
 
 def _run() -> None:
+    from candlemill.pipeline.base import ending, heaps
+    from candlemill.pipeline.base.shortage import shortage
+
     try:
         ending.listen()
         heaps.collect_seldom()

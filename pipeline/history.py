@@ -16,6 +16,7 @@ import pyarrow as pa
 from .base.duck import open_duckdb
 from .base.errors import NoCandlesError
 from .base.intervals import microseconds, moment
+from .base.logs import warn_of_left_out
 from .compute.checks import possible_metrics
 from .compute.compiler import lanes_pay
 from .compute.history import END, history_of, series_of_candles, series_of_futures
@@ -25,7 +26,6 @@ from .source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
 from .source.symbols import meant, symbols_to_read
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..indicators.contract import Column, Floats, Indicator, Ints
@@ -63,7 +63,7 @@ def read_history(settings: Settings, bars: int) -> pa.Table:
         interval, settings.exchange, symbols, settings.as_of, bars + settings.lookback, settings.closed_only
     )
     candles, skipped = series_of_candles(table, interval, settings.lookback, as_of, source.forming(interval))
-    _tell(skipped)
+    warn_of_left_out(log, skipped)
     begin = microseconds(interval.back(settings.as_of, 2 * bars))
     drawn = {symbol: one.time[one.ends > begin][-bars:] for symbol, one in candles.items()}
     drawn = {symbol: times for symbol, times in drawn.items() if len(times)}
@@ -107,7 +107,7 @@ def _metrics(
         return {}, {}
     possible, skipped = possible_metrics(table)
     found, others = series_of_futures(possible, interval, METRICS_ROWS, METRICS_WINDOW, microseconds(as_of))
-    _tell(skipped + others)
+    warn_of_left_out(log, skipped + others)
     series = {symbol: found[symbol] for symbol in since if symbol in found}
     ends = [one.ends[one.time >= since[symbol]] for symbol, one in series.items()]
     moments = np.unique(np.concatenate([*ends, np.empty(0, np.int64)]))
@@ -168,8 +168,3 @@ def _report_unseen(source: Source, settings: Settings, symbols: Sequence[str] | 
     asked = ", ".join(missing[:5]) or "any symbol"
     hint = meant(missing, known) or "check the symbols, --exchange, --interval and --as-of"
     raise NoCandlesError(f"no candles {where} for {asked}: {hint}")
-
-
-def _tell(left_out: Counter[str]) -> None:
-    for reason, count in left_out.items():
-        log.warning("left out %d: %s", count, reason)

@@ -225,3 +225,22 @@ def test_a_database_of_an_older_program_lacks_columns(tmp_path: Path) -> None:
     with reader.result_database(path) as connection:
         found = reader.changes(connection, [STATE, KDJ])
     assert [(change.column, change.before, change.now) for change in found] == [("signal", "买入", "卖出")]
+
+
+def test_why_nothing_has_changed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, demo = tmp_path / "first.db", tmp_path / "data" / "demo" / "market_data.db"
+    for path, marker, advice in (
+        (first, DESK, "fill in those before with `candlemill backfill --sqlite`, or run again after the next bar"),
+        (demo, DEMO, "run `candlemill demo` again after the next bar"),
+    ):
+        write(path, marker, kdj=[kdj("延续"), kdj("延续", "BBB")], zero_lag_trend_state=[("AAA", "1h", BEGIN, {})])
+        error, out, err = called("--sqlite", path, "--json")
+        assert (error, json.loads(out)) == (None, [])
+        assert err.splitlines()[-1] == f"there is one bar of each series, and nothing to compare it with: {advice}"
+    write(first, kdj=[kdj("延续", hours=1)])
+    error, out, err = called("--sqlite", first)
+    assert (error, out.split()) == (None, list(changed(column="", before="", now="")))
+    assert err == "no word differs between the two newest bars of the 1 series that have two\n"
+    _, _, err = called("--sqlite", first, "--interval", "4h", "--csv")
+    assert err == "there are no rows of what was asked for: ask for other intervals or indicators, or run them first\n"

@@ -357,18 +357,5 @@ def test_a_demo_that_is_told_to_end_leaves_no_server_and_no_half_work(tmp_path: 
     assert left == ["server"]
 
 
-# -- completion by the shell
-
-
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [("candlemill wa", ["watch"]), ("candlemill ru", ["run", "runs"]), ("candlemill watch --sta", ["--status"])],
-)
-def test_the_shell_completes_commands_and_options(words: str, found: list[str], candlemill: Callable[..., Ran]) -> None:
-    place = str(len(words.split()) - 1)
-    ran = candlemill(env={"_CANDLEMILL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": place})
-    assert ran.out.split() == found
-
-
 def test_the_list_of_commands_cuts_no_description(candlemill: Callable[..., Ran]) -> None:
     assert "..." not in candlemill("--help").out.partition("Commands:")[2]

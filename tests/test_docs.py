@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from candlemill.indicators.registry import INDICATORS
+from candlemill.pipeline.commands import declared as completed
 from candlemill.pipeline.compute import checks
 from candlemill.pipeline.documents import environment, settings
 from candlemill.pipeline.documents import indicators as document
@@ -21,6 +22,11 @@ def test_the_catalogue_of_indicators_is_up_to_date() -> None:
 def test_the_page_of_settings_and_the_example_of_an_environment_are_up_to_date() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings.render(), "run `make docs`"
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == environment.render(), "run `make docs`"
+
+
+def test_the_table_of_what_shells_complete_is_up_to_date() -> None:
+    table = ROOT / "pipeline" / "commands" / "completions.json"
+    assert table.read_text(encoding="utf-8") == completed.render(), "run `make docs`"
 
 
 def test_the_page_of_corrected_values_is_up_to_date() -> None:

@@ -80,7 +80,7 @@ def change(url: str, *statements: str) -> None:
 
 def failures(checks: Iterable[Check]) -> dict[str, str]:
     """What is not well, by the name of the check; each says how to mend it."""
-    found = {check.name: check.seen for check in checks if not check.ok}
+    found = {check.name: check.seen for check in checks if check.ok is False}
     for seen in found.values():
         assert MENDING.search(seen), seen
     return found
@@ -120,6 +120,19 @@ def test_a_broken_setup_ends_with_2_and_shows_no_secret(candlemill: Callable[...
 
 
 # -- the source
+
+
+def test_without_a_source_the_machine_and_the_files_are_checked(candlemill: Callable[..., Ran], tmp_path: Path) -> None:
+    ran = candlemill("doctor")
+    assert ran.code == 0, ran.out
+    [line] = [line for line in ran.out.splitlines() if not line.startswith("ok    ")]
+    assert line == ("none  source: give --source URL or set DATABASE_URL; `candlemill demo` needs none")
+    (tmp_path / "folder").mkdir()
+    ran = candlemill("doctor", "--duckdb", "folder", "--json")
+    assert ran.code == 2
+    found = {check["name"]: check["ok"] for check in json.loads(ran.out)}
+    assert (found.pop("source"), found.pop("work file")) == (None, False)
+    assert all(found.values())
 
 
 def test_metrics_that_are_summed_are_found_by_the_5m_rows_and_mended_as_said(broken: Callable[..., str]) -> None:

@@ -16,12 +16,10 @@ from dotenv import dotenv_values
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base import logs
 from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.shown import looks_secret, shown
 from candlemill.pipeline.base.threads import useful_threads
-from candlemill.pipeline.commands import completion
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.documents import environment
 from candlemill.pipeline.options import (
@@ -35,8 +33,6 @@ from candlemill.pipeline.options import (
     variables_set,
 )
 from candlemill.pipeline.settings import RETENTION, Settings, parse_symbol_rules
-from candlemill.pipeline.workfile.reader import published
-from candlemill.pipeline.workfile.symbols import symbols_of
 from tests import goldens
 from tests.conftest import dump_of
 
@@ -311,21 +307,6 @@ def test_every_path_of_a_command_may_begin_with_the_home(monkeypatch: pytest.Mon
     )
 
 
-def test_values_are_completed() -> None:
-    assert completion.interval("1h,5") == ["1h,5m"]
-    assert completion.indicator("ma") == ["macd"]
-    assert sorted(completion.indicator("")) == sorted(INDICATORS)
-
-
-def test_symbols_are_completed_from_the_work_file(work_file: Path, tmp_path: Path) -> None:
-    symbols = symbols_of(work_file)
-    assert len(symbols) > 2
-    with published(work_file) as connection:
-        found = connection.execute("SELECT DISTINCT symbol FROM candles ORDER BY symbol").fetchall()
-    assert [(symbol,) for symbol in symbols] == found
-    words = f"candlemill plot --duckdb {work_file} {symbols[0][:2]}"
-    variables = {"COMP_WORDS": words, "COMP_CWORD": "4", "_CANDLEMILL_COMPLETE": "complete_bash"}
-    said = CliRunner().invoke(app, [], env=variables, prog_name="candlemill")
-    assert symbols[0] in said.output.split()
-    (tmp_path / "other").write_text("something else")
-    assert symbols_of(tmp_path / "other") == symbols_of(tmp_path / "none") == []
+def test_a_backfill_that_is_asked_for_nothing_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert run_in_process(monkeypatch, "backfill") == "no source: give --source URL or set DATABASE_URL"

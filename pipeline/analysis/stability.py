@@ -26,6 +26,7 @@ from ...indicators.registry import INDICATORS
 from ..base.duck import open_duckdb
 from ..base.errors import NoCandlesError, UsageError
 from ..base.intervals import DEFAULT_INTERVALS, INTERVALS, MICROSECOND, moment
+from ..base.logs import warn_of_left_out
 from ..compute.checks import possible_bars
 from ..compute.history import later
 from ..compute.pivot import nullable, pivot_bars, series_of_bars
@@ -177,8 +178,7 @@ def stability(settings: Settings, bars: int, lookbacks: Sequence[int] = LOOKBACK
 def _series(table: pa.Table, interval: Interval) -> dict[str, _Bars]:
     possible, left_out = possible_bars(table, interval)
     found, others = series_of_bars(possible)
-    for reason, count in (left_out + others).items():
-        log.warning("left out %d: %s", count, reason)
+    warn_of_left_out(log, left_out + others)
     return {symbol: _Bars(time, fields) for symbol, (time, fields) in found.items()}
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ...indicators.kinds import UTC_MICROSECONDS
 from ..base.errors import SourceError
 from ..base.intervals import MICROSECOND, microseconds, moment
+from ..base.logs import warn_of_left_out
 from ..compute.checks import possible_metrics
 from ..compute.history import later
 from ..compute.pivot import market_totals
@@ -104,8 +105,7 @@ def read_metrics(
     if found is None:
         raise SourceError(f"the source has no metrics at {interval.name}: leave the indicators of futures out")
     market, left_out = possible_metrics(found)
-    for reason, count in left_out.items():
-        log.warning("%s: left out %d: %s", interval.name, count, reason)
+    warn_of_left_out(log, left_out, interval.name)
     rows = _between(market, since, until)
     times: Ints = np.unique(rows["bucket_ts"].cast(pa.int64()).to_numpy())
     places = np.searchsorted(times, rows["bucket_ts"].cast(pa.int64()).to_numpy())

@@ -20,6 +20,7 @@ from ..base import ending
 from ..base.duck import open_duckdb
 from ..base.errors import NoCandlesError, SinkError
 from ..base.intervals import microseconds
+from ..base.logs import warn_of_left_out
 from ..compute import compiler
 from ..compute.history import Part, side_by_side
 from ..compute.sql import SqlIndicators
@@ -85,8 +86,7 @@ def fill(settings: Settings, progress: Callable[[str], None] = lambda _: None) -
                 parts[INDICATORS[name]].append(rows)
             for failure in found.failures:
                 record.fail(*failure)
-        for reason, count in left_out.items():
-            log.warning("left out %d: %s", count, reason)
+        warn_of_left_out(log, left_out)
         if not seen:
             raise NoCandlesError(
                 f"no candles before {settings.as_of.isoformat()}: check --symbols, --exchange and --intervals"

@@ -18,6 +18,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..base.errors import NoCandlesError, SinkError, UsageError
+from ..base.logs import warn_of_left_out
 from ..base.threads import ReadAhead
 from ..compute import compiler
 from ..settings import symbols_of
@@ -71,8 +72,7 @@ class Outcome:
         self.rows.update(outcome["rows"])
         self.symbols.update(outcome["symbols"])
         self.computed_by[json.dumps(outcome["computed_by"], sort_keys=True)] += 1
-        for reason, count in outcome["left_out"].items():
-            log.warning("%s: left out %d: %s", task, count, reason)
+        warn_of_left_out(log, outcome["left_out"], task)
         for error in outcome["errors"]:
             log.error("%s: an indicator failed: %s", task, error)
 

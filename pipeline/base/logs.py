@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from .shown import scrubbed, shown, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _UTC = "%Y-%m-%dT%H:%M:%SZ"
@@ -54,6 +55,18 @@ class _LogFile(WatchedFileHandler):
         """Close the file, also where what is left of the log does not fit in."""
         with suppress(OSError):
             super().close()
+
+
+def warn_of_left_out(log: logging.Logger, rows: Mapping[str, int], where: str = "") -> None:
+    """Say how many rows were left out, once for each reason.
+
+    Args:
+        log: whose warnings they are.
+        rows: by reason.
+        where: of what, before the reason; nothing: that is plain.
+    """
+    for reason, count in rows.items():
+        log.warning("%sleft out %d: %s", f"{where}: " if where else "", count, reason)
 
 
 def set_up(level: str, as_json: bool, quiet: bool, file: Path | None = None) -> None:

@@ -44,7 +44,7 @@ class Command(TyperCommand):
         """Give it the path that it lacks."""
         [setting] = [setting for setting in OPTIONS if setting.name == "sqlite"]
         words: list[str] = []
-        for word, following in zip(args, [*args[1:], "-"], strict=True):
+        for word, following in zip(args, [*args, "-"][1:], strict=True):
             words.append(word)
             if word == setting.option and following.startswith("-"):
                 words.append(next((os.environ[name] for name in setting.set_in(os.environ)), str(setting.default)))

@@ -15,6 +15,9 @@ from .console import say
 if TYPE_CHECKING:
     from ..results.changes import Change
 
+#: Bytes of a page that every browser opens at once, and a mail can take along.
+MOST_BYTES = 30_000_000
+
 
 @options.takes("report")
 def report(
@@ -43,7 +46,7 @@ def report(
 ) -> None:
     """Make a page of the newest signals: a table to sort and filter, whose rows open charts.
 
-    It is one file, which any browser opens, without a network too.
+    It is one file, which any browser opens, without a network too. One of more than 30 MB is made, and said to be.
 
     Example: candlemill report --indicators supertrend,kdj --output signals.html
     """
@@ -69,10 +72,13 @@ def report(
         content, rows = rendered(connection, changes, chosen, bars, "zh" if words == "zh" else "en", theme)
     try:
         with replacing(file) as stream:
-            stream.write(content.encode())
+            written = stream.write(content.encode())
     except OSError as error:
         raise SinkError(f"{output} cannot be written: {error.strerror}") from error
     say(f"{rows} rows in {output}", err=True)
+    if written > MOST_BYTES:
+        size, most = (f"{count / 1e6:.0f} MB" for count in (written, MOST_BYTES))
+        say(f"{output} has {size}, more than the {most} that open at once: give fewer --indicators or --bars", err=True)
 
 
 def _changes(database: Path, of_demo: bool) -> list[Change] | None:

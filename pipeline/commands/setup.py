@@ -11,6 +11,8 @@ from ..options import Options
 from . import options
 from .console import say, say_json, set_up_log
 
+_RESULTS = {True: "ok  ", False: "FAIL", None: "none"}
+
 
 @options.takes("init-db")
 def init_db(
@@ -48,7 +50,7 @@ def init_db(
 def doctor(asked: Options, as_json: options.AsJson = False) -> None:
     """Check versions, the sqlite extension, the source, the result database, the work file and free disk.
 
-    Exits with 2 where something is not well; each line says how to mend it.
+    Exits with 2 where something is not well; each line says how to mend it. Without a source the rest is checked.
 
     Example: candlemill doctor --json
     """
@@ -59,6 +61,6 @@ def doctor(asked: Options, as_json: options.AsJson = False) -> None:
         say_json([vars(check) for check in checks], indent=2)
     else:
         for check in checks:
-            say(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.seen}")
-    if not all(check.ok for check in checks):
+            say(f"{_RESULTS[check.ok]}  {check.name}: {check.seen}")
+    if any(check.ok is False for check in checks):
         raise typer.Exit(Exit.USAGE)

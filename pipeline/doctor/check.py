@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, whether it is well, and what was seen; if it is not well, also what to do."""
+    """What was looked at, whether it is well, and what was seen; if it is not well, also what to do.
+
+    ``ok`` is None where there is nothing to look at; then what to do so that there is.
+    """
 
     name: str
-    ok: bool
+    ok: bool | None
     seen: str
 
 

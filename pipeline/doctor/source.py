@@ -40,7 +40,7 @@ _METRICS = tuple(METRIC_COLUMNS.values())
 def source(url: str | None) -> Iterator[Check]:
     """All checks of the source."""
     if not url:
-        yield Check("source", False, "none given: set DATABASE_URL or --source, or try `candlemill demo`")
+        yield Check("source", None, "give --source URL or set DATABASE_URL; `candlemill demo` needs none")
         return
     try:
         found = Source.connect(url)

@@ -5,6 +5,9 @@ const candlemill = (() => {
   const NARROW = 640; // pixels: a telephone
   const LEAST = 20; // bars that the axis of time has room for, so that a few do not become walls
   const AT_FIRST = 60; // bars that a telephone shows before its reader asks for more
+  const FONT = '"Open Sans", verdana, arial, sans-serif'; // plotly's own
+  const GAP = 24; // pixels between panes whose key needs no more
+  const [STRIP, LINE] = [34, 13]; // pixels of a strip with its key, and of one more line of the key
 
   const isNumber = (value) => value === null || typeof value === "number";
 
@@ -40,15 +43,44 @@ const candlemill = (() => {
     return plain.orientation === "h" ? plain : { ...plain, x };
   };
 
-  // An annotation of plotly: at the time of its bar; the words of a strip after squares in their colours.
-  const annotated = ({ at, words, ...plain }, times) => {
-    if (at !== undefined) plain.x = times[at];
-    if (words) {
-      const key = words.map(([word, colour]) => `<span style="color:${colour}">\u25a0</span> ${escaped(word)}`);
-      plain.text = [escaped(plain.text), ...key].join("&nbsp;&nbsp; ");
-    }
-    return plain;
+  const canvas = document.createElement("canvas").getContext("2d");
+
+  const widthOf = (text, size) => {
+    canvas.font = `${size}px ${FONT}`;
+    return canvas.measureText(text).width;
   };
+
+  // The key of a strip, in as many lines as it needs: its name, and its words after squares in their colours.
+  const keyOf = (name, words, size, room) => {
+    const lines = [];
+    let left = 0;
+    for (const [word, colour] of [[name], ...words]) {
+      const width = widthOf(colour ? `\u25a0 ${word}\u00a0\u00a0 ` : `${word}\u00a0\u00a0 `, size);
+      if (width > left) lines.push([]);
+      left = (width > left ? room : left) - width;
+      lines.at(-1).push(colour ? `<span style="color:${colour}">\u25a0</span> ${escaped(word)}` : escaped(word));
+    }
+    return lines.map((line) => line.join("&nbsp;&nbsp; "));
+  };
+
+  // Gives each strip the height that its key needs in a room of some pixels; their axis counts in strips of one line.
+  const stripped = (layout, data, room) => {
+    const strips = data.filter((trace) => trace.base !== undefined);
+    let down = 0;
+    layout.annotations = layout.annotations.map(({ words, ...plain }) => {
+      if (!words) return plain;
+      const lines = keyOf(plain.text, words, plain.font.size, room);
+      const strip = strips.shift();
+      const y = -down;
+      down += 1 + ((lines.length - 1) * LINE) / STRIP;
+      strip.base = 0.05 - down;
+      layout[strip.yaxis.replace("y", "yaxis")].range = [-down, 0];
+      return { ...plain, y, text: lines.join("<br>"), align: "left" };
+    });
+  };
+
+  // An annotation of plotly: at the time of its bar.
+  const annotated = ({ at, ...plain }, times) => (at === undefined ? plain : { ...plain, x: times[at] });
 
   const extremes = (values, inside) => {
     let low = Infinity;
@@ -97,19 +129,55 @@ const candlemill = (() => {
     return found;
   };
 
-  // What a telephone has no room for: names at candles, which a touch shows, and keys in one row.
-  const narrowed = (layout, data) => {
-    const keys = data.filter((trace) => trace.yaxis === "y" && trace.showlegend !== false).length;
-    const rows = 18 * Math.ceil(keys / 2);
-    layout.height += rows;
-    layout.margin = { ...layout.margin, t: layout.margin.t + rows, r: 64, l: 2 };
+  // What a telephone has no room for: names at candles, which a touch shows, and large keys.
+  const narrowed = (layout) => {
+    layout.margin = { ...layout.margin, r: 0, l: 2 };
     layout.font = { ...layout.font, size: 10 };
     layout.dragmode = false; // a finger scrolls the page; the buttons above turn on what a mouse does
     layout.annotations = layout.annotations.filter((one) => one.textangle === undefined);
-    for (const name of Object.keys(layout)) {
-      if (!name.startsWith("legend")) continue;
-      Object.assign(layout[name], { yanchor: name === "legend" ? "bottom" : "top", font: { size: 9 } });
-    }
+    for (const name of Object.keys(layout)) if (name.startsWith("legend")) layout[name].font = { size: 9 };
+  };
+
+  const observers = new WeakMap(); // of the widths of elements
+
+  const axesOf = (layout) => Object.keys(layout).filter((name) => name.startsWith("yaxis"));
+
+  // Heights of the panes in pixels, from the highest to the lowest, which the strips are.
+  const heightsOf = (layout) => {
+    const inner = layout.height - layout.margin.t - layout.margin.b;
+    return axesOf(layout).map((name) => {
+      const { domain, fixedrange, range } = layout[name];
+      return fixedrange ? -range[0] * STRIP : inner * (domain[1] - domain[0]);
+    });
+  };
+
+  // Changes of a layout that put panes of some heights below each other, each under its key; the first under the buttons.
+  const stacked = (layout, heights, keys, buttons) => {
+    const gaps = keys.map((key, place) => (place ? Math.max(GAP, key) : 0));
+    const inner = [...heights, ...gaps].reduce((sum, one) => sum + one, 0);
+    const top = buttons + keys[0];
+    const change = { height: top + inner + layout.margin.b, "margin.t": top };
+    let down = 0;
+    axesOf(layout).forEach((name, place) => {
+      down += gaps[place];
+      const above = 1 - down / inner;
+      down += heights[place];
+      change[`${name}.domain`] = [Math.max(0, 1 - down / inner), above];
+      change[`${name.replace("yaxis", "legend")}.y`] = above;
+    });
+    return change;
+  };
+
+  // Makes room for the keys and the buttons as large as they have become; a chart that was taken away has none.
+  const settle = async (element) => {
+    if (!element.layout) return;
+    const keys = axesOf(element.layout).map((name) => {
+      const key = element.querySelector(`.infolayer > .${name.replace("yaxis", "legend")}`);
+      return Math.ceil(key?.getBoundingClientRect().height ?? 0);
+    });
+    const above = element.querySelector(".main-svg").getBoundingClientRect().top;
+    const buttons = Math.ceil(element.querySelector(".modebar").getBoundingClientRect().bottom - above) + 2;
+    await Plotly.relayout(element, stacked(element.layout, heightsOf(element.layout), keys, buttons));
   };
 
   const milliseconds = (value) => (typeof value === "number" ? value : Date.parse(`${value.replace(" ", "T")}Z`));
@@ -126,22 +194,43 @@ const candlemill = (() => {
     const first = narrow ? Math.max(all, times[times.length - 1] - AT_FIRST * step) : all;
     layout.xaxis.range = [first, last];
     layout.annotations = layout.annotations.map((one) => annotated(one, times));
-    if (narrow) narrowed(layout, data);
+    if (narrow) narrowed(layout);
+    // The last price stands in the right margin.
+    const tag = layout.annotations.find((one) => one.x === 1);
+    layout.margin.r = Math.max(layout.margin.r, Math.ceil(widthOf(tag.text, tag.font.size)) + 10);
+    stripped(layout, data, element.clientWidth - layout.margin.r - layout.margin.l);
     for (const [name, range] of Object.entries(fitted(data, layout, figure, first, last))) {
       layout[name.split(".")[0]].range = range;
     }
+    layout.width = element.clientWidth;
     const config = {
-      responsive: true, displaylogo: false, scrollZoom: true, doubleClick: "reset",
+      displaylogo: false, scrollZoom: true, doubleClick: "reset",
       displayModeBar: narrow ? true : "hover",
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
     };
+    // A window that is made smaller, a telephone that is turned: one step after the other.
+    const follow = async () => {
+      const width = element.clientWidth;
+      if (!element.layout || !width || width === element.layout.width) return;
+      if (narrow !== width < NARROW) return void draw(element, figure, theme);
+      await Plotly.relayout(element, { width });
+      await settle(element);
+    };
+    let done = Promise.resolve();
+    const observer = new ResizeObserver(() => (done = done.then(follow)));
+    observers.get(element)?.disconnect();
+    observers.set(element, observer);
     await Plotly.react(element, data, layout, config);
+    await settle(element);
+    // Another figure may have come meanwhile, or this one been taken away.
+    if (!element.layout || observers.get(element) !== observer) return;
     element.removeAllListeners("plotly_relayout");
     element.on("plotly_relayout", (change) => {
       if (!Object.keys(change).some((name) => name.startsWith("xaxis."))) return;
       const [from, to] = element.layout.xaxis.range.map(milliseconds);
       Plotly.relayout(element, fitted(element.data, element.layout, figure, from, to));
     });
+    observer.observe(element);
   };
 
   return { draw };

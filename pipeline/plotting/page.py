@@ -43,7 +43,7 @@ body {{ margin: 0 auto; max-width: 1600px; background: var(--background); color:
   font: 14px/1.4 system-ui, sans-serif }}
 header, section {{ padding: 0.5em 0.8em }}
 h1 {{ display: inline; font-size: 1.2em; margin: 0 0.6em 0 0 }}
-header span {{ margin-right: 0.9em }}
+header span {{ display: inline-block; margin-right: 0.9em }}
 .close {{ font-size: 1.2em; font-weight: bold }}
 .long {{ color: var(--long) }} .short {{ color: var(--short) }} .time, p {{ color: var(--muted) }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}

@@ -49,6 +49,8 @@ def python(copy: Path, *words: str) -> str:
 def test_two_more_indicators_pass_the_laws_and_disturb_no_other(extended: Path) -> None:
     page = python(extended, "-m", "candlemill.pipeline.documents.indicators")
     (extended / "docs" / "indicators.md").write_text(page, encoding="utf-8")
+    completed = python(extended, "-m", "candlemill.pipeline.commands.declared")
+    (extended / "pipeline" / "commands" / "completions.json").write_text(completed, encoding="utf-8")
     assert "### aroon" in page
     assert "### choppiness" in page
     suite = ["-m", "pytest", "-p", "no:cacheprovider"]

@@ -255,7 +255,7 @@ LINES = {
     "symbols --source {url} --symbols all --as-of " + AS_OF: (0, 4),
     "init-db --source {url}": (0, 0),
     "parity {result} {result} --tables macd --intervals 5m": (0, 4),
-    "doctor --sqlite {result} --duckdb {work} --json": (2, 2),
+    "doctor --sqlite {result} --duckdb {work} --json": (0, 4),
     "ingest binance-vision nowhere --source {url}": (2, 2),
 }
 

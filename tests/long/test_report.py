@@ -19,6 +19,7 @@ from candlemill.indicators.kinds import TEXT
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base import outputs
 from candlemill.pipeline.base.intervals import INTERVALS
+from candlemill.pipeline.commands import report as command
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.plotting.history import read_series, tracks
 from candlemill.pipeline.reporting.charts import read_charts
@@ -67,11 +68,11 @@ def called(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
         shutil.copyfile(folder / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
 
-    def command(*words: object) -> Any:
+    def report(*words: object) -> Any:
         given = ["report", "--sqlite", "r.db", "--duckdb", "w.duckdb", "--bars", "5", *map(str, words)]
         return CliRunner().invoke(app, given, standalone_mode=False)
 
-    return command
+    return report
 
 
 def data_of(file: Path) -> dict[str, Any]:
@@ -168,6 +169,22 @@ def test_without_a_result_database_it_says_that_changes_are_not_known(
     assert last == "9 rows in x.html"
     data = data_of(tmp_path / "x.html")
     assert (data["changes"], {len(row[6]) for row in data["rows"]}) == (False, {0})
+
+
+def test_a_page_that_is_too_large_to_open_at_once_is_made_and_said_to_be(
+    called: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "more than" not in called("-o", "x.html").stderr
+    size = (tmp_path / "x.html").stat().st_size
+    monkeypatch.setattr(command, "MOST_BYTES", size)
+    assert "more than" not in called("-o", "x.html").stderr
+    monkeypatch.setattr(command, "MOST_BYTES", size - 1)
+    ran = called("-o", "x.html")
+    assert (ran.exit_code, (tmp_path / "x.html").stat().st_size) == (0, size)
+    assert ran.stderr.splitlines()[-1] == (
+        f"x.html has {size / 1e6:.0f} MB, more than the {(size - 1) / 1e6:.0f} MB that open at once: "
+        "give fewer --indicators or --bars"
+    )
 
 
 def test_charts_have_the_bars_asked_for_in_single_precision(called: Callable[..., Any], tmp_path: Path) -> None:

@@ -17,6 +17,43 @@ if TYPE_CHECKING:
 #: CSS pixels of a usual phone, and of a small screen of a desk.
 PHONE, DESK = (390, 844), (1280, 800)
 
+#: What a reader cannot see, or only over something else: tags, names and keys beyond the chart, and keys over panes or
+#: under the buttons.
+_COVERED = """() => {
+    const chart = document.getElementById("chart");
+    const box = (element) => element.getBoundingClientRect();
+    const outer = box(chart.querySelector(".main-svg"));
+    const { _size: size, ...layout } = chart._fullLayout;
+    const over = (one, other) => Math.min(one.right, other.right) - Math.max(one.left, other.left) > 1
+        && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 1;
+    const panes = Object.entries(layout).filter(([name]) => name.startsWith("yaxis")).map(([name, axis]) => {
+        const [left, top] = [outer.left + size.l, outer.top + axis._offset];
+        return [name, { left, right: left + size.w, top, bottom: top + axis._length }];
+    });
+    const buttons = box(chart.querySelector(".modebar"));
+    const inside = ({ left, right }) => left > outer.left - 1 && right < Math.min(outer.right, innerWidth) + 1;
+    const found = [];
+    for (const note of chart.querySelectorAll("g.annotation")) if (!inside(box(note))) found.push(note.textContent);
+    for (const key of chart.querySelectorAll(".infolayer > [class^=legend]")) {
+        if (!box(key).height) continue;
+        if (!inside(box(key))) found.push(key.textContent);
+        for (const [name, pane] of panes) if (over(box(key), pane)) found.push(`${key.textContent} over ${name}`);
+        if (over(box(key), buttons)) found.push(`${key.textContent} under the buttons`);
+    }
+    return found;
+}"""
+
+
+def until_nothing_is_covered(page: Page) -> None:
+    """Wait until all that is written in a chart can be read."""
+    found = page.evaluate(_COVERED)
+    for _ in range(1500):
+        if not found:
+            return
+        page.wait_for_timeout(20)
+        found = page.evaluate(_COVERED)
+    pytest.fail(f"it stays covered, or beyond the chart: {found}")
+
 
 class Visits:
     """Opens files as pages, each for a reader of its own.
@@ -44,7 +81,7 @@ class Visits:
         )
         self._contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         own = file.absolute().as_uri()
 
         def note_request(request: Request) -> None:

@@ -13,12 +13,12 @@ from candlemill.pipeline.plotting.arrange import arranged
 from candlemill.pipeline.plotting.headline import zone_of
 from candlemill.pipeline.plotting.history import tracks
 from candlemill.pipeline.plotting.page import page
+from tests.pages.conftest import DESK, PHONE, until_nothing_is_covered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PHONE = (390, 844)
 #: What is in sight: times in milliseconds, as plotly has them as numbers or as text, and prices.
 RANGES = """() => {
     const { xaxis, yaxis } = document.getElementById("chart").layout;
@@ -37,6 +37,16 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arrangement = arranged(series, tracks(series, [INDICATORS[name] for name in SHOWN]), displaced=True)
     file = tmp_path_factory.mktemp("page") / "chart.html"
     file.write_bytes(page(series, arrangement, zone_of("Europe/Berlin", int(series.times[-1])), None))
+    return file
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a price with twelve decimals, with long keys and every kind of strip."""
+    series = series_of("PEPEUSDT", INTERVALS["1h"], BARS)
+    arrangement = arranged(series, tracks(series, [INDICATORS[name] for name in (*SHOWN, "kdj", "adx")]))
+    file = tmp_path_factory.mktemp("page") / "small.html"
+    file.write_bytes(page(series, arrangement, zone_of("UTC", int(series.times[-1])), None))
     return file
 
 
@@ -148,3 +158,19 @@ def test_a_telephone_shows_the_newest_bars_as_wide_as_it_is(drawn: Callable[...,
     assert 60 * 3_600_000 <= times[1] - times[0] < BARS * 3_600_000
     # A finger scrolls the page.
     assert shown.evaluate("document.getElementById('chart').layout.dragmode") is False
+
+
+@pytest.mark.parametrize("screen", [PHONE, DESK])
+def test_every_key_and_the_last_price_have_room_of_their_own(
+    opened: Callable[..., Any], small: Path, screen: tuple[int, int]
+) -> None:
+    shown = opened(small, screen=screen)
+    shown.wait_for_selector(".nsewdrag")
+    until_nothing_is_covered(shown)
+    assert shown.locator("g.annotation", has_text=shown.locator(".close").inner_text()).count() == 1
+    assert shown.locator("g.annotation", has_text="kdj signal").count() == 1
+    # A telephone that is turned: whatever is drawn on the way, in the end there is room for all.
+    width, height = screen
+    shown.set_viewport_size({"width": height, "height": width})
+    until(shown, "width => document.querySelector('#chart .main-svg').getBoundingClientRect().width <= width", height)
+    until_nothing_is_covered(shown)

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests import goldens
 from tests.conftest import CANDLEMILL
-from tests.pages.conftest import PHONE
+from tests.pages.conftest import PHONE, until_nothing_is_covered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,6 +244,7 @@ def test_it_fits_a_phone(folder: Path, opened: Visits) -> None:
     assert box
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= PHONE[0]
+    until_nothing_is_covered(page)
     close = page.get_by_role("dialog").get_by_role("button", name="Close")
     size = close.bounding_box()
     assert size

@@ -37,7 +37,7 @@ def market(url: str, now: datetime) -> str:
 
 
 def faults(url: str) -> dict[str, str]:
-    return {check.name: check.seen for check in source(url) if not check.ok}
+    return {check.name: check.seen for check in source(url) if check.ok is False}
 
 
 def mend(url: str, seen: str) -> None:
