@@ -40,7 +40,7 @@ def rounded(values: Floats, rounding: Rounding) -> Floats:
     Exact rounding is that of Python's ``round``: the decimal nearest to the binary value, a tie (which a double is
     hardly ever) to even. Scaled rounding is that of ``numpy.round``: the nearest integer of the product.
     """
-    results = _to_decimals(values, np.full(values.shape, float(rounding.decimals)), rounding.scaled)
+    results = _to_decimals(values, np.float64(rounding.decimals), rounding.scaled)
     if rounding.significant is not None:
         # A value that rounds to 1 or more stays as it always was.
         small = (np.abs(results) < 1) & (values != 0)
@@ -50,7 +50,7 @@ def rounded(values: Floats, rounding: Rounding) -> Floats:
     return results
 
 
-def _to_decimals(values: Floats, decimals: Floats, scaled: bool) -> Floats:
+def _to_decimals(values: Floats, decimals: Floats | np.float64, scaled: bool) -> Floats:
     power = 10.0**decimals
     with np.errstate(over="ignore", invalid="ignore"):
         product = values * power
@@ -59,6 +59,7 @@ def _to_decimals(values: Floats, decimals: Floats, scaled: bool) -> Floats:
         if not scaled:
             # The product carries an error of its own, so where it is near a tie only the exact value can tell.
             distance = np.abs(np.abs(product - np.trunc(product)) - 0.5)
+            decimals = np.broadcast_to(decimals, values.shape)
             for place in np.flatnonzero(distance <= 4 * np.spacing(np.abs(product))):
                 results.flat[place] = round(float(values.flat[place]), int(decimals.flat[place]))
     return results
