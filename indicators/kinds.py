@@ -188,7 +188,7 @@ class _Number(Kind):
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         numbers = np.full(width, np.nan)
-        numbers[series] = ma.filled(ma.asarray(found).astype(np.float64), np.nan)
+        numbers[series] = ma.filled(found.astype(np.float64, copy=False), np.nan)
         return numbers
 
 
@@ -228,7 +228,7 @@ class _Text(Kind):
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         texts = np.full(width, None, dtype=np.object_)
-        texts[series] = ma.filled(ma.asarray(found, dtype=np.object_), None)
+        texts[series] = ma.filled(found, None)
         return texts
 
 
@@ -247,7 +247,7 @@ class _Time(Kind):
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         moments = np.full(width, NO_MOMENT)
-        known = ma.asarray(found).astype("datetime64[us]").astype(np.int64)
+        known = found.astype("datetime64[us]").astype(np.int64)
         moments[series] = ma.filled(known, NO_MOMENT)
         return moments
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contract import Coded, Indicator, Panel, Parameters, Values, indicator, number, price, text
+from .contract import Coded, Panel, Parameters, Values, indicator, number, price, text
 from .kernels import chains, pivots, recursions, rolling
 from .kernels.bars import close_ema, close_ema_from_mean, true_range_from_mean, turnover, typical_price
 from .profiles import CORRECTED
@@ -90,7 +90,24 @@ def kdj(bars: Panel, p: Parameters) -> Values:
     return Values(j, k[-1], d[-1], signal, turnover(bars), bars.close[-1], defined=np.isfinite(j))
 
 
-williams_r = Indicator(
+def _high_and_low(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
+    """Highest high and lowest low of the newest bars; (series,) each."""
+    high = rolling.highest(bars.high[-p.period :], p.period)[-1]
+    low = rolling.lowest(bars.low[-p.period :], p.period)[-1]
+    bars.note(high14=high, low14=low)
+    return high, low
+
+
+def williams_r_of_any_price(bars: Panel, p: Parameters) -> Values:
+    """No constant is added to the divisor, so a price of any size has the same; -50 where there is no range.
+
+    Source: Williams (1973).
+    """
+    high, low = _high_and_low(bars, p)
+    return Values(np.where(high == low, -50.0, -100 * (high - bars.close[-1]) / (high - low)))
+
+
+@indicator(
     id="williams_r",
     title="Williams %R",
     family="momentum",
@@ -103,8 +120,12 @@ williams_r = Indicator(
     formula="williams_r = -100 (high14 - close) / (high14 - low14 + 1e-10)",
     min_bars=lambda p: p.period,
     parameters={"period": 14},
-    variants={CORRECTED: True},
+    variants={CORRECTED: williams_r_of_any_price},
 )
+def williams_r(bars: Panel, p: Parameters) -> Values:
+    """Williams %R, -100 (close at the low) to 0 (close at the high). Source: Williams (1973)."""
+    high, low = _high_and_low(bars, p)
+    return Values(-100 * (high - bars.close[-1]) / (high - low + 1e-10))
 
 
 def _money_flow(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:

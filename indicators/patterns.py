@@ -124,7 +124,8 @@ def candle_patterns_signed(bars: Panel) -> Values:
         (tops[1], bottoms[1], -1.2, "双顶", "双底"),
         (tops[2], bottoms[2], 1.0, "上升三角形", "下降三角形"),
     ]
-    strength, count = np.zeros(bars.series), (newest != 0).sum(axis=0)
+    candle_set = _candle_set(newest)
+    strength, count = np.zeros(bars.series), np.bitwise_count(candle_set).astype(np.int64)
     for values in newest / 100:
         strength += values
     shape_set = np.zeros(bars.series, dtype=np.int64)
@@ -133,7 +134,7 @@ def candle_patterns_signed(bars: Panel) -> Values:
         count = count + (first | second)
         strength = strength + np.select([first, second], [weight, -weight], 0.0)
     names = [("", *both) for _, _, _, *both in shapes]
-    words = _named(_candle_set(newest), shape_set, _OWN_NAMES, names)
+    words = _named(candle_set, shape_set, _OWN_NAMES, names)
     return Values(words, count, strength, bars.quote_volume[-1], bars.close[-1])
 
 
@@ -162,8 +163,8 @@ def _shapes_of_tops(high: Floats, low: Floats, close: Floats, atr: Floats) -> tu
 
 def _candle_set(newest: Array) -> Array:
     """Which candlesticks a series has, as a number with a bit for each; (series,)."""
-    bits = np.packbits(newest != 0, axis=0, bitorder="little")
-    numbers: Array = np.ascontiguousarray(bits.T).view(np.uint64)[:, 0]
+    bits = np.packbits(np.ascontiguousarray((newest != 0).T), axis=1, bitorder="little")
+    numbers: Array = bits.view(np.uint64)[:, 0]
     return numbers
 
 
@@ -196,11 +197,10 @@ def candle_patterns(bars: Panel) -> Values:
     """All candlestick patterns of the newest bar, and the last three-bar shape of each kind in the window."""
     newest = candles.candlesticks(bars, tuple(CANDLES))
     bars.note(**dict(zip(CANDLES, newest, strict=True)))
-    seen = newest != 0
-    strength = np.zeros(bars.series)
+    candle_set = _candle_set(newest)
+    strength, count = np.zeros(bars.series), np.bitwise_count(candle_set).astype(np.int64)
     for values in np.abs(newest) / 100:
         strength += values
-    count = seen.sum(axis=0)
     # Which patterns a series has, as two numbers: a bit for each candle, a digit for each shape.
     shape_set = np.zeros(bars.series, dtype=np.int64)
     names = []
@@ -212,9 +212,8 @@ def candle_patterns(bars: Panel) -> Values:
         names.append(("", *both))
         count = count + here
         strength = strength + np.where(here, weight, 0.0)
-    return Values(
-        _named(_candle_set(newest), shape_set, _CANDLE_NAMES, names), count, strength, turnover(bars), bars.close[-1]
-    )
+    words = _named(candle_set, shape_set, _CANDLE_NAMES, names)
+    return Values(words, count, strength, turnover(bars), bars.close[-1])
 
 
 def _named(candle_set: Array, shape_set: Ints, candle_names: tuple[str, ...], shapes: Sequence[Sequence[str]]) -> Coded:

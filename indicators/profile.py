@@ -128,22 +128,28 @@ def _as_texts(values: Floats) -> Array:
 def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
     """The middles of some bins of each series as a comma list, in rising order; bins of shape (bins, series).
 
-    A text is written once for neighbours that have it in common, as the windows of a series mostly have.
+    A list is written once for neighbours that have it in common, as the windows of a series mostly have, and a number
+    once for all that have it.
     """
     begins = np.ones(len(low), dtype=np.bool_)
     begins[1:] = (low[1:] != low[:-1]) | (width[1:] != width[:-1])
     starts, run = np.flatnonzero(begins), np.cumsum(begins) - 1
-    wanted = np.logical_or.reduceat(np.logical_or.reduce(chosen), starts, axis=1)
-    middles = _middle(low[starts], width[starts], np.arange(len(wanted))[:, None])
+    # By series: the bins of one lie behind each other, eight to a byte.
+    by_series = [np.ascontiguousarray(bins.T) for bins in chosen]
+    packed = [np.packbits(bins, axis=1) for bins in by_series]
+    of_runs = np.bitwise_or.reduceat(np.bitwise_or.reduce(packed), starts, axis=0)
+    wanted = np.unpackbits(of_runs, axis=1, count=len(chosen[0])).view(np.bool_)
+    middles = _middle(low[starts, None], width[starts, None], np.arange(wanted.shape[1]))
+    numbers = pa.array(rounded(middles[wanted], _NODE_ROUNDING)).dictionary_encode()
     texts = np.full(wanted.shape, "", dtype=np.object_)
-    texts[wanted] = _as_texts(rounded(middles[wanted], _NODE_ROUNDING))
+    texts[wanted] = _as_texts(numbers.dictionary.to_numpy())[numbers.indices.to_numpy()]
     lists = []
-    for bins in chosen:
-        differs, bits = begins.copy(), np.packbits(bins, axis=0)
-        differs[1:] |= (bits[:, 1:] != bits[:, :-1]).any(axis=0)
+    for bins, bits in zip(by_series, packed, strict=True):
+        differs = begins.copy()
+        differs[1:] |= (bits[1:] != bits[:-1]).any(axis=1)
         places = np.flatnonzero(differs)
-        own, bin_ = np.nonzero(bins[:, places].T)
-        parts = texts[bin_, run[places[own]]].tolist()
+        own, bin_ = np.nonzero(bins[places])
+        parts = texts[run[places[own]], bin_].tolist()
         ends = np.cumsum(np.bincount(own, minlength=len(places))).tolist()
         words = [",".join(parts[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
         lists.append(Coded(np.cumsum(differs) - 1, np.array(words, dtype=np.object_)))

@@ -8,7 +8,6 @@ import numpy as np
 
 from .contract import (
     Coded,
-    Indicator,
     Panel,
     Parameters,
     Values,
@@ -135,7 +134,7 @@ def bollinger(bars: Panel, p: Parameters) -> Values:
     return _bollinger(bars, p, 1, 10, 0.0, turnover(bars))
 
 
-donchian = Indicator(
+@indicator(
     id="donchian",
     title="Donchian channel",
     family="volatility",
@@ -149,6 +148,12 @@ donchian = Indicator(
     min_bars=lambda p: p.period,
     parameters={"period": 20},
 )
+def donchian(bars: Panel, p: Parameters) -> Values:
+    """Donchian channel, the newest bar included. Source: Donchian, High Finance in Copper (1960)."""
+    upper = rolling.highest(bars.high[-p.period :], p.period)[-1]
+    lower = rolling.lowest(bars.low[-p.period :], p.period)[-1]
+    bars.note(high20=upper, low20=lower)
+    return Values(upper, (upper + lower) / 2, lower)
 
 
 def _channel(bars: Panel, middle: Floats, atr: Floats, width: float) -> Values:

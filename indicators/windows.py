@@ -138,7 +138,7 @@ class Windows(Panel):
 
     Args:
         interval: of the series.
-        symbol: its symbol.
+        symbols: of each window.
         rows: bars in a window.
         time: start of each bar, int64 of shape (bars,), at least ``rows`` of them.
         fields: values by name, float64 of shape (bars,).
@@ -149,7 +149,7 @@ class Windows(Panel):
     def __init__(
         self,
         interval: str,
-        symbol: str,
+        symbols: Sequence[str],
         rows: int,
         time: Ints,
         fields: Mapping[str, Floats],
@@ -160,7 +160,7 @@ class Windows(Panel):
         super().__init__(
             intervals=[interval] * width,
             as_of=as_of,
-            symbols=[symbol] * width,
+            symbols=symbols,
             lengths=np.full(width, rows),
             time=Sliding.over(time, rows),
             fields={name: Sliding.over(values, rows) for name, values in fields.items()},

@@ -186,7 +186,7 @@ def test_a_failure_is_logged_with_its_traceback_for_those_who_look(
 def test_other_indicators_do_not_notice_a_failure(work: WorkFile) -> None:
     others = [INDICATORS[id_] for id_ in ("kdj", "donchian", "base_data", "futures_sentiment")]
     alone = compute(work, others).rows
-    for bad in (picky(INDICATORS["macd"]), made(None, id="no_such_file"), made(None, id="williams_r")):
+    for bad in (picky(INDICATORS["macd"]), made(None, id="no_such_file"), made(None, id="data_monitor")):
         among = compute(work, [others[0], bad, *others[1:]])
         assert {id_: rows for id_, rows in among.rows.items() if id_ != bad.id} == alone
         assert len(among.errors) == 1
@@ -230,8 +230,9 @@ def test_a_failure_of_all_series_together_is_reported_though_each_alone_has_valu
     [
         (made(None, id="no_such_file"), "FileNotFoundError: "),
         (
-            made(None, id="williams_r", inputs=("high", "low", "close"), parameters={"period": 14}),
-            "ValueError: sql/indicators/williams_r.sql returns ['series', 'williams_r'], declared are ['series', 'x']",
+            made(None, id="data_monitor"),
+            "ValueError: sql/indicators/data_monitor.sql returns ['series', 'bars_loaded', 'newest_bar', "
+            "'bars_expected', 'bars_missing'], declared are ['series', 'x']",
         ),
     ],
 )
@@ -251,10 +252,10 @@ def test_a_failure_in_the_database_costs_that_indicator_alone(tmp_path: Path) ->
         # Nothing is loaded into this file: the statement has no table to read.
         panel = panels.panel_of(SERIES)
         heard = Heard()
-        rows = compute_interval([INDICATORS["donchian"], INDICATORS["supertrend"]], panel, None, fresh, observer=heard)
-        assert [error["table"] for error in heard.errors] == ["Donchian.py"]
+        rows = compute_interval([INDICATORS["base_data"], INDICATORS["supertrend"]], panel, None, fresh, observer=heard)
+        assert [error["table"] for error in heard.errors] == [INDICATORS["base_data"].table]
         assert "CatalogException" in heard.errors[0]["message"]
-        assert rows[INDICATORS["donchian"]]["upper"].null_count == len(SERIES)
+        assert rows[INDICATORS["base_data"]]["close"].null_count == len(SERIES)
         assert rows[INDICATORS["supertrend"]]["upper"].null_count == 1
 
 
@@ -452,5 +453,5 @@ def test_noise_of_a_division_by_zero_is_no_warning() -> None:
 
 
 def test_an_indicator_in_sql_has_no_function() -> None:
-    with pytest.raises(ValueError, match="indicator donchian is written in SQL"):
-        evaluate.compute(INDICATORS["donchian"], panels.panel_of(SERIES))
+    with pytest.raises(ValueError, match="indicator base_data is written in SQL"):
+        evaluate.compute(INDICATORS["base_data"], panels.panel_of(SERIES))

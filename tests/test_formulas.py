@@ -122,7 +122,7 @@ def test_the_bars_that_a_formula_needs(id_: str, needed: int) -> None:
 
 
 @pytest.mark.parametrize("id_", ["donchian", "williams_r", "volume_ratio"])
-def test_a_statement_has_values_from_the_bars_that_it_needs(id_: str) -> None:
+def test_a_window_of_fixed_length_has_values_from_the_bars_that_it_needs(id_: str) -> None:
     closes = np.arange(1.0, INDICATORS[id_].bars_needed() + 1)
     assert None not in row(id_, bars(closes)).values()
     assert set(row(id_, bars(closes[:-1])).values()) == {None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from candlemill.indicators.contract import METRIC_FIELDS
+from candlemill.indicators.contract import METRIC_FIELDS, Panel
 from candlemill.indicators.profiles import CORRECTED, PARITY
 from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.windows import Windows
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.compute import history
@@ -25,7 +27,7 @@ from tests.observing import Heard
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from candlemill.indicators.contract import Indicator
+    from candlemill.indicators.contract import Indicator, Parameters, Values
     from tests.panels import Series
 
 EVERY = tuple(INDICATORS.values())
@@ -258,8 +260,8 @@ def test_series_side_by_side_have_the_rows_that_each_has_alone(
 ) -> None:
     monkeypatch.setattr(history, "FEWEST", 40)
     monkeypatch.setattr(history, "COPIED", 60)
-    chosen = [INDICATORS[name] for name in ("kdj", "smart_rsi", "donchian", "volume_ratio")]
-    futures_chosen = [INDICATORS[name] for name in ("futures_aggregate", "futures_sentiment")]
+    chosen = [declared for declared in EVERY if declared.source == "candles"]
+    futures_chosen = [declared for declared in EVERY if declared.source == "metrics"]
     some = [candles(series, "5m", 120) for series in hostile(600)]
     rows = [metrics_of(futures(f"F{seed}", 300 - 70 * seed, seed), "5m") for seed in range(4)]
     for indicators, series, source in ((chosen, some, "bars"), (futures_chosen, rows, "metrics")):
@@ -286,3 +288,32 @@ def test_series_side_by_side_have_the_rows_that_each_has_alone(
             for both in (found, alone)
         )
         assert differences(joined, single) == []
+
+
+@pytest.mark.usefixtures("lanes")
+def test_windows_of_several_series_in_a_row_fail_for_none_of_them(
+    sql: SqlIndicators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that begins in one series and ends in the next is nobody's, whatever is computed of it."""
+    monkeypatch.setattr(history, "FEWEST", 40)
+    some = [candles(series, "5m", 120) for series in hostile(600) if series.symbol in ("CALM", "DUST")]
+    parts = [history.Part(one, {}, int(one.time[-60]), history.END) for one in some]
+    seen: list[type[Panel]] = []
+
+    def picky(bars: Panel, p: Parameters) -> Values:
+        seen.append(type(bars))
+        if (bars.close.max(axis=0) > 1000 * bars.close.min(axis=0)).any():
+            raise ValueError("two series")
+        return INDICATORS["kdj"].compute(bars, p)  # type: ignore[misc]
+
+    heard = Heard()
+    found = []
+    for compute in (picky, INDICATORS["kdj"].compute):
+        declared = replace(INDICATORS["kdj"], compute=compute)
+        tables = [table for _, table in history.side_by_side([declared], parts, sql, heard, lanes=compute is picky)]
+        found.append({declared.id: pa.concat_tables(tables).sort_by("symbol")})
+    assert seen[0] is Windows
+    assert seen[-1] is Panel
+    assert heard.errors == []
+    assert found[0]["kdj"].num_rows == 120
+    assert found[0]["kdj"].equals(found[1]["kdj"])

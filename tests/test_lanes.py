@@ -150,7 +150,7 @@ def profile(panel: Panel, bins: int, wanted: float) -> Any:
 
 def windows(series: Series, rows: int) -> Windows:
     width = len(series) - rows + 1
-    return Windows("5m", series.symbol, rows, series.time, series.fields, series.time[-width:], {})
+    return Windows("5m", [series.symbol] * width, rows, series.time, series.fields, series.time[-width:], {})
 
 
 def parts(found: Any) -> list[Any]:

@@ -501,8 +501,8 @@ def candlesticks(bars: Windows, functions: tuple[str, ...]) -> Array:
         return np.zeros((len(functions), w), dtype=np.int32)
     prices = [_body(bars.fields[name]) for name in ("open", "high", "low", "close")]
     highest, lowest = np.maximum.reduce(prices), np.minimum.reduce(prices)
-    spans = np.concatenate([np.zeros(_SUMMED), np.cumsum(highest - lowest)])
-    spanned = spans[_SUMMED:] - spans[:-_SUMMED]
+    # Not of a running sum, which keeps what large bars left in it.
+    spanned = np.convolve(highest - lowest, np.ones(_SUMMED))[: n + w - 1]
     found = np.zeros((len(functions), n + w - 1), dtype=np.int32)
     stretches = [(n - 1, n + w - 1)]
     while stretches:

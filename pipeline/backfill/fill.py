@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Windows of a share: a second of work.
-_TOGETHER = 2048
+#: Windows of a share: half a second of work. Of 50 symbols with 120 windows each, and the bars that these begin with,
+#: half fill a slice of lanes.
+_TOGETHER = 3072
 #: Fewest shares for which processes begin: with fewer one would be done before another is ready.
 _ALONE = 4
 

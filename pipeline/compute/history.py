@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from ...indicators.contract import Panel
 from ...indicators.profiles import PARITY
 from ...indicators.windows import Windows
 from ..base.intervals import MICROSECOND
-from ..record import SILENT
+from ..record import SILENT, Observer
 from .checks import possible_bars, possible_metrics
 from .pivot import joined, nullable, series_of_bars, series_of_metrics
 from .rows import compute_interval
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from ...indicators.contract import Array, Floats, Indicator, Ints, Parameters
+    from ...indicators.contract import Array, Bools, Floats, Indicator, Ints, Parameters
     from ..base.intervals import Interval
-    from ..record import Observer
     from .sql import SqlIndicators
 
 #: Windows that are computed together as the windows of a series, and fewest of one length for which that pays.
 TOGETHER = 16_384
 FEWEST = 256
+#: Of the windows of series in a row so many are of two series at most, for each that is of one.
+_STRADDLING = 7
 #: Windows that are computed together as the series of a panel: their bars are copied.
 COPIED = 1024
 #: A moment after all bars.
@@ -190,10 +191,16 @@ def history_of(
             names = {name for declared in chosen for name in declared.inputs}
             wanted = {name: (totals or {}).get(name) for declared in chosen for name in declared.totals}
             for chunk in _chunks(series, since, until, in_lanes):
-                panel, order = chunk.panel(names, wanted)
-                found = _computed(chosen, chunk, panel, sql, observer, profile, coded, parameters)
+                if chunk.sliding:
+                    row = _Row([chunk])
+                    panel: Panel = row.panel(names, [wanted])
+                    found = _computed(chosen, row, panel, sql, observer, profile, coded, parameters)
+                else:
+                    panel, order = chunk.panel(names, wanted)
+                    found = _computed(chosen, chunk, panel, sql, observer, profile, coded, parameters)
+                    found = {declared: rows.take(pa.array(order)) for declared, rows in found.items()}
                 for declared, rows in found.items():
-                    parts[declared].append(rows if order is None else rows.take(pa.array(order)))
+                    parts[declared].append(rows)
     return {declared: pa.concat_tables(tables).drop_columns("run_id") for declared, tables in parts.items()}
 
 
@@ -246,20 +253,51 @@ def _side_by_side(
 ) -> Iterator[tuple[Indicator, pa.Table]]:
     names = {name for declared in indicators for name in declared.inputs}
     wanted = {name for declared in indicators for name in declared.totals}
-    gathered: list[tuple[_Chunk, Panel]] = []
+    in_rows: dict[int, list[_WithTotals]] = defaultdict(list)
+    copied: list[_WithTotals] = []
     for part in parts:
         totals = {name: part.totals.get(name) for name in wanted}
-        for chunk in _chunks(part.series, part.since, part.until, lanes):
-            panel, _ = chunk.panel(names, totals)
-            if chunk.sliding:
-                yield from _computed(indicators, chunk, panel, sql, observer, profile).items()
-                continue
-            gathered.append((chunk, panel))
-            if sum(panel.series for _, panel in gathered) >= COPIED:
-                yield from _computed(indicators, *_together(gathered), sql, observer, profile).items()
-                gathered = []
+        for chunk in _chunks(part.series, part.since, part.until, lanes, side_by_side=True):
+            (in_rows[int(chunk.lengths[0])] if chunk.sliding else copied).append((chunk, totals))
+    for of_one_length in in_rows.values():
+        for some in _gathered(of_one_length, TOGETHER, lambda chunk: len(chunk.ends) + int(chunk.lengths[0]) - 1):
+            row, heard = _Row([chunk for chunk, _ in some]), _Heard()
+            if sum(len(chunk.ends) for chunk in row.chunks) >= FEWEST:
+                panel = row.panel(names, [totals for _, totals in some])
+                found = _computed(indicators, row, panel, sql, heard, profile)
+                if not heard.failed:
+                    own = pa.array(row.own)
+                    yield from ((declared, rows.filter(own)) for declared, rows in found.items())
+                    continue
+            # Few windows; or one that is of two series may be what an indicator stumbled over.
+            copied += [(part, totals) for chunk, totals in some for part in chunk.parts(COPIED)]
+    for some in _gathered(copied, COPIED, lambda chunk: len(chunk.ends)):
+        panels = [(chunk, chunk.panel(names, totals)[0]) for chunk, totals in some]
+        yield from _computed(indicators, *_together(panels), sql, observer, profile).items()
+
+
+class _Heard(Observer):
+    """Hears whether an indicator failed."""
+
+    failed = False
+
+    def fail(self, table: str, symbol: str, interval: str, message: str) -> None:  # noqa: ARG002
+        """Keep that one did."""
+        self.failed = True
+
+
+def _gathered(chunks: Iterable[_WithTotals], most: int, size: Callable[[_Chunk], int]) -> Iterator[list[_WithTotals]]:
+    """The chunks in their order, as many together as come to a size; one that is larger alone."""
+    gathered: list[_WithTotals] = []
+    total = 0
+    for one in chunks:
+        if gathered and total + size(one[0]) > most:
+            yield gathered
+            gathered, total = [], 0
+        gathered.append(one)
+        total += size(one[0])
     if gathered:
-        yield from _computed(indicators, *_together(gathered), sql, observer, profile).items()
+        yield gathered
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,28 +314,25 @@ class _Chunk:
         """Its name."""
         return self.series.interval.name
 
-    def panel(self, names: set[str], totals: Mapping[str, Floats | None]) -> tuple[Panel, Ints | None]:
-        """The windows as a panel of some fields, and where each window is among its columns, None: in order."""
+    def parts(self, most: int) -> Iterator[_Chunk]:
+        """The same windows in chunks of no more than so many, to be copied."""
+        return _cut(self.series, self.ends, self.lengths, most, sliding=False)
+
+    def known(
+        self, names: set[str], totals: Mapping[str, Floats | None]
+    ) -> tuple[Ints, dict[str, Floats], dict[str, Floats]]:
+        """Of all bars of the series what is 'now', some fields, and the market's totals."""
         series = self.series
         unknown = np.full(len(series.time), np.nan)
-        known = {name: values if values is not None else unknown for name, values in totals.items()}
         # A metrics row is looked at when it is new: its age is 0.
         now = series.ends if "close" in series.fields else series.time
         fields = {name: values for name, values in series.fields.items() if name in names}
-        if self.sliding:
-            rows = int(self.lengths[0])
-            first, last = int(self.ends[0]), int(self.ends[-1]) + 1
-            part = slice(first + 1 - rows, last)
-            windows = Windows(
-                series.interval.name,
-                series.symbol,
-                rows,
-                series.time[part],
-                {name: np.ascontiguousarray(values[part]) for name, values in fields.items()},
-                now[first:last],
-                {name: values[first:last] for name, values in known.items()},
-            )
-            return windows, None
+        return now, fields, {name: values if values is not None else unknown for name, values in totals.items()}
+
+    def panel(self, names: set[str], totals: Mapping[str, Floats | None]) -> tuple[Panel, Ints]:
+        """The windows as a panel of some fields, and where each window is among its columns."""
+        series = self.series
+        now, fields, known = self.known(names, totals)
         order = np.argsort(-self.lengths, kind="stable")
         ends, lengths = self.ends[order], self.lengths[order]
         height = int(lengths[0])
@@ -331,17 +366,11 @@ class _Chunk:
             "series": lambda: series,
             "n": lambda: panel.lengths[series],
             "rn": lambda: rank,
-            **self._columns(bars),
+            **self.columns(bars),
         }
         return pa.table({name: columns[name]() for name in reads(columns)})
 
-    def sliding_rows(self, newest: int, reads: Callable[[Iterable[str]], list[str]]) -> pa.Table:
-        """The bars that are among the newest of some window, each once, for ``SqlIndicators.load_sliding``."""
-        bars = np.arange(self.ends[0] + 1 - newest, self.ends[-1] + 1)
-        columns = {"n": lambda: np.full(len(bars), self.lengths[0]), **self._columns(bars)}
-        return pa.table({"place": bars - self.ends[0], **{name: columns[name]() for name in reads(columns)}})
-
-    def _columns(self, bars: Ints) -> dict[str, Callable[[], Any]]:
+    def columns(self, bars: Ints) -> dict[str, Callable[[], Any]]:
         """What there is of some bars of the series, by name."""
         one = self.series
 
@@ -354,6 +383,71 @@ class _Chunk:
             "bucket_ts": lambda: pa.array(one.time[bars]).cast(pa.timestamp("us", "UTC")),
             **{name: partial(lambda values: nullable(values[bars]), values) for name, values in one.fields.items()},
         }
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """Windows of one length of one series, or of several that stand in a row, as if they were one.
+
+    The windows that begin in one series and end in another are computed like the others, and left out in the end.
+    """
+
+    chunks: Sequence[_Chunk]
+
+    @property
+    def interval(self) -> str:
+        """Its name."""
+        return self.chunks[0].interval
+
+    @property
+    def rows(self) -> int:
+        """Bars of a window."""
+        return int(self.chunks[0].lengths[0])
+
+    @property
+    def own(self) -> Bools:
+        """Which windows are of one series; shape (windows,)."""
+        parts = [np.arange(1 - self.rows, len(chunk.ends)) >= 0 for chunk in self.chunks]
+        return np.concatenate(parts)[self.rows - 1 :]
+
+    def panel(self, names: set[str], totals: Sequence[Mapping[str, Floats | None]]) -> Windows:
+        """The windows as a panel of some fields; ``totals`` are those of each chunk's series."""
+        newest = slice(self.rows - 1, None)
+        times, symbols, moments = [], [], []
+        fields: dict[str, list[Floats]] = defaultdict(list)
+        sums: dict[str, list[Floats]] = defaultdict(list)
+        for chunk, its_totals in zip(self.chunks, totals, strict=True):
+            now, values, known = chunk.known(names, its_totals)
+            part = slice(int(chunk.ends[0]) + 1 - self.rows, int(chunk.ends[-1]) + 1)
+            times.append(chunk.series.time[part])
+            moments.append(now[part])
+            symbols += [chunk.series.symbol] * len(times[-1])
+            for into, some in ((fields, values), (sums, known)):
+                for name, of_all in some.items():
+                    into[name].append(of_all[part])
+        return Windows(
+            self.interval,
+            symbols[newest],
+            self.rows,
+            np.concatenate(times),
+            {name: np.concatenate(parts) for name, parts in fields.items()},
+            np.concatenate(moments)[newest],
+            {name: np.concatenate(parts)[newest] for name, parts in sums.items()},
+        )
+
+    def sliding_rows(self, newest: int, reads: Callable[[Iterable[str]], list[str]]) -> pa.Table:
+        """The bars that are among the newest of some window, each once, for ``SqlIndicators.load_sliding``."""
+        tables, place, back = [], 1 - newest, newest
+        for chunk in self.chunks:
+            bars = np.arange(chunk.ends[0] + 1 - back, chunk.ends[-1] + 1)
+            columns: dict[str, Callable[[], Any]] = {
+                "n": partial(np.full, len(bars), self.rows),
+                **chunk.columns(bars),
+            }
+            places = np.arange(place, place + len(bars))
+            tables.append(pa.table({"place": places, **{name: columns[name]() for name in reads(columns)}}))
+            place, back = place + len(bars), self.rows
+        return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,6 +472,10 @@ class _Joined:
         return pa.concat_tables(tables)
 
 
+#: A chunk, and the market's totals at all rows of its series.
+_WithTotals: TypeAlias = tuple[_Chunk, dict[str, "Floats | None"]]
+
+
 def _together(chunks: Sequence[tuple[_Chunk, Panel]]) -> tuple[_Joined, Panel]:
     """The windows of some chunks as one panel."""
     panel, places = joined([panel for _, panel in chunks])
@@ -386,8 +484,11 @@ def _together(chunks: Sequence[tuple[_Chunk, Panel]]) -> tuple[_Joined, Panel]:
     return _Joined(chunks, places), replace(panel, as_of=as_of)
 
 
-def _chunks(series: Series, since: int, until: int, lanes: bool) -> Iterator[_Chunk]:
-    """The windows that end in a range of time, in order, cut into what is computed together."""
+def _chunks(series: Series, since: int, until: int, lanes: bool, *, side_by_side: bool = False) -> Iterator[_Chunk]:
+    """The windows that end in a range of time, in order, cut into what is computed together.
+
+    ``side_by_side``: with those of other series in a row, so that fewer of them are enough.
+    """
     lengths = series.lengths
     ends = np.flatnonzero((series.time >= since) & (series.time < until))
     if not len(ends):
@@ -396,24 +497,26 @@ def _chunks(series: Series, since: int, until: int, lanes: bool) -> Iterator[_Ch
     begins = np.flatnonzero(np.diff(lengths[ends], prepend=-1))
     gathered = begins[:0]
     for run in np.split(ends, begins[1:]):
-        if lanes and len(run) >= FEWEST and lengths[run[0]] > 1:
-            yield from _cut(series, gathered, lengths, COPIED, sliding=False)
-            yield from _cut(series, run, lengths, TOGETHER, sliding=True)
+        rows = lengths[run[0]]
+        fewest = (rows - 1) / _STRADDLING if side_by_side else FEWEST
+        if lanes and len(run) >= fewest and rows > 1:
+            yield from _cut(series, gathered, lengths[gathered], COPIED, sliding=False)
+            yield from _cut(series, run, lengths[run], TOGETHER, sliding=True)
             gathered = begins[:0]
         else:
             gathered = np.concatenate([gathered, run])
-    yield from _cut(series, gathered, lengths, COPIED, sliding=False)
+    yield from _cut(series, gathered, lengths[gathered], COPIED, sliding=False)
 
 
 def _cut(series: Series, ends: Ints, lengths: Ints, most: int, *, sliding: bool) -> Iterator[_Chunk]:
     for start in range(0, len(ends), most):
-        part = ends[start : start + most]
-        yield _Chunk(series, part, lengths[part], sliding)
+        part = slice(start, start + most)
+        yield _Chunk(series, ends[part], lengths[part], sliding)
 
 
 def _computed(
     indicators: Sequence[Indicator],
-    chunk: _Chunk | _Joined,
+    chunk: _Chunk | _Row | _Joined,
     panel: Panel,
     sql: SqlIndicators,
     observer: Observer,
@@ -434,12 +537,11 @@ def _computed(
     newest: dict[int, list[Indicator]] = defaultdict(list)
     for declared in in_sql:
         newest[min(declared.bars_read(parameters.get(declared), profile), panel.rows)].append(declared)
-    sliding = isinstance(panel, Windows)
-    if in_sql and isinstance(chunk, _Chunk) and sliding:
+    if in_sql and isinstance(chunk, _Row):
         sql.load_sliding(chunk.sliding_rows(max(newest), partial(sql.reads, in_sql, profile=profile)))
     for count, some in newest.items():
         # A statement sees the bars that it reads, no more: those of neighbouring windows are the same.
-        if sliding:
+        if isinstance(chunk, _Row):
             sql.read_windows(panel.series, count, source)
         else:
             sql.load_ranked(chunk.ranked(panel, count, partial(sql.reads, some, profile=profile)), source)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 1, 22, 9, 7, tzinfo=UTC)
 #: Those that have no more to show than their inputs: a bar, a row, or the newest of TA-Lib's shapes.
-BARE = {"donchian", "data_monitor", "futures_sentiment", "taker_buy_ratio", "williams_r"}
+BARE = {"data_monitor", "futures_sentiment", "taker_buy_ratio"}
 
 
 @pytest.fixture(scope="module")
