@@ -7,7 +7,7 @@
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
 6. Intervals that have arrived become one panel (``joined``). SQL indicators are computed in the work file, NumPy
-   indicators over the panel (``compute_interval``). The finished rows go to the work file (``WorkFile.store``).
+   indicators over the panel (``compute_interval``). In the end, all rows go to the work file (``WorkFile.store``).
 7. The work file begins to settle on disk (``WorkFile.settle``).
 8. The rows go to SQLite in one transaction (``Sink.insert``), committed once the work file has settled
    (``Sink.commit``).
@@ -128,6 +128,7 @@ def compute(
     record.symbols = len(seen)
     _report_left_out(record)
     results = {indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}
+    # Once: of each group, a table's few rows would take as long as those of all groups.
     sql.store(results)
     return Results(results, seen)
 
