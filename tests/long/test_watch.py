@@ -189,6 +189,8 @@ def test_it_outlives_a_server_that_goes_away(tmp_path: Path) -> None:
             child = Watching(url, tmp_path, "--listen", "--every", "1m=4,5m=4")
             child.until_passed(2)
             first = newest(tmp_path)
+            # On a busy machine its first connection may have come too late, and been told of.
+            before = child.log.count("no notices from")
         try:
             child.until_told(r"ERROR .*\(it is tried again and again\)")
             child.until("the error in the health file", lambda: child.health["errors"])
@@ -204,7 +206,7 @@ def test_it_outlives_a_server_that_goes_away(tmp_path: Path) -> None:
             child.child.kill()
             child.child.wait()
     assert child.log.count("(it is tried again and again)") == 1
-    assert child.log.count("no notices from") == 1
+    assert child.log.count("no notices from") in {max(before, 1), before + 1}
     assert lost["passes"] >= 2
     assert "cannot connect" in lost["errors"][-1]["message"]
 
