@@ -161,18 +161,14 @@ class Source:
             near = interval.back(until, lookback)
             return self._built(relation, interval, exchange, symbols, (after, near, until), as_of, lookback)
         forming = self.forming(interval)
+        near = interval.back(until, lookback + forming)
         query = render(
             statement("source/candles"),
-            values=values_of(relation, dict.fromkeys(BAR_FIELDS)),
-            relation=identifier(relation.name),
-            exchange=literal(exchange),
-            after=moment(after),
-            near=moment(interval.back(until, lookback + forming)),
             lines=lines(BAR_FIELDS),
+            newer=_bars(relation, exchange, near, until, chosen(symbols)),
+            older=_bars(relation, exchange, after, near, chosen(symbols)),
             counted=Sql("*" if relation.once else "DISTINCT bucket_ts"),
             closed=moment(interval.back(until, forming)),
-            until=moment(until),
-            chosen=chosen(symbols),
             lookback=literal(lookback),
         )
         if relation.materialized_only and not closed_only:
@@ -240,17 +236,13 @@ class Source:
                 late = chosen(list(group))
                 pieces += self._pieces(relation, interval, exchange, late, min(group.values()), newer.since)
             return build_bars(pieces, interval, newer.earliest, until)
-        shared = {
-            "values": values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars"),
-            "relation": identifier(relation.name),
-            "exchange": literal(exchange),
-        }
-        window = {"after": moment(newer.since), "until": moment(until)}
-        queries = [render(statement("source/newer_candles"), **shared, **window, chosen=chosen(symbols))]
+        queries = [_bars(relation, exchange, newer.since, until, chosen(symbols))]
         queries += [
             render(
                 statement("source/late_candles"),
-                **shared,
+                values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars"),
+                relation=identifier(relation.name),
+                exchange=literal(exchange),
                 late=late_rows(group),
                 earliest=moment(min(group.values())),
                 until=moment(newer.since),
@@ -266,15 +258,7 @@ class Source:
         from .buckets import in_parts
 
         def read(begin: datetime, end: datetime) -> pa.Table:
-            query = render(
-                statement("source/newer_candles"),
-                values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars"),
-                relation=identifier(relation.name),
-                exchange=literal(exchange),
-                after=moment(begin),
-                until=moment(end),
-                chosen=asked,
-            )
+            query = _bars(relation, exchange, begin, end, asked)
             return self._read_packed(query, relation.name, BAR_FIELDS)
 
         return in_parts(read, interval, after, until)
@@ -480,3 +464,16 @@ class Source:
             raise SourceError(
                 f"reading {SCHEMA}.{relation} failed: {one_line(error)}; try again, or see `candlemill doctor`"
             ) from None
+
+
+def _bars(relation: Relation, exchange: str, after: datetime, until: datetime, asked: Sql) -> Sql:
+    """The bars of a window for which a condition holds."""
+    return render(
+        statement("source/newer_candles"),
+        values=values_of(relation, dict.fromkeys(BAR_FIELDS), table="bars"),
+        relation=identifier(relation.name),
+        exchange=literal(exchange),
+        after=moment(after),
+        until=moment(until),
+        chosen=asked,
+    )
