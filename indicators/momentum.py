@@ -8,7 +8,7 @@ import numpy as np
 
 from .contract import Coded, Panel, Parameters, Values, indicator, number, price, text
 from .kernels import chains, pivots, recursions, rolling
-from .kernels.bars import close_ema, close_ema_from_mean, true_range_from_mean, turnover, typical_price
+from .kernels.bars import close_ema, close_ema_from_mean, low_and_high, true_range_from_mean, turnover, typical_price
 from .profiles import CORRECTED
 from .roles import LINE, guided
 
@@ -90,20 +90,13 @@ def kdj(bars: Panel, p: Parameters) -> Values:
     return Values(j, k[-1], d[-1], signal, turnover(bars), bars.close[-1], defined=np.isfinite(j))
 
 
-def _high_and_low(bars: Panel, p: Parameters) -> tuple[Floats, Floats]:
-    """Highest high and lowest low of the newest bars; (series,) each."""
-    high = rolling.highest(bars.high[-p.period :], p.period)[-1]
-    low = rolling.lowest(bars.low[-p.period :], p.period)[-1]
-    bars.note(high14=high, low14=low)
-    return high, low
-
-
 def williams_r_of_any_price(bars: Panel, p: Parameters) -> Values:
     """No constant is added to the divisor, so a price of any size has the same; -50 where there is no range.
 
     Source: Williams (1973).
     """
-    high, low = _high_and_low(bars, p)
+    low, high = low_and_high(bars, p.period)
+    bars.note(high14=high, low14=low)
     return Values(np.where(high == low, -50.0, -100 * (high - bars.close[-1]) / (high - low)))
 
 
@@ -124,7 +117,8 @@ def williams_r_of_any_price(bars: Panel, p: Parameters) -> Values:
 )
 def williams_r(bars: Panel, p: Parameters) -> Values:
     """Williams %R, -100 (close at the low) to 0 (close at the high). Source: Williams (1973)."""
-    high, low = _high_and_low(bars, p)
+    low, high = low_and_high(bars, p.period)
+    bars.note(high14=high, low14=low)
     return Values(-100 * (high - bars.close[-1]) / (high - low + 1e-10))
 
 

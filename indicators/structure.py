@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .contract import Coded, Panel, Parameters, Values, difference, indicator, number, price, text
-from .kernels import pivots, recursions, rolling
-from .kernels.bars import average_true_range, close_ema, close_ema_from_mean, true_range_from_mean
+from .kernels import pivots, recursions
+from .kernels.bars import average_true_range, close_ema, close_ema_from_mean, low_and_high, true_range_from_mean
 from .profiles import CORRECTED
 from .roles import BOTTOM, HISTOGRAM, LINE, STEP, STRIP, TOP
 
@@ -30,9 +30,7 @@ def support_resistance_before(bars: Panel, p: Parameters) -> Values:
 
     Source: the channel breakout of Donchian; Wilder (1978) as TA-Lib begins ATR.
     """
-    before = slice(-p.period - 1, -1)
-    support = rolling.lowest(bars.low[before], p.period)[-1]
-    resistance = rolling.highest(bars.high[before], p.period)[-1]
+    support, resistance = low_and_high(bars, p.period, before=1)
     return _levels(bars, support, resistance, true_range_from_mean(bars, p.atr, 1)[-1])
 
 
@@ -59,8 +57,7 @@ def support_resistance_before(bars: Panel, p: Parameters) -> Values:
 )
 def support_resistance(bars: Panel, p: Parameters) -> Values:
     """Extremes of the last 20 bars as support and resistance, with the distance of the close from each."""
-    support = rolling.lowest(bars.low[-p.period :], p.period)[-1]
-    resistance = rolling.highest(bars.high[-p.period :], p.period)[-1]
+    support, resistance = low_and_high(bars, p.period)
     return _levels(bars, support, resistance, average_true_range(bars, p.atr, 1)[-1])
 
 

@@ -23,6 +23,7 @@ from .kernels.bars import (
     close_ema,
     close_ema_from_mean,
     close_mean,
+    low_and_high,
     true_range_from_mean,
     turnover,
     typical_price,
@@ -150,8 +151,7 @@ def bollinger(bars: Panel, p: Parameters) -> Values:
 )
 def donchian(bars: Panel, p: Parameters) -> Values:
     """Donchian channel, the newest bar included. Source: Donchian, High Finance in Copper (1960)."""
-    upper = rolling.highest(bars.high[-p.period :], p.period)[-1]
-    lower = rolling.lowest(bars.low[-p.period :], p.period)[-1]
+    lower, upper = low_and_high(bars, p.period)
     bars.note(high20=upper, low20=lower)
     return Values(upper, (upper + lower) / 2, lower)
 

@@ -99,6 +99,12 @@ def typical_price(bars: Panel) -> Floats:
     return bars.shared(("typical_price",), lambda: (bars.high + bars.low + bars.close) / 3)
 
 
+def low_and_high(bars: Panel, width: int, before: int = 0) -> tuple[Floats, Floats]:
+    """Lowest low and highest high of ``width`` bars, which end ``before`` so many of the newest; (series,) each."""
+    rows = slice(-width - before, -before or None)
+    return rolling.lowest(bars.low[rows], width)[-1], rolling.highest(bars.high[rows], width)[-1]
+
+
 def changes(values: Floats) -> Floats:
     """Difference to the bar before, NaN at a series' first bar; shape (bars, series)."""
     differences = np.full_like(values, np.nan)
