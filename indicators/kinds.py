@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy import ma, strings
 from numpy.typing import NDArray
 
+from .arrow import call, cast, encoded, filled, taken
 from .rounding import rounded
 
 if TYPE_CHECKING:
@@ -220,11 +221,11 @@ class _Text(Kind):
 
     def arrow(self, values: Coded, null: Bools) -> pa.Array:
         words = pa.array(values.words, pa.string())
-        return pa.DictionaryArray.from_arrays(_masked(values.codes, null), words).dictionary_decode()
+        return taken(words, _masked(values.codes, null))
 
     def coded(self, values: Coded, null: Bools) -> pa.Array:
-        words = pa.array(values.words, pa.string()).dictionary_encode()
-        return pa.DictionaryArray.from_arrays(words.indices.take(_masked(values.codes, null)), words.dictionary)
+        words = encoded(pa.array(values.words, pa.string()))
+        return pa.DictionaryArray.from_arrays(taken(words.indices, _masked(values.codes, null)), words.dictionary)
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         texts = np.full(width, None, dtype=np.object_)
@@ -243,7 +244,7 @@ class _Time(Kind):
         return np.asarray(values == NO_MOMENT)
 
     def arrow(self, values: Array, null: Bools) -> pa.Array:
-        return _masked(values, null).cast(UTC_MICROSECONDS)
+        return cast(_masked(values, null), UTC_MICROSECONDS)
 
     def spread(self, found: Array, series: Array, width: int) -> Array:
         moments = np.full(width, NO_MOMENT)
@@ -252,8 +253,8 @@ class _Time(Kind):
         return moments
 
     def written(self, values: pa.Array, rounding: Rounding | None) -> pa.Array:  # noqa: ARG002 - of numbers only
-        null = values.is_null().to_numpy(zero_copy_only=False)
-        return pa.array(iso(values.cast(pa.int64()).fill_null(0).to_numpy()), mask=null)
+        null = call("is_null", values).to_numpy(zero_copy_only=False)
+        return pa.array(iso(filled(cast(values, pa.int64()), 0).to_numpy()), mask=null)
 
 
 def _masked(values: Array, null: Bools) -> pa.Array:

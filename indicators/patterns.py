@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from .arrow import encoded
 from .contract import Coded, Panel, Values, indicator, integer, number, price, text
 from .kernels import candles, pivots, rolling
 from .kernels.bars import true_range_from_mean, turnover
@@ -219,8 +220,8 @@ def candle_patterns(bars: Panel) -> Values:
 def _named(candle_set: Array, shape_set: Ints, candle_names: tuple[str, ...], shapes: Sequence[Sequence[str]]) -> Coded:
     """The names of each series' patterns as a comma list, written once for each set of patterns."""
     names = tuple(tuple(choices) for choices in shapes)
-    sets = pa.array(candle_set).dictionary_encode()
-    both = pa.array(sets.indices.to_numpy().astype(np.int64) * 3 ** len(shapes) + shape_set).dictionary_encode()
+    sets = encoded(pa.array(candle_set))
+    both = encoded(pa.array(sets.indices.to_numpy().astype(np.int64) * 3 ** len(shapes) + shape_set))
     candle_sets = sets.dictionary.to_pylist()
     pairs = [divmod(code, 3 ** len(shapes)) for code in both.dictionary.to_pylist()]
     words = [_listed(candle_sets[place], digits, candle_names, names) for place, digits in pairs]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from .arrow import cast, encoded
 from .contract import Coded, Panel, Parameters, Rounding, Values, difference, indicator, number, price, text
 from .kernels import profiles, rolling
 from .kernels.bars import turnover, typical_price
@@ -119,7 +120,7 @@ def _as_texts(values: Floats) -> Array:
     if not ((values >= 1e-3) & (values < 1e9)).all():
         return np.array(list(map(repr, values.tolist())), dtype=np.object_)
     # Arrow is faster, and writes these alike, but for the zero behind a whole number.
-    texts = pa.array(values).cast(pa.string()).to_numpy(zero_copy_only=False)
+    texts = cast(pa.array(values), pa.string()).to_numpy(zero_copy_only=False)
     whole = np.flatnonzero(values == np.floor(values))
     texts[whole] = texts[whole] + ".0"
     return texts
@@ -140,7 +141,7 @@ def _lists(low: Floats, width: Floats, *chosen: Bools) -> list[Coded]:
     of_runs = np.bitwise_or.reduceat(np.bitwise_or.reduce(packed), starts, axis=0)
     wanted = np.unpackbits(of_runs, axis=1, count=len(chosen[0])).view(np.bool_)
     middles = _middle(low[starts, None], width[starts, None], np.arange(wanted.shape[1]))
-    numbers = pa.array(rounded(middles[wanted], _NODE_ROUNDING)).dictionary_encode()
+    numbers = encoded(pa.array(rounded(middles[wanted], _NODE_ROUNDING)))
     texts = np.full(wanted.shape, "", dtype=np.object_)
     texts[wanted] = _as_texts(numbers.dictionary.to_numpy())[numbers.indices.to_numpy()]
     lists = []

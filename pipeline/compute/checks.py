@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from ...indicators.arrow import cast, filled, filtered
+
 if TYPE_CHECKING:
     from ...indicators.contract import Bools, Floats
     from ..base.intervals import Interval
@@ -34,7 +36,7 @@ def possible_bars(bars: pa.Table, interval: Interval) -> tuple[pa.Table, Counter
     if not (impossible.any() or astray.any()):
         return bars, Counter()
     counts = Counter({IMPOSSIBLE: int(impossible.sum()), ASTRAY: int(astray.sum())})
-    return bars.filter(pa.array(~(impossible | astray))), +counts
+    return filtered(bars, pa.array(~(impossible | astray))), +counts
 
 
 def possible_metrics(metrics: pa.Table) -> tuple[pa.Table, Counter[str]]:
@@ -42,7 +44,7 @@ def possible_metrics(metrics: pa.Table) -> tuple[pa.Table, Counter[str]]:
     negative = (_numbers(metrics["open_interest"]) < 0) | (_numbers(metrics["open_interest_value"]) < 0)
     if not negative.any():
         return metrics, Counter()
-    return metrics.filter(pa.array(~negative)), Counter({NEGATIVE: int(negative.sum())})
+    return filtered(metrics, pa.array(~negative)), Counter({NEGATIVE: int(negative.sum())})
 
 
 def _impossible(bars: pa.Table) -> Bools:
@@ -53,7 +55,7 @@ def _impossible(bars: pa.Table) -> Bools:
 
 
 def _astray(bars: pa.Table, interval: Interval) -> Bools:
-    starts = bars["bucket_ts"].cast(pa.int64()).fill_null(0).to_numpy()
+    starts = filled(cast(bars["bucket_ts"], pa.int64()), 0).to_numpy()
     if interval.monthly:
         moments = starts.astype("datetime64[us]")
         return moments != moments.astype("datetime64[M]")
@@ -63,4 +65,4 @@ def _astray(bars: pa.Table, interval: Interval) -> Bools:
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:
-    return column.cast(pa.float64()).to_numpy().astype(np.float64, copy=False)
+    return cast(column, pa.float64()).to_numpy().astype(np.float64, copy=False)

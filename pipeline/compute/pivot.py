@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ...indicators import arrow
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Array, Bools, Floats, Ints, Panel
 from ...indicators.registry import INDICATORS
 
@@ -45,7 +45,7 @@ class Pivot:
     @property
     def newest(self) -> datetime | None:
         """Time of the newest row; None where there is none."""
-        moment: datetime | None = pc.max(self.ranked["bucket_ts"]).as_py()
+        moment: datetime | None = arrow.call("max", self.ranked["bucket_ts"]).as_py()
         return moment
 
 
@@ -143,14 +143,14 @@ class _Rows:
 def _rows(table: pa.Table, names: Sequence[str], needed: Sequence[str]) -> _Rows:
     """The table's rows; usable where symbol and time are there, and the needed values are finite."""
     fields = {name: _floats(table[name]) for name in names}
-    codes = table["symbol"].combine_chunks().dictionary_encode()
+    codes = arrow.encoded(table["symbol"].combine_chunks())
     usable = ~_nulls(table["symbol"]) & ~_nulls(table["bucket_ts"])
     for name in needed:
         usable &= np.isfinite(fields[name])
     return _Rows(
         symbols=np.array(codes.dictionary.to_pylist(), dtype=np.str_),
-        code=codes.indices.fill_null(0).to_numpy(),
-        time=table["bucket_ts"].cast(pa.int64()).fill_null(0).to_numpy(),
+        code=arrow.filled(codes.indices, 0).to_numpy(),
+        time=arrow.filled(arrow.cast(table["bucket_ts"], pa.int64()), 0).to_numpy(),
         fields=fields,
         usable=usable,
     )
@@ -185,9 +185,9 @@ def _pivot(rows: _Rows, interval: str, as_of: datetime, lookback: int, noun: str
     ranked = pa.table(
         {
             "series": series,
-            "interval": pa.DictionaryArray.from_arrays(np.zeros(len(series), dtype=np.int8), [interval]),
-            "symbol": pa.DictionaryArray.from_arrays(series.astype(np.int32), pa.array(symbols, pa.string())),
-            "bucket_ts": pa.array(time).cast(pa.timestamp("us", "UTC")),
+            "interval": _worded(np.zeros(len(series), dtype=np.int8), [interval]),
+            "symbol": _worded(series.astype(np.int32), symbols),
+            "bucket_ts": arrow.cast(pa.array(time), pa.timestamp("us", "UTC")),
             "n": count,
             "rn": count - place,
             **{name: nullable(values) for name, values in fields.items()},
@@ -298,12 +298,12 @@ def _market_total(rows: _Rows, field: str, interval: str, as_of: int) -> float:
 def _nulls(column: pa.ChunkedArray) -> Bools:
     if not column.null_count:
         return np.zeros(len(column), dtype=np.bool_)
-    return column.is_null().to_numpy()
+    return arrow.call("is_null", column).to_numpy()
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
     """Values with NaN for NULL and for infinity."""
-    values = column.cast(pa.float64()).to_numpy()
+    values = arrow.cast(column, pa.float64()).to_numpy()
     if np.isinf(values).any():
         values = np.where(np.isinf(values), np.nan, values)
     return values
@@ -313,3 +313,7 @@ def nullable(values: Floats) -> pa.Array:
     """Values as Arrow has them: NULL for NaN."""
     missing = np.isnan(values)
     return pa.array(values, mask=missing) if missing.any() else pa.array(values)
+
+
+def _worded(codes: Ints, words: Sequence[str] | Array) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(codes, pa.array(words, pa.string()))

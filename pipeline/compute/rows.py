@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...indicators import evaluate
+from ...indicators.arrow import encoded, filtered
 from ...indicators.contract import Values
 from ...indicators.kinds import TIME, Coded
 from ...indicators.profiles import PARITY
@@ -62,7 +63,7 @@ def compute_interval(
             values = _isolated(declared, panel, error, observer, given, profile)
             cells = evaluate.finish(declared, panel, values, given, profile)
         table = _as_arrow(keys[declared.source], cells, coded)
-        rows[declared] = table if covered.all() else table.filter(pa.array(covered))
+        rows[declared] = table if covered.all() else filtered(table, pa.array(covered))
     return rows
 
 
@@ -120,7 +121,7 @@ def _keys(panel: Panel, run_id: str, coded: bool) -> dict[str, pa.Array]:
         "symbol": _texts(panel.symbols, coded),
         "interval": _texts(panel.intervals, coded),
         "bucket_ts": TIME.arrow(panel.newest_time, np.zeros(panel.series, dtype=np.bool_)),
-        "run_id": pa.repeat(run_id, panel.series),
+        "run_id": pa.repeat(pa.scalar(run_id, pa.string()), panel.series),
     }
 
 
@@ -132,7 +133,7 @@ def _texts(names: Sequence[str], coded: bool) -> pa.Array:
             return pa.DictionaryArray.from_arrays(np.zeros(len(names), dtype=np.int32), texts)
         return pa.repeat(texts[0], len(names))
     texts = pa.array(names, pa.string())
-    return texts.dictionary_encode() if coded else texts
+    return encoded(texts) if coded else texts
 
 
 def _as_arrow(keys: dict[str, pa.Array], cells: Sequence[evaluate.Cells], coded: bool) -> pa.Table:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ...indicators import arrow
 from ...indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator, Panel, Parameters, Source, Values
 from ...indicators.profiles import PARITY, PROFILES
 from ...indicators.registry import INDICATORS
@@ -58,7 +58,9 @@ class SqlIndicators:
         parts = []
         for pivot, places in zip(pivots, columns or [np.arange(pivots[0].panel.series)], strict=True):
             interval = pivot.panel.intervals[0] if pivot.panel.series else ""
-            read = pivot.ranked.filter(pc.less_equal(pivot.ranked["rn"], newest or _bars_read(source, interval)))
+            ranks = pivot.ranked["rn"]
+            oldest = pa.scalar(newest or _bars_read(source, interval), ranks.type)
+            read = arrow.filtered(pivot.ranked, arrow.call("less_equal", ranks, oldest))
             parts.append(read.set_column(0, "series", pa.array(places[read["series"].to_numpy()])))
         self.load_ranked(pa.concat_tables(parts), source)
 
@@ -73,7 +75,7 @@ class SqlIndicators:
     def load_sliding(self, rows: pa.Table) -> None:
         """Take the rows of a series, for ``read_windows``: ``place`` is 0 at the newest bar of the first window."""
         self._load("sliding", rows)
-        ages = literal(1 - pc.min(rows["place"]).as_py())
+        ages = literal(1 - arrow.call("min", rows["place"]).as_py())
         # As a table, whose least and greatest value are known: so the windows that rows belong to are places, and no
         # hash of them is made.
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE ages AS SELECT * FROM range({ages}, 0, -1) AS ages(rn)")

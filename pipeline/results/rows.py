@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ...indicators import arrow
 from ...indicators.kinds import iso
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class Keys:
     """
 
     def __init__(self, rows: pa.Table) -> None:
-        keys = [("symbol", "ascending"), ("interval", "ascending"), ("bucket_ts", "ascending")]
-        self.order = pc.sort_indices(rows, sort_keys=keys)
-        self._from = rows.select([name for name, _ in keys])
-        symbols, intervals, times = (column.combine_chunks() for column in self._from.take(self.order).columns)
-        texts = iso(times.cast(pa.int64()).to_numpy())
+        keys = ["symbol", "interval", "bucket_ts"]
+        self.order = arrow.in_order(rows, keys)
+        self._from = rows.select(keys)
+        symbols, intervals, times = (column.combine_chunks() for column in arrow.taken(self._from, self.order).columns)
+        texts = iso(arrow.cast(times, pa.int64()).to_numpy())
         self.columns = {SYMBOL: symbols, INTERVAL: intervals, DATA_TIME: pa.array(texts)}
         keyed = list(zip(symbols.to_pylist(), intervals.to_pylist(), texts.tolist(), strict=True))
         self.rows = {key: place for place, key in enumerate(keyed)}
@@ -101,7 +101,7 @@ class Batch:
     def without(self, places: set[int]) -> Batch:
         """The batch without some rows, given by their place in key order."""
         wanted = np.array([place not in places for place in range(self.table.num_rows)])
-        return Batch(self.keys, self.table.filter(pa.array(wanted)), self.valued[wanted])
+        return Batch(self.keys, arrow.filtered(self.table, pa.array(wanted)), self.valued[wanted])
 
 
 def day_before(time: str) -> str:
@@ -123,7 +123,7 @@ def batches(results: Mapping[Indicator, pa.Table]) -> dict[Indicator, Batch]:
         if keys is None:
             keys = Keys(rows)
             known.append(keys)
-        made[indicator] = _batch(indicator, rows.take(keys.order), keys)
+        made[indicator] = _batch(indicator, arrow.taken(rows, keys.order), keys)
     return made
 
 
@@ -135,7 +135,7 @@ def telling(indicator: Indicator) -> list[Column]:
 def _batch(indicator: Indicator, rows: pa.Table, keys: Keys) -> Batch:
     valued = np.zeros(rows.num_rows, dtype=np.bool_)
     for column in telling(indicator):
-        valued |= rows[column.name].is_valid().to_numpy()
+        valued |= arrow.call("is_valid", rows[column.name]).to_numpy()
     rounding = indicator.stored.rounding
     # Rounded on the way: the work file keeps full precision.
     values = {

@@ -45,6 +45,8 @@ def unpacked(table: pa.Table, fields: Sequence[str]) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
+    from ...indicators.arrow import cast, taken
+
     moment = pa.timestamp("us", "UTC")
     schema = pa.schema([(_TIME, pa.int64()), *((field, pa.float64()) for field in fields)])
     parts = [_parsed(lines, schema) for lines in table["lines"].chunks]
@@ -53,8 +55,8 @@ def unpacked(table: pa.Table, fields: Sequence[str]) -> pa.Table:
     place = np.repeat(np.arange(len(symbols)), table["found"].to_numpy())
     return pa.table(
         {
-            "symbol": symbols.take(pa.array(place)),
-            _TIME: values[_TIME].cast(moment),
+            "symbol": taken(symbols, pa.array(place)),
+            _TIME: cast(values[_TIME], moment),
             **{field: values[field] for field in fields},
         }
     )
