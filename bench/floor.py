@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from bench.market import NOW, metrics_of, newest, sql
+from candlemill.indicators.registry import METRICS_ROWS
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import Sql, identifier, join, literal, render
 from candlemill.pipeline.settings import DEFAULT_EXCHANGE, DEFAULT_LOOKBACK
-from candlemill.pipeline.source.reader import METRICS_ROWS, METRICS_WINDOW
+from candlemill.pipeline.source.reader import METRICS_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg
 
+from candlemill.indicators.registry import METRICS_ROWS
 from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, bucket_start
 from candlemill.pipeline.base.statements import Sql, identifier, literal, render
 from candlemill.pipeline.settings import DEFAULT_LOOKBACK
-from candlemill.pipeline.source.reader import METRICS_ROWS
 from candlemill.pipeline.source.schema import init_db
 
 #: When the market's newest bar forms; the runs look from here.

@@ -20,6 +20,7 @@ import psycopg
 
 from bench.market import new_database, sql
 from candlemill.indicators.contract import BAR_FIELDS
+from candlemill.indicators.registry import METRICS_ROWS
 from candlemill.pipeline.base.intervals import INTERVALS, Interval
 from candlemill.pipeline.base.statements import Sql, identifier, join, literal, render, statement
 from candlemill.pipeline.demo.server import embedded_postgres
@@ -27,7 +28,7 @@ from candlemill.pipeline.record import Record
 from candlemill.pipeline.settings import DEFAULT_EXCHANGE, DEFAULT_LOOKBACK
 from candlemill.pipeline.source.clauses import chosen, moment, plain_moment, values_of
 from candlemill.pipeline.source.packed import packed
-from candlemill.pipeline.source.reader import METRIC_COLUMNS, METRICS_ROWS, Newer, Source
+from candlemill.pipeline.source.reader import METRIC_COLUMNS, Newer, Source
 from candlemill.pipeline.source.session import session
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from .indicators import evaluate
 from .indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator
 from .indicators.kinds import TIME, UTC_MICROSECONDS
 from .indicators.profiles import PARITY, PROFILES
-from .indicators.registry import INDICATORS, register
+from .indicators.registry import INDICATORS, METRICS_ROWS, register
 from .pipeline.base.duck import open_duckdb
 from .pipeline.base.intervals import INTERVALS, Interval, before, microseconds
 from .pipeline.base.logs import warn_of_left_out
@@ -31,7 +31,7 @@ from .pipeline.compute.pivot import Pivot, market_totals, pivot_bars, pivot_metr
 from .pipeline.compute.sql import SqlIndicators
 from .pipeline.record import Observer
 from .pipeline.settings import DEFAULT_LOOKBACK
-from .pipeline.source.reader import METRICS_ROWS, METRICS_WINDOW
+from .pipeline.source.reader import METRICS_WINDOW
 
 if TYPE_CHECKING:
     from .indicators.contract import Array, Floats, Parameters, Values

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from .fields import BAR_FIELDS, METRIC_FIELDS
 from .kinds import INTEGER, NO_MOMENT, REAL, TEXT, TIME, Array, Bools, Coded, Floats, Ints, Kind
 from .profiles import PARITY, PROFILES
 from .roles import LEVEL, LINE, STRIP, Role
@@ -40,26 +41,6 @@ __all__ = [
     "difference", "indicator", "integer", "moment", "number", "price", "text",
 ]  # fmt: skip
 
-BAR_FIELDS = (
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "quote_volume",
-    "trade_count",
-    "taker_buy_volume",
-    "taker_buy_quote_volume",
-)
-METRIC_FIELDS = (
-    "open_interest",
-    "open_interest_value",
-    "top_trader_account_ratio",
-    "top_trader_position_ratio",
-    "global_account_ratio",
-    "taker_volume_ratio",
-    "is_closed",
-)
 #: In the order in which catalogues list them.
 FAMILIES = ("trend", "momentum", "volatility", "volume", "structure", "pattern", "futures", "quality")
 

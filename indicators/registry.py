@@ -56,3 +56,6 @@ def _place(declared: Indicator) -> tuple[int, int, str]:
 
 for _indicator in sorted(_declared(), key=_place):
     register(_indicator)
+
+#: Newest metrics rows of a symbol that some indicator looks at.
+METRICS_ROWS = max(declared.bars_read() for declared in INDICATORS.values() if declared.source == "metrics")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from ..indicators.registry import METRICS_ROWS
 from .base.duck import open_duckdb
 from .base.errors import NoCandlesError
 from .base.intervals import microseconds, moment
@@ -22,7 +23,7 @@ from .compute.compiler import lanes_pay
 from .compute.history import END, history_of, series_of_candles, series_of_futures
 from .compute.pivot import market_totals
 from .compute.sql import SqlIndicators
-from .source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
+from .source.reader import METRICS_WINDOW, Newer, Source
 from .source.symbols import meant, symbols_to_read
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .base.errors import SourceError
 from .base.threads import ReadAhead, in_thread
 from .record import Observer, Record, Stage, age, timed
-from .source.reader import METRICS_ROWS, Source
+from .source.reader import Source
 from .source.symbols import symbols_to_read
 from .source.urls import redacted
 
@@ -156,6 +156,7 @@ def read(
 def arranged(loaded: Loaded, settings: Settings) -> Arranged:
     """What was read as panels and ranked tables, without what cannot be; the time counts as reading."""
     # Imported by the thread that needs it first, while the source works.
+    from ..indicators.registry import METRICS_ROWS
     from .compute.checks import possible_bars, possible_metrics
     from .compute.pivot import pivot_bars, pivot_metrics
 

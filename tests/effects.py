@@ -15,13 +15,12 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from candlemill.indicators.profiles import CORRECTED, PROFILES
-from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
 from candlemill.pipeline.compute.sql import SqlIndicators
 from candlemill.pipeline.documents.corrected import Effect, render
-from candlemill.pipeline.source.reader import METRICS_ROWS
 from tests import goldens
 
 if TYPE_CHECKING:

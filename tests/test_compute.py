@@ -25,11 +25,10 @@ from candlemill.indicators.contract import (
     price,
     text,
 )
-from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
 from candlemill.pipeline.base.shortage import ShortageError
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
-from candlemill.pipeline.source.reader import METRICS_ROWS
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
 from tests.observing import Heard

@@ -20,13 +20,13 @@ from pyarrow import csv
 from candlemill.indicators import evaluate
 from candlemill.indicators.contract import BAR_FIELDS, FAMILIES, METRIC_FIELDS, Indicator, Values, number
 from candlemill.indicators.kinds import INTEGER, REAL, TEXT, TIME
-from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import statement
 from candlemill.pipeline.compute.pivot import joined, pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
-from candlemill.pipeline.source.reader import METRICS_ROWS, Source
+from candlemill.pipeline.source.reader import Source
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
 from tests.observing import Heard

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
 from candlemill.pipeline.compute.sql import SqlIndicators
 from candlemill.pipeline.results.rows import batches
-from candlemill.pipeline.source.reader import METRICS_ROWS
 from tests import goldens
 from tests.goldens import KEY
 from tests.observing import Heard

@@ -17,14 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...indicators.registry import INDICATORS
+from ...indicators.registry import INDICATORS, METRICS_ROWS
 from ..base.duck import open_duckdb
 from ..base.intervals import INTERVALS
 from ..compute import compiler
 from ..compute.history import Series, history_of, series_of_candles, series_of_futures
 from ..compute.sql import SqlIndicators
 from ..record import Observer
-from ..source.reader import METRICS_ROWS, METRICS_WINDOW
+from ..source.reader import METRICS_WINDOW
 from . import folder
 from .export import TOTAL, digest_of
 from .machine import computed_by

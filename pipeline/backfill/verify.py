@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...indicators.kinds import UTC_MICROSECONDS
+from ...indicators.registry import METRICS_ROWS
 from ..base.duck import open_duckdb
 from ..base.intervals import INTERVALS, MICROSECOND, moment
 from ..compute.checks import possible_bars, possible_metrics
@@ -17,7 +18,7 @@ from ..compute.history import later
 from ..compute.pivot import pivot_bars, pivot_metrics
 from ..compute.rows import compute_interval
 from ..compute.sql import SqlIndicators
-from ..source.reader import METRICS_ROWS, METRICS_WINDOW
+from ..source.reader import METRICS_WINDOW
 from .export import TOTAL
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...indicators.registry import METRICS_ROWS
 from ..base.errors import SourceError
 from ..base.intervals import Interval, before
 from ..reading import Loaded
 from ..record import SILENT, Observer, Stage, timed
-from ..source.reader import METRICS_ROWS, METRICS_WINDOW, Newer, Source
+from ..source.reader import METRICS_WINDOW, Newer, Source
 from . import window
 
 if TYPE_CHECKING:

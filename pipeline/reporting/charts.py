@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from ...indicators.contract import Panel
 from ...indicators.kinds import TIME
+from ...indicators.registry import METRICS_ROWS
 from ..base.duck import open_duckdb
 from ..base.intervals import INTERVALS, microseconds
 from ..base.statements import statement
@@ -23,7 +24,6 @@ from ..compute.pivot import joined, pivot_bars, pivot_metrics
 from ..compute.rows import compute_interval
 from ..compute.sql import SqlIndicators
 from ..plotting.history import Series, Track
-from ..source.reader import METRICS_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ...indicators.contract import BAR_FIELDS
-from ...indicators.registry import INDICATORS
+from ...indicators.fields import BAR_FIELDS
 from ..base.errors import SourceError, one_line
 from ..base.intervals import INTERVALS, Interval, before
 from ..base.statements import Sql, identifier, join, literal, render, statement
@@ -38,8 +37,6 @@ log = logging.getLogger(__name__)
 
 SCHEMA = "market_data"
 METRICS_5M = "binance_futures_metrics_5m"
-#: Newest metrics rows of a symbol that some indicator looks at.
-METRICS_ROWS = max(declared.bars_read() for declared in INDICATORS.values() if declared.source == "metrics")
 METRICS_WINDOW = timedelta(days=30)
 #: What decides over a choice of symbols by ``auto``: bars of a day and the hour before it, metrics of a week.
 _AUTO_BARS, _AUTO_METRICS = timedelta(hours=25), timedelta(days=7)
@@ -269,6 +266,9 @@ class Source:
         With ``newer`` only those; where they are built from 5m rows, see ``newer_candles``. One statement. Raises
         SourceError.
         """
+        # Imported here, as it brings NumPy along: the source is reached, and candles are read, without.
+        from ...indicators.registry import METRICS_ROWS
+
         form = self.metrics_form(interval)
         if form is None:
             return None

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pytest
 
 from candlemill.indicators.contract import BAR_FIELDS
+from candlemill.indicators.registry import METRICS_ROWS
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.record import Record
 from candlemill.pipeline.source import buckets
-from candlemill.pipeline.source.reader import METRIC_COLUMNS, METRICS_ROWS, Newer, Source
+from candlemill.pipeline.source.reader import METRIC_COLUMNS, Newer, Source
 
 if TYPE_CHECKING:
     from candlemill.pipeline.base.statements import Sql

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candlemill.indicators.registry import INDICATORS
+from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
 from candlemill.pipeline import engine
 from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, bucket_start
@@ -30,7 +30,7 @@ from candlemill.pipeline.live.schedule import Schedule, parse_every
 from candlemill.pipeline.live.warm import kept_bars
 from candlemill.pipeline.results.sink import Sink
 from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
-from candlemill.pipeline.source.reader import METRICS_ROWS, Newer, Source
+from candlemill.pipeline.source.reader import Newer, Source
 from candlemill.pipeline.source.schema import init_db
 from candlemill.pipeline.source.symbols import symbols_to_read
 from candlemill.pipeline.workfile.provenance import Provenance
