@@ -26,9 +26,9 @@ MOST_THREADS = 64
 class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
     """The items of some keys in order, in groups, read while the groups before them are used.
 
-    A group is all that has been read when it is asked for, and at least as much as is worth a pass: what is done with
-    small items costs about as much for one as for several. Reading begins at once and pauses where enough is waiting;
-    some items may be read side by side. An error, of a key or while reading, comes where its item would.
+    A group is as much as is worth a pass: what is done with small items costs about as much for one as for several, and
+    what is done with large ones takes memory for all of them. Reading begins at once and pauses where enough is
+    waiting; some items may be read side by side. An error, of a key or while reading, comes where its item would.
     """
 
     def __init__(
@@ -107,8 +107,11 @@ class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
     def __next__(self) -> list[Item]:
         with self._changed:
             self._changed.wait_for(lambda: not self._reading or (self._ready and self._waiting >= self._worth))
-            group, self._waiting = list(self._ready), 0.0
-            self._ready.clear()
+            group, weight = [], 0.0
+            while self._ready and weight < self._worth:
+                group.append(self._ready.popleft())
+                weight += self._weight(group[-1])
+            self._waiting = sum(map(self._weight, self._ready))
             if group:
                 if not self._reading and not self._ended:
                     self._begin()
