@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from bench.market import NOW, metrics_of, newest, sql
-from candlemill.indicators.registry import METRICS_ROWS
+from candlemill.indicators.fields import METRICS_ROWS
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import Sql, identifier, join, literal, render
 from candlemill.pipeline.settings import DEFAULT_EXCHANGE, DEFAULT_LOOKBACK

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from bench.market import NOW
-from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.compute.rows import compute_interval, computed
 from candlemill.pipeline.engine import run
 from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -42,7 +42,7 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
         run_id: str,
         observer: Observer,
         profile: str,
-    ) -> dict[Indicator, pa.Table]:
+    ) -> Iterator[tuple[Indicator, pa.Table]]:
         for declared in indicators:
             taken = []
             for _ in range(repeats):
@@ -52,7 +52,7 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
                 compute_interval([declared], own_bars, own_metrics, work, profile=profile)
                 taken.append(perf_counter() - begun)
             seconds[declared.id] += statistics.median(taken)
-        return compute_interval(indicators, bars, metrics, work, run_id, observer, profile)
+        return computed(indicators, bars, metrics, work, run_id, observer, profile)
 
     settings = Settings(
         source=database,
@@ -63,6 +63,6 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
         indicators=parse_indicators(None),
         as_of=NOW,
     )
-    with patch("candlemill.pipeline.engine.compute_interval", measured):
+    with patch("candlemill.pipeline.engine.computed", measured):
         run(settings)
     return dict(seconds)

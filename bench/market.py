@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from candlemill.indicators.registry import METRICS_ROWS
+from candlemill.indicators.fields import METRICS_ROWS
 from candlemill.pipeline.base.intervals import DEFAULT_INTERVALS, INTERVALS, bucket_start
 from candlemill.pipeline.base.statements import Sql, identifier, literal, render
 from candlemill.pipeline.settings import DEFAULT_LOOKBACK

@@ -20,7 +20,7 @@ import psycopg
 
 from bench.market import new_database, sql
 from candlemill.indicators.contract import BAR_FIELDS
-from candlemill.indicators.registry import METRICS_ROWS
+from candlemill.indicators.fields import METRICS_ROWS
 from candlemill.pipeline.base.intervals import INTERVALS, Interval
 from candlemill.pipeline.base.statements import Sql, identifier, join, literal, render, statement
 from candlemill.pipeline.demo.server import embedded_postgres

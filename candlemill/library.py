@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 
 from .indicators import evaluate
 from .indicators.contract import BAR_FIELDS, METRIC_FIELDS, Indicator
+from .indicators.fields import METRICS_ROWS
 from .indicators.kinds import TIME, UTC_MICROSECONDS
 from .indicators.profiles import PARITY, PROFILES
-from .indicators.registry import INDICATORS, METRICS_ROWS, register
+from .indicators.registry import INDICATORS, register
 from .pipeline.base.duck import open_duckdb
 from .pipeline.base.intervals import INTERVALS, Interval, before, microseconds
 from .pipeline.base.logs import warn_of_left_out

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+# Not on demand: PyArrow looks at numpy.ma in each thread, and where one imports it, another may recurse into NumPy
+# meanwhile (python/cpython#149728). Whatever makes arrays in a thread has imported this module.
+import numpy.ma  # noqa: F401
 import pyarrow as pa
 from pyarrow._compute import CastOptions, SortOptions, call_function
 

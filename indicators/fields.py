@@ -1,4 +1,4 @@
-"""What bars and metrics have: the names of their fields, in their order."""
+"""What bars and metrics have: the names of their fields, in their order. It loads nothing, as sources need no more."""
 
 BAR_FIELDS = (
     "open",
@@ -20,3 +20,5 @@ METRIC_FIELDS = (
     "taker_volume_ratio",
     "is_closed",
 )
+#: Newest rows of the metrics of a symbol that indicators look at, at most.
+METRICS_ROWS = 240

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-
-# Not on demand: PyArrow looks at numpy.ma in each thread, and where one imports it, another may recurse into NumPy
-# meanwhile (python/cpython#149728). Whatever begins a thread that computes has imported this module.
 from numpy import ma, strings
 from numpy.typing import NDArray
 

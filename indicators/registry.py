@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .contract import FAMILIES, Indicator
+from .fields import METRICS_ROWS
 from .service import SERVICE
 
 if TYPE_CHECKING:
@@ -22,10 +23,15 @@ INDICATORS: Mapping[str, Indicator] = MappingProxyType(_FOUND)
 def register(declared: Indicator) -> Indicator:
     """Add an indicator, with the names that the replaced service has for it, and return it so.
 
-    Raises ValueError where its id or the name of its table is taken.
+    Raises ValueError where its id or the name of its table is taken, or it reads more metrics than a pass does.
     """
     if declared.id in _FOUND:
         raise ValueError(f"indicator {declared.id} is declared twice: give it another id")
+    if declared.source == "metrics" and declared.bars_read() > METRICS_ROWS:
+        raise ValueError(
+            f"indicator {declared.id} reads {declared.bars_read()} rows of metrics, a pass {METRICS_ROWS}: "
+            "raise METRICS_ROWS in indicators/fields.py"
+        )
     line = SERVICE.get(declared.id)
     named = replace(declared, stored=line) if line else declared
     taken = [known.id for known in _FOUND.values() if known.table == named.table]
@@ -56,6 +62,3 @@ def _place(declared: Indicator) -> tuple[int, int, str]:
 
 for _indicator in sorted(_declared(), key=_place):
     register(_indicator)
-
-#: Newest metrics rows of a symbol that some indicator looks at.
-METRICS_ROWS = max(declared.bars_read() for declared in INDICATORS.values() if declared.source == "metrics")

@@ -2,12 +2,12 @@
 
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
 2. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
-3. Meanwhile the result database is looked at (``Sink.check``), and the tables of the work file are made (``WorkFile``).
+3. Meanwhile the tables of the work file are made (``WorkFile``), and the result database is looked at (``Sink.check``).
 4. Per interval, candles and metrics are read, ahead of the work (``reading``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
 6. Intervals that have arrived become one panel (``joined``). SQL indicators are computed in the work file, NumPy
-   indicators over the panel (``compute_interval``). In the end, all rows go to the work file (``WorkFile.store``).
+   indicators over the panel (``computed``). All rows of an indicator then go to the work file (``WorkFile.store``).
 7. The work file begins to settle on disk (``WorkFile.settle``).
 8. The rows go to SQLite in one transaction (``Sink.insert``), committed once the work file has settled
    (``Sink.commit``).
@@ -31,7 +31,7 @@ from .base import ending, heaps
 from .base.errors import NoCandlesError, SourceError
 from .base.intervals import bucket_start
 from .compute.pivot import joined
-from .compute.rows import compute_interval
+from .compute.rows import computed
 from .reading import begin
 from .record import WITHOUT_CANDLES, Basis, Record, timed
 from .results.sink import Sink
@@ -41,7 +41,10 @@ from .workfile.provenance import Provenance
 from .workfile.writer import WorkFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    import duckdb
 
     from ..indicators.contract import Indicator, Panel
     from .compute.pivot import Pivot
@@ -70,6 +73,7 @@ def run(
     settings: Settings,
     progress: Callable[[str], None] = lambda _: None,
     begun: Begun | None = None,
+    opening: Future[duckdb.DuckDBPyConnection] | None = None,
 ) -> Record:
     """One pass over all symbols and intervals; the module's docstring lists the steps.
 
@@ -77,25 +81,26 @@ def run(
         settings: what to do.
         progress: told what is done next: each interval's name, then ``write`` and ``publish``.
         begun: what of it has begun already.
+        opening: the connection with the sqlite extension, where somebody has begun to open one.
 
     Raises:
         CandlemillError: of the kind that says what failed; nothing was written.
     """
     begun = begun or begin(settings)
     record = begun.record
-    with Sink.of(settings, begun.opening) as sink:
+    work_file = WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker)
+    with Sink.of(settings, opening) as sink, work_file as work:
         sink.check(settings.indicators)
         expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
         sink.prepare(settings.indicators, expected, settings.keep)
-        with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
-            market = begun.market.result()
-            results = compute(settings, market.incoming, work, record, progress)
-            report_unseen(market.symbols, results.symbols, settings, record, lambda: _known(market.source, settings))
-            insert(settings, results, sink, work, record, progress)
-            with ending.postponed():
-                commit_and_publish(settings, sink, work, record, progress=progress)
-                if ending.forget():
-                    log.warning("the request to end came when the results were being committed: the run is complete")
+        market = begun.market.result()
+        results = compute(settings, market.incoming, work, record, progress)
+        report_unseen(market.symbols, results.symbols, settings, record, lambda: _known(market.source, settings))
+        insert(settings, results, sink, work, record, progress)
+        with ending.postponed():
+            commit_and_publish(settings, sink, work, record, progress=progress)
+            if ending.forget():
+                log.warning("the request to end came when the results were being committed: the run is complete")
     return record
 
 
@@ -112,25 +117,41 @@ def compute(
     record: Record,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Results:
-    """Compute what comes in, group by group of intervals; the time of a group is shared out by bars."""
-    tables: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
+    """Compute what comes in, group by group of intervals; the time of a group is shared out by bars.
+
+    All rows of an indicator are stored as soon as there are no more to come: while the next one is computed.
+    """
+    parts: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
+    pending = iter(settings.indicators)
+    tables: dict[Indicator, pa.Table] = {}
     seen: set[str] = set()
+
+    def finish(until: Indicator | None = None) -> None:
+        for indicator in pending:
+            if parts[indicator]:
+                # Once: of each group, a table's few rows would take as long as those of all groups.
+                tables[indicator] = pa.concat_tables(parts[indicator])
+                sql.store(indicator, tables[indicator])
+            if indicator == until:
+                return
+
     for group in incoming:
         progress(group[0].interval.name)
         begun = perf_counter()
-        for indicator, rows in _work(group, settings, sql, record, seen).items():
-            tables[indicator].append(rows)
+        last = group[-1].interval == settings.intervals[-1]
+        for indicator, rows in _work(group, settings, sql, record, seen):
+            parts[indicator].append(rows)
+            if last:
+                finish(indicator)
         heaps.give_back()
         duration, bars = perf_counter() - begun, sum(market.bars.ranked.num_rows for market in group)
         for market in group:
             market.stage.t_compute = duration * market.bars.ranked.num_rows / bars if bars else duration / len(group)
             record.finished(market.stage)
-    record.symbols = len(seen)
+    record.symbols, record.indicators = len(seen), len(settings.indicators)
     _report_left_out(record)
-    results = {indicator: pa.concat_tables(parts) for indicator, parts in tables.items() if parts}
-    # Once: of each group, a table's few rows would take as long as those of all groups.
-    sql.store(results)
-    return Results(results, seen)
+    finish()
+    return Results(tables, seen)
 
 
 def insert(
@@ -168,8 +189,8 @@ def commit_and_publish(
 
 def _work(
     group: Sequence[Arranged], settings: Settings, sql: SqlIndicators, record: Record, seen: set[str]
-) -> dict[Indicator, pa.Table]:
-    """Rows of the intervals of a group, computed as one panel."""
+) -> Iterator[tuple[Indicator, pa.Table]]:
+    """Rows of the intervals of a group, computed as one panel, indicator by indicator."""
     for market in group:
         name, bars, stage = market.interval.name, market.bars, market.stage
         record.computed_from(name, Basis(bars.newest, dict(market.skipped)))
@@ -184,10 +205,10 @@ def _work(
     candles = [market.bars for market in group if market.bars.panel.series]
     metrics = [market.metrics for market in group if market.metrics is not None and market.metrics.panel.series]
     if not candles:
-        return {}
+        return
     panel = _loaded("candles", candles, sql)
     beside = _loaded("metrics", metrics, sql) if metrics else None
-    return compute_interval(settings.indicators, panel, beside, sql, record.run_id, record, settings.profile)
+    yield from computed(settings.indicators, panel, beside, sql, record.run_id, record, settings.profile)
 
 
 def _report_left_out(record: Record) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ..indicators.registry import METRICS_ROWS
+from ..indicators.fields import METRICS_ROWS
 from .base.duck import open_duckdb
 from .base.errors import NoCandlesError
 from .base.intervals import microseconds, moment

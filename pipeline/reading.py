@@ -1,6 +1,6 @@
 """What a run reads: the source is reached, the symbols are chosen, and the intervals read ahead of the work.
 
-It begins before the modules of the work are imported: that takes as long as the first statements.
+It begins before the modules of the work are imported, NumPy with them: that takes as long as the first statements.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..indicators.fields import METRICS_ROWS
 from .base.errors import SourceError
 from .base.threads import ReadAhead, in_thread
 from .record import Observer, Record, Stage, age, timed
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
 
-    import duckdb
     import pyarrow as pa
 
     from .base.intervals import Interval
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 #: calls, whatever they work on.
 WORTH = 75_000
 #: Bars of read intervals that wait beyond which reading pauses, for the memory's sake.
-MOST = 120_000
+MOST = 170_000
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,23 @@ class Begun:
     Attributes:
         record: its record.
         market: what is read.
-        opening: the connection with the sqlite extension; None: nobody opens it yet.
     """
 
     record: Record
     market: Future[Market]
-    opening: Future[duckdb.DuckDBPyConnection] | None = None
 
 
-def begin(settings: Settings, opening: Future[duckdb.DuckDBPyConnection] | None = None) -> Begun:
+def begin(settings: Settings) -> Begun:
     """Begin to read; errors come with the market."""
     record = new_record(settings)
     record.t_start = age()
-    return Begun(record, in_thread(lambda: _market(settings, record)), opening)
+    begun = Begun(record, in_thread(lambda: _market(settings, record)))
+    # What the first statement cannot be sent without is imported while the source is reached: here, as the thread that
+    # reads steps back for this one.
+    import connectorx  # noqa: F401
+    import pyarrow as pa  # noqa: F401
+
+    return begun
 
 
 def new_record(settings: Settings) -> Record:
@@ -105,7 +109,6 @@ def new_record(settings: Settings) -> Record:
         as_of=settings.as_of,
         source=redacted(settings.source),
         intervals=[interval.name for interval in settings.intervals],
-        indicators=len(settings.indicators),
         profile=settings.profile,
     )
 
@@ -141,7 +144,7 @@ def read(
             )
         )
         metrics = None
-        if any(indicator.source == "metrics" for indicator in settings.indicators):
+        if settings.reads_metrics:
             # Side by side with the candles: neither alone keeps both the server and this side busy.
             try:
                 metrics = source.metrics(interval, settings.as_of)
@@ -156,7 +159,6 @@ def read(
 def arranged(loaded: Loaded, settings: Settings) -> Arranged:
     """What was read as panels and ranked tables, without what cannot be; the time counts as reading."""
     # Imported by the thread that needs it first, while the source works.
-    from ..indicators.registry import METRICS_ROWS
     from .compute.checks import possible_bars, possible_metrics
     from .compute.pivot import pivot_bars, pivot_metrics
 

@@ -102,7 +102,7 @@ class Record(Observer):
     as_of: datetime
     source: str
     intervals: list[str]
-    indicators: int
+    indicators: int = 0
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from ..indicators.profiles import PARITY, PROFILES
 from .base import folders
@@ -17,7 +18,7 @@ from .base.intervals import DEFAULT_INTERVALS, INTERVALS, Interval
 from .base.marker import DESK, Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..indicators.contract import Indicator
 
@@ -77,7 +78,7 @@ class Settings:
     duckdb: Path
     symbols: str
     intervals: tuple[Interval, ...]
-    indicators: tuple[Indicator, ...]
+    indicators: Sequence[Indicator]
     as_of: datetime
     lookback: int = DEFAULT_LOOKBACK
     workers: int = 1
@@ -102,6 +103,12 @@ class Settings:
     def profile(self) -> str:
         """Whose values the indicators have: that of the files they go to."""
         return self.marker.profile
+
+    @property
+    def reads_metrics(self) -> bool:
+        """Whether an indicator is computed from futures metrics."""
+        every = isinstance(self.indicators, EveryIndicator)
+        return every or any(declared.source == "metrics" for declared in self.indicators)
 
     def keep(self, interval: str) -> int:
         """Rows to keep per symbol at an interval."""
@@ -193,12 +200,38 @@ def _having(declared: Indicator, part: str) -> str:
     return f"{declared.id} ({', '.join(columns)})" if columns else ""
 
 
+class EveryIndicator(Sequence["Indicator"]):
+    """All indicators of the catalogue, which is loaded when they are looked at: it brings NumPy along.
+
+    So a run reaches its source, and the source begins to work, before Python has NumPy.
+    """
+
+    @overload
+    def __getitem__(self, place: int) -> Indicator: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Indicator]: ...
+    def __getitem__(self, place: int | slice) -> Indicator | Sequence[Indicator]:
+        return tuple(_catalogue().values())[place]
+
+    def __iter__(self) -> Iterator[Indicator]:
+        return iter(_catalogue().values())
+
+    def __len__(self) -> int:
+        return len(_catalogue())
+
+
+def _catalogue() -> Mapping[str, Indicator]:
+    from ..indicators.registry import INDICATORS
+
+    return INDICATORS
+
+
 def parse_indicators(
     enabled: str | None,
     disabled: str | None = None,
     mode: str = "all",
     known: Mapping[str, Indicator] | None = None,
-) -> tuple[Indicator, ...]:
+) -> Sequence[Indicator]:
     """Indicators of comma lists of ids or table names, in catalogue order, of one mode or of all.
 
     Known are those of the catalogue, unless others are given. Entries of ``PartsOfNames`` stand for every indicator
@@ -207,10 +240,9 @@ def parse_indicators(
     if mode not in ("all", "batch", "incremental"):
         raise unknown("mode", mode, ("all", "batch", "incremental"))
     if known is None:
-        # Imported here, as it brings NumPy along: the model of settings can be read without.
-        from ..indicators.registry import INDICATORS
-
-        known = INDICATORS
+        if not items(enabled) and not items(disabled) and mode == "all":
+            return EveryIndicator()
+        known = _catalogue()
     wanted = (_named(enabled, known) or set(known)) - _named(disabled, known)
     chosen = tuple(i for i in known.values() if i.id in wanted and mode in ("all", i.mode))
     if not chosen:

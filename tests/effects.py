@@ -14,8 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from candlemill.indicators.fields import METRICS_ROWS
 from candlemill.indicators.profiles import CORRECTED, PROFILES
-from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
+from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval

@@ -25,7 +25,8 @@ from candlemill.indicators.contract import (
     price,
     text,
 )
-from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
+from candlemill.indicators.fields import METRICS_ROWS
+from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.shortage import ShortageError
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval

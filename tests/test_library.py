@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import pytest
 
 import candlemill
 from candlemill.indicators import registry
-from candlemill.indicators.contract import METRIC_FIELDS
+from candlemill.indicators.fields import METRIC_FIELDS, METRICS_ROWS
 from candlemill.indicators.profiles import PROFILES
 from candlemill.pipeline.workfile.reader import published
 from tests import goldens, panels
@@ -335,6 +336,22 @@ def test_to_import_it_costs_next_to_nothing() -> None:
         _ = candlemill.nonsense
 
 
+def test_a_source_is_reached_and_a_run_of_all_indicators_asked_for_before_numpy_is_loaded() -> None:
+    program = """
+import sys
+from candlemill.pipeline.reading import begin
+from candlemill.pipeline.source.reader import Source
+from candlemill.pipeline.options import Options, settings_of
+settings = settings_of(Options(source="postgresql://nobody@localhost/nothing"), {})
+assert settings.reads_metrics
+print(sorted({"numpy", "pyarrow", "duckdb", "connectorx"} & set(sys.modules)))
+assert len(settings.indicators) == len(list(settings.indicators)) > 0
+assert "numpy" in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.fixture
 def registry_restored() -> Iterator[None]:
     """What a test registers is forgotten after it: other tests of this process go by what the product declares."""
@@ -342,6 +359,14 @@ def registry_restored() -> Iterator[None]:
     yield
     registry._FOUND.clear()
     registry._FOUND.update(before)
+
+
+@pytest.mark.usefixtures("registry_restored")
+def test_what_reads_more_metrics_than_a_pass_does_is_no_indicator() -> None:
+    declared = replace(registry.INDICATORS["futures_aggregate"], id="longer", window=METRICS_ROWS + 1)
+    with pytest.raises(ValueError, match=f"indicator longer reads {METRICS_ROWS + 1} rows of metrics"):
+        registry.register(declared)
+    assert registry.INDICATORS["futures_aggregate"].bars_read() == METRICS_ROWS
 
 
 @pytest.mark.usefixtures("registry_restored")

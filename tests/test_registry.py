@@ -19,8 +19,9 @@ from pyarrow import csv
 
 from candlemill.indicators import evaluate
 from candlemill.indicators.contract import BAR_FIELDS, FAMILIES, METRIC_FIELDS, Indicator, Values, number
+from candlemill.indicators.fields import METRICS_ROWS
 from candlemill.indicators.kinds import INTEGER, REAL, TEXT, TIME
-from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
+from candlemill.indicators.registry import INDICATORS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import statement

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
+from candlemill.indicators.fields import METRICS_ROWS
+from candlemill.indicators.registry import INDICATORS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics

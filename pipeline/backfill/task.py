@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...indicators.registry import INDICATORS, METRICS_ROWS
+from ...indicators.fields import METRICS_ROWS
+from ...indicators.registry import INDICATORS
 from ..base.duck import open_duckdb
 from ..base.intervals import INTERVALS
 from ..compute import compiler

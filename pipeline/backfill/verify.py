@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ...indicators.fields import METRICS_ROWS
 from ...indicators.kinds import UTC_MICROSECONDS
-from ...indicators.registry import METRICS_ROWS
 from ..base.duck import open_duckdb
 from ..base.intervals import INTERVALS, MICROSECOND, moment
 from ..compute.checks import possible_bars, possible_metrics

@@ -15,14 +15,10 @@ from typing import TYPE_CHECKING
 from ..base.errors import FailingError, NoCandlesError, UsageError
 from ..base.threads import in_thread
 from ..options import OPTIONS, Options, settings_of
-from ..results.extension import opened
 from .console import say_json, set_up_log
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
     from pathlib import Path
-
-    import duckdb
 
     from ..record import Record
     from ..settings import Settings
@@ -39,25 +35,16 @@ def run(asked: Options, as_json: bool = False, memray: Path | None = None) -> No
         raise UsageError(f"{option} stayed up, which a run does not: run `{_watching(asked)}`")
     if not asked.source:
         raise UsageError("no source: give --source URL, set DATABASE_URL, or try `candlemill demo`")
-    # Opened while Python imports the rest, which needs another processor.
-    opening = in_thread(opened, "sink")
-    settings = settings_of(asked, os.environ)
-    perform_all(asked, settings, memray, as_json, opening)
+    perform_all(asked, settings_of(asked, os.environ), memray, as_json)
 
 
-def perform_all(
-    asked: Options,
-    settings: Settings,
-    memray: Path | None,
-    as_json: bool,
-    opening: Future[duckdb.DuckDBPyConnection] | None = None,
-) -> None:
+def perform_all(asked: Options, settings: Settings, memray: Path | None, as_json: bool) -> None:
     """A run, and what was asked for beside it. Raises as ``be_strict`` does where that was asked for."""
     if asked.metrics_file:
         from ..live.metrics import check_metrics_file
 
         check_metrics_file(asked.metrics_file)
-    record = perform(settings, memray, as_json, asked.shows_no_bar, opening)
+    record = perform(settings, memray, as_json, asked.shows_no_bar)
     if asked.metrics_file:
         _write_metrics(asked.metrics_file, settings, record)
     if asked.strict:
@@ -90,20 +77,18 @@ def _watching(asked: Options) -> str:
     return shlex.join([*words, *source, *(["--listen"] if asked.event else [])])
 
 
-def perform(
-    settings: Settings,
-    memray: Path | None,
-    as_json: bool,
-    quiet: bool,
-    opening: Future[duckdb.DuckDBPyConnection] | None = None,
-) -> Record:
+def perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
     """A run, with its progress on a terminal, its last lines, and a capture of its memory where one is asked for."""
     from ..reading import begin
 
     capture = _capture(memray)
     # A capture shall have all of the reading.
-    begun = None if capture else begin(settings, opening)
+    begun = None if capture else begin(settings)
     # Imported while the source works.
+    from ..results.extension import opened
+
+    # Opened while Python imports the rest, which needs another processor.
+    opening = in_thread(opened, "sink")
     from ..engine import run as run_engine
     from ..live.health import watch_of
     from .progress import stage_bar
@@ -117,9 +102,8 @@ def perform(
         )
     stages = [*(interval.name for interval in settings.intervals), "write", "publish"]
     with capture or nullcontext(), stage_bar(stages, quiet) as progress:
-        record = run_engine(
-            settings, capture.marking(progress) if capture else progress, begun or begin(settings, opening)
-        )
+        marked = capture.marking(progress) if capture else progress
+        record = run_engine(settings, marked, begun or begin(settings), opening)
     if capture:
         log.info("memory captured in %s", memray)
         for what, file in capture.report():

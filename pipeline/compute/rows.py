@@ -18,7 +18,7 @@ from ..base.shortage import pass_on
 from ..record import SILENT, Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...indicators.contract import Array, Indicator, Panel, Parameters
     from .sql import SqlIndicators
@@ -37,13 +37,27 @@ def compute_interval(
     coded: bool = False,
     parameters: Mapping[Indicator, Parameters] = MappingProxyType({}),
 ) -> dict[Indicator, pa.Table]:
-    """Finished rows of every indicator, a row per series of the intervals that it covers, each with the run's id.
+    """Finished rows of every indicator: those of ``computed``."""
+    return dict(computed(indicators, bars, metrics, sql, run_id, observer, profile, coded, parameters))
+
+
+def computed(
+    indicators: Sequence[Indicator],
+    bars: Panel | None,
+    metrics: Panel | None,
+    sql: SqlIndicators,
+    run_id: str = "",
+    observer: Observer = SILENT,
+    profile: str = PARITY,
+    coded: bool = False,
+    parameters: Mapping[Indicator, Parameters] = MappingProxyType({}),
+) -> Iterator[tuple[Indicator, pa.Table]]:
+    """Finished rows of one indicator after the other, a row per series of the intervals it covers, with the run's id.
 
     Texts are dictionary arrays where they are wanted ``coded``. A failing indicator costs only the series it fails on:
     these get rows without values, and are reported. ``profile``: whose values;
     ``parameters``: of some indicators, other than their defaults.
     """
-    rows = {}
     panels = {"candles": bars, "metrics": metrics}
     keys = {source: _keys(panel, run_id, coded) for source, panel in panels.items() if panel is not None}
     for source, panel in panels.items():
@@ -63,8 +77,7 @@ def compute_interval(
             values = _isolated(declared, panel, error, observer, given, profile)
             cells = evaluate.finish(declared, panel, values, given, profile)
         table = _as_arrow(keys[declared.source], cells, coded)
-        rows[declared] = table if covered.all() else filtered(table, pa.array(covered))
-    return rows
+        yield declared, table if covered.all() else filtered(table, pa.array(covered))
 
 
 def _isolated(

@@ -16,7 +16,7 @@ from ...indicators.registry import INDICATORS
 from ..base.statements import expressions, identifier, literal, render, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import duckdb
 
@@ -41,8 +41,8 @@ class SqlIndicators:
     def keep(self, interval: str, bars: Pivot, metrics: Pivot | None) -> None:
         """Keep the bars and metrics of an interval for analysts: the work file does, this does not."""
 
-    def store(self, results: Mapping[Indicator, pa.Table]) -> None:
-        """Keep finished rows of indicators for analysts: likewise."""
+    def store(self, declared: Indicator, rows: pa.Table) -> None:
+        """Keep the finished rows of an indicator for analysts: likewise."""
 
     def load(
         self, source: Source, pivots: Sequence[Pivot], columns: Sequence[Ints] | None = None, newest: int | None = None

@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...indicators.registry import METRICS_ROWS
+from ...indicators.fields import METRICS_ROWS
 from ..base.errors import SourceError
 from ..base.intervals import Interval, before
 from ..reading import Loaded
@@ -92,7 +92,7 @@ class Feed:
         with timed(stage, "t_read"):
             candles = self._look_at_candles(source, settings, symbols, interval)
             metrics = None
-            if candles.rows.num_rows and any(indicator.source == "metrics" for indicator in settings.indicators):
+            if candles.rows.num_rows and settings.reads_metrics:
                 try:
                     metrics = self._look_at_metrics(source, settings, interval)
                 except SourceError as error:

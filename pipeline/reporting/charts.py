@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...indicators.contract import Panel
+from ...indicators.fields import METRICS_ROWS
 from ...indicators.kinds import TIME
-from ...indicators.registry import METRICS_ROWS
 from ..base.duck import open_duckdb
 from ..base.intervals import INTERVALS, microseconds
 from ..base.statements import statement

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ...indicators.fields import BAR_FIELDS
+from ...indicators.fields import BAR_FIELDS, METRICS_ROWS
 from ..base.errors import SourceError, one_line
 from ..base.intervals import INTERVALS, Interval, before
 from ..base.statements import Sql, identifier, join, literal, render, statement
@@ -266,9 +266,6 @@ class Source:
         With ``newer`` only those; where they are built from 5m rows, see ``newer_candles``. One statement. Raises
         SourceError.
         """
-        # Imported here, as it brings NumPy along: the source is reached, and candles are read, without.
-        from ...indicators.registry import METRICS_ROWS
-
         form = self.metrics_form(interval)
         if form is None:
             return None

@@ -146,23 +146,21 @@ class WorkFile(SqlIndicators):
 
         In one transaction DuckDB writes them straight into the file, many rows before it ends.
         """
-        self._writer.execute("BEGIN")
         intervals = join([literal(name) for name in sorted(INTERVALS)])
-        self._writer.execute(
-            render(statement("workfile/candles"), exchange=literal(self._exchange), intervals=intervals)
-        )
-        self._writer.execute(render(statement("workfile/futures_metrics"), intervals=intervals))
-        for table in ("runs", "catalog"):
-            self._writer.execute(statement(f"workfile/{table}"))
-        for declared in INDICATORS.values():
-            self._writer.execute(_create(declared))
-        for view in _VIEWS:
-            self._writer.execute(statement(f"views/{view}"))
-        # At once: each in a call of its own takes half as long again.
-        self._writer.execute(join(list(_comments()), "; "))
+        statements = [
+            AS_WRITTEN,
+            Sql("BEGIN"),
+            render(statement("workfile/candles"), exchange=literal(self._exchange), intervals=intervals),
+            render(statement("workfile/futures_metrics"), intervals=intervals),
+            *(statement(f"workfile/{table}") for table in ("runs", "catalog")),
+            *map(_create, INDICATORS.values()),
+            *(statement(f"views/{view}") for view in _VIEWS),
+            *_comments(),
+        ]
+        # At once: each in a call of its own takes half as long again, and waits for Python's lock.
+        self._writer.execute(join(statements, ";\n"))
         self._fill_catalog()
         self._writer.execute("COMMIT")
-        self._writer.execute(AS_WRITTEN)
         self._writer.execute("BEGIN")
 
     def __exit__(self, *_: object) -> None:
@@ -187,12 +185,11 @@ class WorkFile(SqlIndicators):
             columns = Sql(f'{literal(interval)} AS "interval", kept.* EXCLUDE (series, interval, n, rn)')
             self._keep("futures_metrics", columns, metrics.ranked)
 
-    def store(self, results: Mapping[Indicator, pa.Table]) -> None:
-        """Keep finished rows of indicators, at full precision."""
-        for declared, rows in results.items():
-            if rows.num_rows:
-                self._indicators.add(declared.id)
-                self._keep(declared.id, Sql("*"), rows)
+    def store(self, declared: Indicator, rows: pa.Table) -> None:
+        """Keep the finished rows of an indicator, at full precision."""
+        if rows.num_rows:
+            self._indicators.add(declared.id)
+            self._keep(declared.id, Sql("*"), rows)
 
     def settle(self) -> Future[None]:
         """Begin to bring everything to disk; the result is there when it is done, and raises where it cannot be."""

@@ -74,7 +74,7 @@ class Mill:
         )
         record = new_record(asked)
         loaded = Loaded(INTERVALS["5m"], Stage("5m"), candles, None)
-        return _work([arranged(loaded, asked)], asked, self._work, record, set()), record
+        return dict(_work([arranged(loaded, asked)], asked, self._work, record, set())), record
 
     def stored(self, rows: dict[Indicator, pa.Table]) -> dict[str, list[tuple[Any, ...]]]:
         """The rows as SQLite holds them in a new database, whose soundness is checked."""

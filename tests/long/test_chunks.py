@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from candlemill.indicators.contract import BAR_FIELDS
-from candlemill.indicators.registry import METRICS_ROWS
+from candlemill.indicators.fields import METRICS_ROWS
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.record import Record
 from candlemill.pipeline.source import buckets

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from candlemill.indicators.registry import INDICATORS, METRICS_ROWS
+from candlemill.indicators.fields import METRICS_ROWS
+from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline import engine
 from candlemill.pipeline.base.errors import UsageError
 from candlemill.pipeline.base.intervals import INTERVALS, bucket_start
