@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import inspect
 import io
 import os
 import pstats
@@ -47,7 +48,7 @@ FILES = ("--sqlite", str(PLACE / "result.db"), "--duckdb", str(PLACE / "work.duc
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "read": [(Source, "connect"), (Source, "auto_symbols"), (Source, "candles"), (Source, "metrics")],
     "compute": [
-        (pivot, "pivot_bars"), (pivot, "pivot_metrics"), (engine, "compute_interval"),
+        (pivot, "pivot_bars"), (pivot, "pivot_metrics"), (engine, "computed"),
         (engine, "joined"), (WorkFile, "keep"), (WorkFile, "load"), (WorkFile, "store"),
     ],
     "write": [(WorkFile, "settle"), (Sink, "insert"), (Sink, "commit")],
@@ -135,7 +136,20 @@ def _profiled(function: Callable[..., Any], profile: cProfile.Profile) -> Callab
         finally:
             profile.disable()
 
-    return call
+    @wraps(function)
+    def each(*args: Any, **named: Any) -> Iterator[Any]:
+        items = function(*args, **named)
+        while True:
+            profile.enable()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                profile.disable()
+            yield item
+
+    return each if inspect.isgeneratorfunction(function) else call
 
 
 def _flamegraph(_top: int) -> None:

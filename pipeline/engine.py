@@ -2,7 +2,7 @@
 
 1. Settings come checked: as-of, intervals and indicators are fixed (``settings``).
 2. The source is reached and its catalogue read (``Source.connect``); the symbols are chosen (``symbols_to_read``).
-3. Meanwhile the tables of the work file are made (``WorkFile``), and the result database is looked at (``Sink.check``).
+3. Meanwhile the result database is looked at (``Sink.check``), and the tables of the work file are made (``WorkFile``).
 4. Per interval, candles and metrics are read, ahead of the work (``reading``).
 5. What cannot be is left out (``possible_bars``, ``possible_metrics``). The rest becomes a panel and a ranked
    table over the same memory (``arranged``: ``pivot_bars``, ``pivot_metrics``), also ahead of the work.
@@ -88,19 +88,20 @@ def run(
     """
     begun = begun or begin(settings)
     record = begun.record
-    work_file = WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker)
-    with Sink.of(settings, opening) as sink, work_file as work:
+    with Sink.of(settings, opening) as sink:
         sink.check(settings.indicators)
-        expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
-        sink.prepare(settings.indicators, expected, settings.keep)
-        market = begun.market.result()
-        results = compute(settings, market.incoming, work, record, progress)
-        report_unseen(market.symbols, results.symbols, settings, record, lambda: _known(market.source, settings))
-        insert(settings, results, sink, work, record, progress)
-        with ending.postponed():
-            commit_and_publish(settings, sink, work, record, progress=progress)
-            if ending.forget():
-                log.warning("the request to end came when the results were being committed: the run is complete")
+        with WorkFile(settings.duckdb, settings.workers, settings.exchange, settings.marker) as work:
+            # The tables of the work file are made while the extension is opened.
+            expected = {interval.name: bucket_start(settings.as_of, interval) for interval in settings.intervals}
+            sink.prepare(settings.indicators, expected, settings.keep)
+            market = begun.market.result()
+            results = compute(settings, market.incoming, work, record, progress)
+            report_unseen(market.symbols, results.symbols, settings, record, lambda: _known(market.source, settings))
+            insert(settings, results, sink, work, record, progress)
+            with ending.postponed():
+                commit_and_publish(settings, sink, work, record, progress=progress)
+                if ending.forget():
+                    log.warning("the request to end came when the results were being committed: the run is complete")
     return record
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from .errors import SinkError, one_line
 
 #: What the errors of Python say that have no class of their own, and those of its loader.
 _NO_THREAD = "can't start new thread"
 _SIGNS = (_NO_THREAD, "failed to map segment", "cannot allocate memory")
+#: What Python says of a function in C that failed and did not say why.
+_WITHOUT_ERROR = re.compile("without (setting an|raising an)? ?exception")
 #: Of DuckDB, which is not imported for its name, and what its other errors say that come of this one.
 _OUT_OF_MEMORY, _OF_MEMORY = "OutOfMemoryException", "Out of Memory Error"
 #: Characters of what a library says of it.
@@ -25,6 +28,9 @@ def shortage(error: BaseException) -> ShortageError | None:
         return error
     if isinstance(error, RuntimeError | ImportError | OSError):
         lacking = any(sign in str(error).lower() for sign in _SIGNS) or getattr(error, "errno", None) == errno.ENOMEM
+    elif isinstance(error, SystemError):
+        # Python could not even make a MemoryError.
+        lacking = _WITHOUT_ERROR.search(str(error)) is not None
     else:
         lacking = isinstance(error, MemoryError) or type(error).__name__ == _OUT_OF_MEMORY or _OF_MEMORY in str(error)
     if not lacking:

@@ -356,6 +356,8 @@ def too_large() -> Exception:
         (RuntimeError("can't start new thread"), "no thread can be started: raise"),
         (ImportError("libx.so: failed to map segment from shared object"), "not enough memory (libx.so"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "not enough memory"),
+        (SystemError("<function f> returned NULL without setting an exception"), "not enough memory (<function f>"),
+        (SystemError("error return without exception set"), "not enough memory (error return"),
     ],
 )
 def test_what_lacks_is_said_in_one_line(error: Exception, says: str) -> None:
@@ -365,7 +367,10 @@ def test_what_lacks_is_said_in_one_line(error: Exception, says: str) -> None:
     assert shortage(found) is found
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), OSError(errno.ENOENT, "x"), duckdb.Error("x")])
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("x"), RuntimeError("x"), OSError(errno.ENOENT, "x"), duckdb.Error("x"), SystemError("bad argument")],
+)
 def test_other_errors_are_no_shortage(error: Exception) -> None:
     assert shortage(error) is None
 
