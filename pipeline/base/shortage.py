@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import resource
 
 from .errors import SinkError, one_line
 
@@ -14,12 +15,26 @@ _SIGNS = (_NO_THREAD, "failed to map segment", "cannot allocate memory")
 _WITHOUT_ERROR = re.compile("without (setting an|raising an)? ?exception")
 #: Of DuckDB, which is not imported for its name, and what its other errors say that come of this one.
 _OUT_OF_MEMORY, _OF_MEMORY = "OutOfMemoryException", "Out of Memory Error"
+#: Bytes of addresses below which Python cannot load ConnectorX, DuckDB, NumPy and Arrow.
+_LIBRARIES = 512 << 20
 #: Characters of what a library says of it.
 _LONGEST = 160
 
 
 class ShortageError(SinkError):
     """The machine has no memory or no thread for the work; nothing was written."""
+
+
+def expect_room() -> None:
+    """Raise ShortageError where this process may not have the memory that the libraries of a run are mapped to.
+
+    Python itself would run out of it while it imports them, where no error can be told in one line.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= most < _LIBRARIES:
+        raise ShortageError(
+            f"there is not enough memory ({most >> 20} MB may be used): raise the limit (ulimit -v) to 2 GB or more"
+        )
 
 
 def shortage(error: BaseException) -> ShortageError | None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..base.errors import FailingError, NoCandlesError, UsageError
+from ..base.shortage import expect_room
 from ..base.threads import in_thread
 from ..options import OPTIONS, Options, settings_of
 from .console import say_json, set_up_log
@@ -79,6 +80,7 @@ def _watching(asked: Options) -> str:
 
 def perform(settings: Settings, memray: Path | None, as_json: bool, quiet: bool) -> Record:
     """A run, with its progress on a terminal, its last lines, and a capture of its memory where one is asked for."""
+    expect_room()
     from ..reading import begin
 
     capture = _capture(memray)
