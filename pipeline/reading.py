@@ -122,7 +122,7 @@ def _market(settings: Settings, record: Record) -> Market:
         weight=lambda market: market.bars.ranked.num_rows,
         worth=WORTH,
         most=MOST,
-        # Two intervals of a small market: the server, or the way to it, is idle while one has half of its rows.
+        # The server, or the way to it, is idle at times while it works for one interval alone.
         abreast=2,
     )
     return Market(symbols, incoming, source)
