@@ -7,19 +7,26 @@ their own.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..base.intervals import microseconds
 from ..source.reader import Newer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
+    from ...indicators.contract import Ints
+
 _KEY = ["symbol", "bucket_ts"]
 _MOMENT = pa.timestamp("us", "UTC")
+#: The time of rows that have none, before all others.
+_NEVER = np.iinfo(np.int64).min
 
 
 def newer_than(
@@ -35,8 +42,11 @@ def newer_than(
         after: where the window begins. A symbol without a row is read from there on.
         overlap: how far before its own newest row a late symbol is read.
     """
-    newest = held.group_by("symbol").aggregate([("bucket_ts", "max")])
-    known = dict(zip(newest["symbol"].to_pylist(), newest["bucket_ts_max"].to_pylist(), strict=True))
+    rows = _Coded.of(held)
+    newest = np.full(len(rows.symbols), _NEVER)
+    np.maximum.at(newest, rows.code, rows.time)
+    times = pa.array(newest, pa.int64(), mask=newest == _NEVER).cast(_MOMENT)
+    known = dict(zip(rows.symbols, times.to_pylist(), strict=True))
     wanted = known if symbols is None else symbols
     behind = {
         symbol: max(after, known[symbol] - overlap) if symbol in known else after
@@ -80,11 +90,33 @@ def cut(rows: pa.Table, after: datetime, near: datetime, most: int) -> pa.Table:
 
     That is the window of a pass as ``sql/source/candles.sql`` sends it.
     """
-    rows = rows.filter(_later(rows, after))
-    recent = _later(rows, near)
-    times = rows.filter(recent).group_by("symbol").aggregate([("bucket_ts", "count_distinct")])
-    complete = times.filter(pc.greater_equal(times["bucket_ts_count_distinct"], most))["symbol"]
-    return rows.filter(pc.or_(recent, pc.invert(_is_in(rows, complete.to_pylist()))))
+    coded = _Coded.of(rows)
+    recent = coded.time > microseconds(near)
+    code, time = coded.code[recent], coded.time[recent]
+    order = np.lexsort((time, code))
+    code, time = code[order], time[order]
+    first = np.append(True, (code[1:] != code[:-1]) | (time[1:] != time[:-1]))[: len(code)]
+    complete = np.bincount(code[first], minlength=len(coded.symbols)) >= most
+    kept = (coded.time > microseconds(after)) & (recent | ~complete[coded.code])
+    return rows if kept.all() else rows.filter(pa.array(kept))
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """Whose and when some rows are, as arrays: a place in ``symbols``, and microseconds since the epoch.
+
+    A row without a time is of ``_NEVER``; those without a symbol have one for all of them, which is None.
+    """
+
+    symbols: Sequence[str | None]
+    code: Ints
+    time: Ints
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> _Coded:
+        encoded = rows["symbol"].combine_chunks().dictionary_encode(null_encoding="encode")
+        time = rows["bucket_ts"].cast(pa.int64()).fill_null(_NEVER).to_numpy()
+        return cls(encoded.dictionary.to_pylist(), encoded.indices.to_numpy(), time)
 
 
 def _beyond(rows: pa.Table, newer: Newer) -> pa.ChunkedArray:
