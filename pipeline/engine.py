@@ -117,10 +117,12 @@ def compute(
     sql: SqlIndicators,
     record: Record,
     progress: Callable[[str], None] = lambda _: None,
+    finished: Callable[[Indicator, pa.Table], None] = lambda *_: None,
 ) -> Results:
     """Compute what comes in, group by group of intervals; the time of a group is shared out by bars.
 
-    All rows of an indicator are stored as soon as there are no more to come: while the next one is computed.
+    All rows of an indicator are stored as soon as there are no more to come, while the next one is computed, and
+    ``finished`` is told of them.
     """
     parts: dict[Indicator, list[pa.Table]] = {indicator: [] for indicator in settings.indicators}
     pending = iter(settings.indicators)
@@ -131,8 +133,9 @@ def compute(
         for indicator in pending:
             if parts[indicator]:
                 # Once: of each group, a table's few rows would take as long as those of all groups.
-                tables[indicator] = pa.concat_tables(parts[indicator])
-                sql.store(indicator, tables[indicator])
+                tables[indicator] = rows = pa.concat_tables(parts[indicator])
+                sql.store(indicator, rows)
+                finished(indicator, rows)
             if indicator == until:
                 return
 

@@ -24,6 +24,7 @@ from candlemill.pipeline.results import reader
 from candlemill.pipeline.results.changes import Change, Words, categories
 from candlemill.pipeline.results.sink import Sink
 from tests.conftest import dump_of
+from tests.writing import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ def table(declared: Indicator, rows: list[Row]) -> pa.Table:
 
 def write(path: Path, marker: Marker = DESK, **rows: list[Row]) -> None:
     with Sink(path, 1, marker) as sink:
-        sink.write({INDICATORS[name]: table(INDICATORS[name], given) for name, given in rows.items()}, lambda _: 100)
+        put(sink, {INDICATORS[name]: table(INDICATORS[name], given) for name, given in rows.items()}, lambda _: 100)
 
 
 def kdj(word: str | None, symbol: str = "AAA", hours: int = 0, interval: str = "1h") -> Row:

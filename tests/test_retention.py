@@ -17,6 +17,7 @@ from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.record import Record
 from candlemill.pipeline.results.sink import Sink
+from tests.writing import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ def write(sink: Sink, bars: Bars, ahead: bool = False) -> tuple[int, int]:
     types = [*((name, pa.string()) for name in ("symbol", "interval")), ("bucket_ts", pa.timestamp("us", "UTC"))]
     schema = pa.schema([*types, ("run_id", pa.string()), ("williams_r", pa.float64())])
     record = Record(BEGIN, "", [], 1)
-    sink.write({DECLARED: pa.Table.from_pylist(rows, schema=schema)}, KEPT.__getitem__, record)
+    put(sink, {DECLARED: pa.Table.from_pylist(rows, schema=schema)}, KEPT.__getitem__, record)
     assert record.sqlite_commits == 1
     return record.sqlite_rows_written, record.sqlite_rows_pruned
 

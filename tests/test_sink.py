@@ -25,6 +25,7 @@ from candlemill.pipeline.settings import parse_retention
 from tests import goldens, test_retention
 from tests.conftest import CANDLEMILL, Ran, dump_of, rows_of
 from tests.goldens import KEY
+from tests.writing import put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -255,7 +256,7 @@ def test_runs_that_look_from_the_past_do_not_use_up_the_rowids(tmp_path: Path) -
     newest = datetime(2026, 1, 22, 12, tzinfo=UTC)
     for moment in (newest, *(newest - timedelta(minutes=5 * step) for step in range(steps, 0, -1))):
         row = {"symbol": "AAAUSDT", "interval": "5m", "bucket_ts": moment, "run_id": "x", "williams_r": -50.0}
-        sink.write({declared: pa.Table.from_pylist([row])}, lambda _: 120)
+        put(sink, {declared: pa.Table.from_pylist([row])}, lambda _: 120)
     assert newest_is_last(keys_of(tmp_path / "replayed.db")[declared.table])
     [found] = rows_of(tmp_path / "replayed.db", f'SELECT count(*) AS n, max(rowid) AS last FROM "{declared.table}"')
     assert found["n"] == 1 + steps

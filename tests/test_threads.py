@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from candlemill.pipeline.base.threads import ReadAhead, in_thread
+from candlemill.pipeline.base.threads import Arriving, ReadAhead, in_thread
 from tests import goldens
 
 if TYPE_CHECKING:
@@ -367,3 +367,28 @@ def test_the_library_leaves_its_host_as_it_is() -> None:
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "False False"
+
+
+@pytest.mark.parametrize("items", [0, 1, 1000])
+def test_what_arrives_comes_in_its_order_to_each_that_goes_through_it(items: int) -> None:
+    arriving: Arriving[int] = Arriving()
+    first, second = (in_thread(lambda: list(arriving)) for _ in range(2))
+    for item in range(items):
+        arriving.add(item)
+    arriving.end()
+    # One that comes late, or begins anew, gets all of it at once.
+    late = list(arriving)
+    assert late == ([list(range(items))] if items else [])
+    for lists in (first.result(), second.result()):
+        assert [item for part in lists for item in part] == list(range(items))
+        assert all(lists)
+
+
+def test_an_error_at_the_end_comes_to_each_that_waits() -> None:
+    arriving: Arriving[int] = Arriving()
+    arriving.add(1)
+    waiting = [in_thread(lambda: list(arriving)) for _ in range(2)]
+    arriving.end(ValueError("no more will come"))
+    for each in waiting:
+        with pytest.raises(ValueError, match="no more will come"):
+            each.result()

@@ -16,7 +16,7 @@ from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
 from candlemill.pipeline.compute.rows import compute_interval
 from candlemill.pipeline.compute.sql import SqlIndicators
-from candlemill.pipeline.results.rows import batches
+from candlemill.pipeline.results.rows import Batches
 from tests import goldens
 from tests.goldens import KEY
 from tests.observing import Heard
@@ -54,7 +54,7 @@ def computed(case: Path) -> dict[Indicator, pa.Table]:
 def test_the_values_of_a_case(case: Path) -> None:
     found: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {
         declared.table: {tuple(row[k] for k in KEY): row for row in batch.table.to_pylist()}
-        for declared, batch in batches(computed(case)).items()
+        for declared, batch in Batches().of(computed(case).items()).items()
     }
     verdict = goldens.compare(case, found, {line.table for line in SERVICE.values()})
     assert verdict.wrong == []

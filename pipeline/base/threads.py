@@ -1,4 +1,4 @@
-"""Threads beside the computation, and reading ahead of it."""
+"""Threads beside the computation: reading ahead of it, and taking what comes of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -118,6 +119,49 @@ class ReadAhead(Iterator["list[Item]"], Generic[Key, Item]):
                 return group
             error, self._error = self._error, None
             raise error or StopIteration
+
+
+class Arriving(Iterable["list[Item]"]):
+    """Items that one thread adds while others go through them, each from the first on, until there are no more.
+
+    They come in lists: of all that have arrived since the list before.
+    """
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._error: Exception | None = None
+        #: Seconds for which others have waited for items.
+        self.waited = 0.0
+
+    def add(self, item: Item) -> None:
+        """Add an item."""
+        with self._changed:
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def end(self, error: Exception | None = None) -> None:
+        """There are no more items; an error comes to whoever goes through them, wherever he is."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        seen = 0
+        while items := self._after(seen):
+            seen += len(items)
+            yield items
+
+    def _after(self, seen: int) -> list[Item]:
+        """What has come after so many items, if need be once something has; nothing: there is no more."""
+        with self._changed:
+            begun = perf_counter()
+            self._changed.wait_for(lambda: len(self._items) > seen or self._ended)
+            self.waited += perf_counter() - begun
+            if self._error:
+                raise self._error
+            return self._items[seen:]
 
 
 def in_thread(work: Callable[[], Result], name: str = "reader", awaited: bool = False) -> Future[Result]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ from ..base.duck import open_duckdb
 from ..base.threads import ReadAhead
 from ..compute.sql import SqlIndicators
 from ..engine import commit_and_publish, compute, insert, report_unseen
-from ..reading import MOST, WORTH, Arranged, Loaded, arranged, new_record
-from ..record import Record, timed
+from ..reading import MOST, WORTH, Arranged, arranged, new_record
+from ..record import Record, Stage, timed
 from ..source.reader import Source
 from ..source.symbols import symbols_to_read
 from ..workfile.writer import WorkFile
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 #: Records of passes that wait for the next work file, at most.
 _RECORDS = 1000
+#: Bars from which looks are computed while others are still read. What is new is read in less time than it takes to
+#: compute with, so two large intervals are computed as one.
+_TOGETHER = 2 * WORTH
 #: For so long a choice of symbols stands: ``auto`` asks for a day of candles.
 _CHOICE = timedelta(seconds=60)
 
@@ -91,11 +94,14 @@ class Passes:
         record = new_record(asked)
         names, owed = set(record.intervals), set(self._owed)
         self._owed |= names
-        looks = self._looks(asked, *self._begun(asked, record), record)
-        results = compute(asked, _changed(looks, owed, asked, record), self._sql, record)
+        looks = self._looks(asked, *self._begun(asked, record), owed, record, _TOGETHER)
+        with self._sink.insertion(asked.indicators, asked.keep) as insertion:
+            results = compute(asked, _changed(looks, record), self._sql, record, finished=insertion.add)
+            if results.tables:
+                record.t_write += insertion.finish()
         if results.tables:
             with timed(record, "t_write"):
-                self._sink.write(results.tables, asked.keep, record)
+                self._sink.commit(record)
             self._written(results.tables)
         record.close()
         if results.tables:
@@ -109,9 +115,9 @@ class Passes:
         record = new_record(asked)
         self._owed = set(record.intervals)
         source, symbols = self._begun(asked, record)
-        looks = self._looks(asked, source, symbols, record)
+        looks = self._looks(asked, source, symbols, set(record.intervals), record, WORTH)
         with WorkFile(asked.duckdb, asked.workers, asked.exchange, asked.marker) as work:
-            results = compute(asked, _changed(looks, set(record.intervals), asked, record), work, record)
+            results = compute(asked, _changed(looks, record), work, record)
             report_unseen(symbols, results.symbols, asked, record)
             insert(asked, results, self._sink, work, record)
             with ending.postponed():
@@ -134,27 +140,38 @@ class Passes:
         return source, self._chosen[1]
 
     def _looks(
-        self, asked: Settings, source: Source, symbols: Sequence[str] | None, record: Record
-    ) -> Iterable[list[tuple[Loaded, bool]]]:
-        return ReadAhead(
-            lambda interval: self.feed.look(source, asked, symbols, interval, record),
-            asked.intervals,
-            weight=lambda look: look[0].candles.num_rows,
-            worth=WORTH,
-            most=MOST,
-        )
+        self,
+        asked: Settings,
+        source: Source,
+        symbols: Sequence[str] | None,
+        owed: set[str],
+        record: Record,
+        worth: float,
+    ) -> Iterator[list[_Look]]:
+        def look(interval: Interval) -> _Look:
+            loaded, new = self.feed.look(source, asked, symbols, interval, record)
+            return _Look(loaded.stage, arranged(loaded, asked) if new or interval.name in owed else None)
+
+        return ReadAhead(look, asked.intervals, weight=_Look.bars, worth=worth, most=MOST, abreast=2)
 
 
-def _changed(
-    groups: Iterable[Sequence[tuple[Loaded, bool]]], owed: set[str], asked: Settings, record: Record
-) -> Iterator[list[Arranged]]:
-    """The looks that found something new, or whose results are owed; of the others the record gets the time."""
+@dataclass(frozen=True)
+class _Look:
+    """A look at an interval, and what is to be computed of it; None: nothing, as nothing is new."""
+
+    stage: Stage
+    market: Arranged | None
+
+    def bars(self) -> int:
+        """How many bars there are to compute with."""
+        return self.market.bars.ranked.num_rows if self.market else 0
+
+
+def _changed(groups: Iterable[Sequence[_Look]], record: Record) -> Iterator[list[Arranged]]:
+    """What is to be computed; of the other looks the record gets the time."""
     for looks in groups:
-        markets = []
-        for loaded, new in looks:
-            if new or loaded.interval.name in owed:
-                markets.append(arranged(loaded, asked))
-            else:
-                record.finished(loaded.stage)
-        if markets:
+        for look in looks:
+            if not look.market:
+                record.finished(look.stage)
+        if markets := [look.market for look in looks if look.market]:
             yield markets

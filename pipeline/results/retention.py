@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..base.intervals import INTERVALS
 from ..base.statements import Sql, join, literal, render, statement
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from .rows import Batch
+    from .rows import Batch, Keys
 
 #: The result database's name in DuckDB.
 ATTACHED = Sql("results")
@@ -28,31 +28,56 @@ ATTACHED = Sql("results")
 ByTime: TypeAlias = "Mapping[str, Mapping[str, str]]"
 
 
+class Present(NamedTuple):
+    """The rows of a table at one time of an interval.
+
+    Attributes:
+        interval: its name.
+        text: the time as it is spelled there.
+        time: the time as a run spells it.
+        symbols: of the rows.
+        places: their rowids.
+    """
+
+    interval: str
+    text: str
+    time: str
+    symbols: Sequence[str]
+    places: Sequence[int]
+
+
 @dataclass(frozen=True)
 class Held:
     """What a table has before a batch is written.
 
     Attributes:
-        present: rows not older than those to write: (rowid, symbol, interval, time as a run spells it).
+        present: rows not older than those to write.
         by_time: of the intervals in which something can fall out of the retention, a JSON list of the symbols that have
             a row, by interval and time as it is spelled there.
     """
 
-    present: Sequence[tuple[int, str, str, str]]
+    present: Sequence[Present]
     by_time: ByTime
 
     def replaced(self, batch: Batch) -> dict[int, int]:
         """Rowids of the rows that the batch has anew, each with the row's place in the batch's key order."""
-        rows = batch.keys.rows
-        return {place: rows[key] for place, *parts in self.present if (key := tuple(parts)) in rows}
+        found: dict[int, int] = {}
+        for there in self.present:
+            rows = batch.keys.at.get((there.interval, there.time), {})
+            found |= {
+                place: rows[symbol] for symbol, place in zip(there.symbols, there.places, strict=True) if symbol in rows
+            }
+        return found
 
     def newer(self, batch: Batch) -> list[int]:
         """Rowids of the rows that are newer than the batch's of their pair, oldest first."""
         newest = batch.keys.newest
         found = (
-            (time, place)
-            for place, symbol, interval, time in self.present
-            if time > newest.get((symbol, interval), time)
+            (there.time, place)
+            for there in self.present
+            if there.time > batch.keys.last_of_all[there.interval]
+            for symbol, place in zip(there.symbols, there.places, strict=True)
+            if there.time > newest.get((symbol, there.interval), there.time)
         )
         return [place for _, place in sorted(found)]
 
@@ -62,10 +87,11 @@ class Held:
         for key in zip(*(written.table[label].to_pylist() for label in KEY), strict=True):
             first.setdefault(key[:2], key[2])
         found: dict[tuple[str, str], str] = {}
-        for _, symbol, interval, time in self.present:
-            pair = symbol, interval
-            if pair in first and first[pair] < time < found.get(pair, "~"):
-                found[pair] = time
+        for there in self.present:
+            for symbol in there.symbols:
+                pair = symbol, there.interval
+                if pair in first and first[pair] < there.time < found.get(pair, "~"):
+                    found[pair] = there.time
         return found
 
     def beyond(
@@ -77,9 +103,15 @@ class Held:
             Times (interval, time) of which every row falls out, and keys (symbol, interval, time) of other rows, both
             spelled as they are in the table.
         """
-        added: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for symbol, interval, time in batch.keys.rows.keys() - {tuple(parts) for _, *parts in self.present}:
-            added[interval][time].append(symbol)
+        if not self.by_time:
+            return [], []
+        known: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for part in self.present:
+            known[part.interval, part.time].update(part.symbols)
+        added: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
+        for (interval, time), rows in batch.keys.at.items():
+            if symbols := [symbol for symbol in rows if symbol not in known[interval, time]]:
+                added[interval][time] = symbols
         whole, some = [], []
         for interval, texts in self.by_time.items():
             lists, spelled = _by_moment(texts)
@@ -88,8 +120,8 @@ class Held:
             counts: Counter[str] = Counter()
             # No symbol falls out within as many times. Nearly all of them have the same list of symbols, so whole lists
             # are counted before they are taken apart.
-            for symbols, count in Counter(lists[time] for time in times[:kept] if time in lists).items():
-                for symbol in set(json.loads(symbols)):
+            for alike, count in Counter(lists[time] for time in times[:kept] if time in lists).items():
+                for symbol in set(json.loads(alike)):
                     counts[symbol] += count
             for time in times[:kept]:
                 counts.update(new.get(time, ()))
@@ -107,33 +139,64 @@ class Held:
 
 def look(
     connection: duckdb.DuckDBPyConnection,
-    table: Sql,
-    batch: Batch,
+    tables: Sequence[Sql],
+    keys: Keys,
     keep: Callable[[str], int],
-    known: ByTime,
+    known: Mapping[Sql, ByTime],
     adding: bool,
-) -> Held:
-    """What a table, which has an index, holds now; ``known`` was read before in the same transaction.
+) -> dict[Sql, Held]:
+    """What tables, which have an index, hold now before rows of some keys are written into each.
 
-    Of rows that are ``adding`` to those of earlier times, some may fall out as soon as they are in.
+    Args:
+        connection: in a transaction.
+        tables: their names.
+        keys: of the rows.
+        keep: rows to keep for an interval's name.
+        known: of some of the tables, what ``by_time`` gave before in the same transaction.
+        adding: rows may come between those that are there, and fall out as soon as they are in.
     """
-    oldest = batch.keys.oldest
-    found = native(connection, render(statement("results/present"), table=table), batch.keys.since)
-    present = [
-        (place, symbol, interval, time)
-        for place, symbol, interval, text in found
-        if (time := in_utc(text)) is not None and time >= oldest[interval]
-    ]
-    # Texts of other forms may not be in the order of their times: where there are some, all are read.
-    odd = {interval for _, _, interval, text in found if text != in_utc(text)}
-    newest = dict(batch.keys.latest)
-    for _, _, interval, time in present:
-        newest[interval] = max(time, newest[interval])
-    crowded = {*crowded_intervals(connection, table, newest, keep, batch.keys.day_before), *odd}
-    if adding:
-        crowded.update(name for name, time in oldest.items() if time <= _kept_from(name, newest[name], keep))
-    missing = [interval for interval in crowded if interval not in known]
-    return Held(present, {name: known[name] for name in crowded if name in known} | by_time(connection, table, missing))
+    oldest = keys.oldest
+    present: dict[Sql, list[Present]] = {}
+    odd: dict[Sql, set[str]] = {}
+    asked: defaultdict[str, list[Sql]] = defaultdict(list)
+    for table, found in _present(connection, tables, keys.since).items():
+        present[table] = [there for there in found if there.time and there.time >= oldest[there.interval]]
+        # Texts of other forms may not be in the order of their times: where there are some, all are read.
+        odd[table] = {there.interval for there in found if there.text != there.time}
+        newest = dict(keys.latest)
+        for there in present[table]:
+            newest[there.interval] = max(there.time, newest[there.interval])
+        if adding:
+            odd[table].update(name for name, time in oldest.items() if time <= _kept_from(name, newest[name], keep))
+        asked[_asked_of(newest, keep, keys.day_before)].append(table)
+    held = {}
+    # Nearly always all tables are asked for the same.
+    for question, alike in asked.items():
+        for table, names in _of_each(connection, "results/crowded", alike, question).items():
+            crowded, read = {name for (name,) in names} | odd[table], known.get(table, {})
+            missing = [interval for interval in crowded if interval not in read]
+            lists = {name: read[name] for name in crowded if name in read}
+            held[table] = Held(present[table], lists | by_time(connection, table, missing))
+    return held
+
+
+def _present(connection: duckdb.DuckDBPyConnection, tables: Sequence[Sql], since: str) -> dict[Sql, list[Present]]:
+    """By table, the rows from some times on, as ``Keys.since`` gives them; the time of a text that is none is empty."""
+    # Nearly all tables have the same symbols.
+    lists: dict[str, list[str]] = {}
+    return {
+        table: [
+            Present(
+                interval,
+                text,
+                in_utc(text) or "",
+                lists.get(symbols) or lists.setdefault(symbols, json.loads(symbols)),
+                json.loads(places),
+            )
+            for interval, text, symbols, places in found
+        ]
+        for table, found in _of_each(connection, "results/present", tables, since).items()
+    }
 
 
 def in_order_from(
@@ -146,27 +209,37 @@ def in_order_from(
     for (_, interval), begin in begins.items():
         oldest[interval] = min(begin, oldest.get(interval, begin))
     asked = json.dumps([[interval, begin, day_before(begin)] for interval, begin in oldest.items()])
-    found = native(connection, render(statement("results/present"), table=table), asked)
     known = [
-        (time, place)
-        for place, symbol, interval, text in found
-        if (time := in_utc(text)) is not None and time >= begins.get((symbol, interval), "~")
+        (there.time, place)
+        for there in _present(connection, [table], asked)[table]
+        for symbol, place in zip(there.symbols, there.places, strict=True)
+        if there.time >= begins.get((symbol, there.interval), "~")
     ]
     return [place for _, place in sorted(known)]
 
 
 def crowded_intervals(
     connection: duckdb.DuckDBPyConnection,
-    table: Sql,
+    tables: Sequence[Sql],
     newest: Mapping[str, str],
     keep: Callable[[str], int],
-    seen: Mapping[str, str] | None = None,
-) -> list[str]:
-    """Those of some intervals in which something may fall out of the retention.
+) -> dict[Sql, list[str]]:
+    """By table, those of some intervals in which something may fall out of the retention, if all times are in order.
 
     Args:
         connection: in a transaction.
-        table: its name.
+        tables: their names.
+        newest: the newest time of each interval.
+        keep: rows to keep for an interval's name.
+    """
+    found = _of_each(connection, "results/crowded", tables, _asked_of(newest, keep))
+    return {table: [name for (name,) in names] for table, names in found.items()}
+
+
+def _asked_of(newest: Mapping[str, str], keep: Callable[[str], int], seen: Mapping[str, str] | None = None) -> str:
+    """The parameter of the statement that finds crowded intervals.
+
+    Args:
         newest: the newest time of each interval.
         keep: rows to keep for an interval's name.
         seen: by interval a text from which on all rows were looked at for other spellings; None: they will be later.
@@ -177,8 +250,21 @@ def crowded_intervals(
         # An offset moves a text by less than a day.
         looked = min((datetime.fromisoformat(beyond) + timedelta(days=1)).isoformat(), seen[name]) if seen else ""
         asked.append([name, beyond, looked])
-    found = native(connection, render(statement("results/crowded"), table=table), json.dumps(asked))
-    return [name for (name,) in found]
+    return json.dumps(asked)
+
+
+def _of_each(
+    connection: duckdb.DuckDBPyConnection, name: str, tables: Sequence[Sql], parameter: str
+) -> dict[Sql, list[tuple[Any, ...]]]:
+    """The rows of a statement for each of some tables: of all in one, as each takes a millisecond before its first."""
+    found: dict[Sql, list[tuple[Any, ...]]] = {table: [] for table in tables}
+    parts = [
+        Sql(f"SELECT {literal(place)} AS of_table, f.* FROM ({render(statement(name), table=table)}) AS f")
+        for place, table in enumerate(tables)
+    ]
+    for place, *row in native(connection, join(parts, " UNION ALL "), parameter) if parts else ():
+        found[tables[int(place)]].append(tuple(row))
+    return found
 
 
 def _kept_from(interval: str, newest: str, keep: Callable[[str], int]) -> str:

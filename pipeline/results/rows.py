@@ -16,7 +16,7 @@ from ...indicators import arrow
 from ...indicators.kinds import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ...indicators.contract import Bools, Column, Indicator
 
@@ -49,11 +49,27 @@ class Keys:
         return self._from.equals(rows.select(self._from.column_names))
 
     @cached_property
+    def at(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Place in key order of each symbol, by (interval, time)."""
+        found: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        for (symbol, interval, time), place in self.rows.items():
+            found[interval, time][symbol] = place
+        return dict(found)
+
+    @cached_property
     def _times(self) -> dict[str, set[str]]:
         times: dict[str, set[str]] = defaultdict(set)
-        for _, interval, time in self.rows:
+        for interval, time in self.at:
             times[interval].add(time)
         return times
+
+    @cached_property
+    def last_of_all(self) -> dict[str, str]:
+        """By interval, the oldest of its symbols' newest times."""
+        found: dict[str, str] = {}
+        for (_, interval), time in self.newest.items():
+            found[interval] = min(time, found.get(interval, time))
+        return found
 
     @cached_property
     def oldest(self) -> dict[str, str]:
@@ -112,19 +128,25 @@ def day_before(time: str) -> str:
         return ""
 
 
-def batches(results: Mapping[Indicator, pa.Table]) -> dict[Indicator, Batch]:
-    """Each indicator's finished rows as a batch; indicators without rows are left out."""
-    known: list[Keys] = []
-    made = {}
-    for indicator, rows in results.items():
-        if not rows.num_rows:
-            continue
-        keys = next((keys for keys in known if keys.fit(rows)), None)
-        if keys is None:
-            keys = Keys(rows)
-            known.append(keys)
-        made[indicator] = _batch(indicator, arrow.taken(rows, keys.order), keys)
-    return made
+class Batches:
+    """Batches of indicators' finished rows, each made once."""
+
+    def __init__(self) -> None:
+        self._keys: list[Keys] = []
+        self._made: dict[Indicator, Batch] = {}
+
+    def of(self, results: Iterable[tuple[Indicator, pa.Table]]) -> dict[Indicator, Batch]:
+        """The batches of some indicators; those without rows are left out."""
+        return {indicator: self._of(indicator, rows) for indicator, rows in results if rows.num_rows}
+
+    def _of(self, indicator: Indicator, rows: pa.Table) -> Batch:
+        if indicator not in self._made:
+            keys = next((keys for keys in self._keys if keys.fit(rows)), None)
+            if keys is None:
+                keys = Keys(rows)
+                self._keys.append(keys)
+            self._made[indicator] = _batch(indicator, arrow.taken(rows, keys.order), keys)
+        return self._made[indicator]
 
 
 def telling(indicator: Indicator) -> list[Column]:

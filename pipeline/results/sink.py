@@ -28,10 +28,12 @@ from ..base.threads import in_thread
 from ..record import SILENT, Observer
 from ..settings import DEFAULT_WAL_LIMIT
 from .extension import opened
+from .insertion import Insertion
 from .ownership import check_logs, lacks_marker, opening
+from .replacement import Written, differs, replace_rows
 from .retention import ATTACHED, by_time, crowded_intervals, native
-from .rows import batches
-from .table import ResultTable, differs, ends_of, existing_tables, fits, replace_rows
+from .rows import Batches
+from .table import ResultTable, ends_of, existing_tables, fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from ...indicators.contract import Indicator
     from ..settings import Settings
+    from .insertion import Incoming
     from .retention import ByTime
     from .rows import Batch
 
@@ -164,22 +167,10 @@ class Sink:
     ) -> dict[str, ByTime]:
         """Open the transaction, and read in it what each table holds in intervals where something may fall out."""
         self._begin(connection)
-        found: dict[str, ByTime] = {}
-        for name, table in existing_tables(connection, [indicator.table for indicator in indicators]).items():
-            if table.indexed and not table.refusal():
-                crowded = crowded_intervals(connection, identifier(name), newest, keep)
-                found[name] = by_time(connection, identifier(name), crowded)
-        return found
-
-    def write(
-        self,
-        results: Mapping[Indicator, pa.Table],
-        keep: Callable[[str], int],
-        observer: Observer = SILENT,
-    ) -> None:
-        """Write the newest rows of all indicators in one transaction: ``insert``, then ``commit``."""
-        self.insert(results, keep)
-        self.commit(observer)
+        existing = existing_tables(connection, [indicator.table for indicator in indicators])
+        known = [name for name, table in existing.items() if table.indexed and not table.refusal()]
+        crowded = crowded_intervals(connection, [identifier(name) for name in known], newest, keep)
+        return {name: by_time(connection, identifier(name), crowded[identifier(name)]) for name in known}
 
     def insert(
         self,
@@ -199,12 +190,42 @@ class Sink:
             before_commit: called when all rows are in and nothing is committed; what it raises undoes them.
             adding: leave all rows that are there as they are; a pair's rows then are in the order of time.
         """
+        self._insert_all(list(results), [list(results.items())], keep, before_commit, adding)
+
+    @contextmanager
+    def insertion(self, indicators: Sequence[Indicator], keep: Callable[[str], int]) -> Iterator[Insertion]:
+        """An insertion, as ``insert`` does it, of rows that come one indicator after the other.
+
+        A block that fails undoes it.
+
+        Args:
+            indicators: those of which rows may come.
+            keep: rows to keep for an interval's name.
+        """
+        insertion = Insertion(lambda rows: self._insert_all(indicators, rows, keep))
+        try:
+            yield insertion
+        except BaseException:
+            insertion.abandon()
+            self._close()
+            raise
+
+    def _insert_all(
+        self,
+        indicators: Sequence[Indicator],
+        incoming: Incoming,
+        keep: Callable[[str], int],
+        before_commit: Callable[[], None] = lambda: None,
+        adding: bool = False,
+    ) -> None:
         try:
             folders.make(self.path.parent)
         except OSError as error:
             raise SinkError(f"the folder of {self.path} cannot be made: {error.strerror}") from error
-        ready = batches(results)
-        self._retried(lambda connection: self._insert(connection, ready, keep, before_commit, adding))
+        names, batches = [indicator.table for indicator in indicators], Batches()
+        self._retried(
+            lambda connection: self._insert(connection, names, map(batches.of, incoming), keep, before_commit, adding)
+        )
 
     def commit(self, observer: Observer = SILENT) -> None:
         """Commit what ``insert`` brought in, and tell the observer. Raises SinkError, and then nothing is written."""
@@ -236,12 +257,12 @@ class Sink:
     def _insert(
         self,
         connection: duckdb.DuckDBPyConnection,
-        results: Mapping[Indicator, Batch],
+        names: Sequence[str],
+        incoming: Iterator[Mapping[Indicator, Batch]],
         keep: Callable[[str], int],
         before_commit: Callable[[], None],
         adding: bool,
     ) -> None:
-        names = [indicator.table for indicator in results]
         known = self._taken()
         if known is None:
             self._begin(connection, names)
@@ -253,14 +274,14 @@ class Sink:
                 "move the file away, or give another one with --sqlite"
             )
         triggers = any(table.acts == "all" for table in existing.values())
-        done = {}
-        for indicator, batch in results.items():
-            name = indicator.table
-            table = existing.get(name)
-            careful = triggers or (table is not None and not fits(indicator, table))
-            done[indicator] = replace_rows(
-                connection, indicator, batch, table, keep, (known or {}).get(name, {}), careful, adding
-            )
+        done: dict[Indicator, Written] = {}
+        for batches in incoming:
+            careful = [
+                indicator
+                for indicator in batches
+                if (table := existing.get(indicator.table)) and (triggers or not fits(indicator, table))
+            ]
+            done |= replace_rows(connection, batches, existing, keep, known or {}, careful, adding)
         for indicator, written in done.items():
             if written.checked is not None and differs(connection, indicator, written.checked):
                 raise SinkError(

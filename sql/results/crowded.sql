@@ -5,7 +5,7 @@
 -- One step in the index per interval, and one per time between the two, of which there are none in most intervals.
 WITH RECURSIVE asked (interval, beyond, looked) AS (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-    FROM json_each(?)
+    FROM json_each(?1)
 ),
 
 stepped (interval, looked, data_time) AS (

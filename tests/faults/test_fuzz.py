@@ -34,6 +34,7 @@ from candlemill.pipeline.settings import Settings
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests.faults.damages import DAMAGES, OTHERS, VICTIMS, Damage, as_table, market, shuffled
 from tests.goldens import KEY
+from tests.writing import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ class Mill:
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             database = Path(folder) / "result.db"
             with Sink(database, 5) as sink:
-                sink.write(rows, lambda _: 120)
+                put(sink, rows, lambda _: 120)
             with closing(sqlite3.connect(database)) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 return {

@@ -30,6 +30,7 @@ from candlemill.pipeline.base.errors import SinkError
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.results.sink import Sink
 from tests.goldens import KEY
+from tests.writing import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -385,7 +386,7 @@ def written(file: Path, bars: Mapping[Pair, tuple[int, int]], ahead: bool) -> st
             sink.check(DECLARED)
             if ahead:
                 sink.prepare(DECLARED, newest, KEPT.__getitem__)
-            sink.write(results(bars), KEPT.__getitem__)
+            put(sink, results(bars), KEPT.__getitem__)
     except SinkError as error:
         return str(error)
     return None

@@ -38,7 +38,7 @@ from candlemill.pipeline.base.intervals import INTERVALS, microseconds, moment
 from candlemill.pipeline.base.marker import DEMO
 from candlemill.pipeline.commands.app import app
 from candlemill.pipeline.commands.progress import Share
-from candlemill.pipeline.results.rows import batches
+from candlemill.pipeline.results.rows import Batches
 from candlemill.pipeline.settings import RETENTION, Settings, parse_indicators, parse_intervals
 from tests import goldens
 from tests.conftest import dump_of
@@ -101,7 +101,7 @@ def stored(rows: Mapping[Indicator, pa.Table]) -> dict[str, dict[tuple[str, ...]
     """The same rows as SQLite would hold them, by table and key."""
     return {
         declared.table: {tuple(row[key] for key in goldens.KEY): row for row in batch.table.to_pylist()}
-        for declared, batch in batches(rows).items()
+        for declared, batch in Batches().of(rows.items()).items()
     }
 
 

@@ -21,6 +21,7 @@ from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.doctor.files import result_database
 from candlemill.pipeline.results.sink import Sink, wal_mb
 from tests.conftest import dump_of, rows_of
+from tests.writing import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +58,7 @@ def results(*bars: tuple[str, str, datetime], value: float = -50.0) -> dict[Any,
 def write(file: Path, *bars: tuple[str, str, datetime], keep: int = 120, lock_timeout: float = 5) -> None:
     with Sink(file, lock_timeout) as sink:
         sink.check([DECLARED])
-        sink.write(results(*bars), lambda _: keep)
+        put(sink, results(*bars), lambda _: keep)
 
 
 def times(file: Path) -> list[str]:
@@ -84,7 +85,7 @@ def test_times_with_another_offset_are_in_the_order_of_their_moments(
     with Sink(file, 5) as sink:
         if ahead:
             sink.prepare([DECLARED], {interval: NOON}, lambda _: 120)
-        sink.write(results(("AUSDT", interval, NOON)), lambda _: 120)
+        put(sink, results(("AUSDT", interval, NOON)), lambda _: 120)
     assert times(file) == [*[row[2] for row in old][-119:], NOON.isoformat()]
 
 
@@ -313,7 +314,7 @@ def test_without_patience_only_a_lock_that_is_held_is_an_obstacle(file: Path) ->
         sink._prepared.result()
         # The transaction that reads ahead is overtaken: SQLite refuses to write in it.
         elsewhere(file, "CREATE TABLE notes (note TEXT)")
-        sink.write(results(("AUSDT", "1m", NOON + timedelta(minutes=1))), lambda _: 120)
+        put(sink, results(("AUSDT", "1m", NOON + timedelta(minutes=1))), lambda _: 120)
     assert len(times(file)) == 2
     with holding(file, "BEGIN IMMEDIATE"), pytest.raises(SinkError, match="stayed locked for 0 s"):
         write(file, ("AUSDT", "1m", NOON), lock_timeout=0)
@@ -340,7 +341,7 @@ def test_a_log_that_a_reader_keeps_from_shrinking_is_told_and_shrinks_after_it(
     write(file, ("AUSDT", "1m", NOON))
     with Sink(file, 5, wal_limit=1) as sink, caplog.at_level(logging.WARNING):
         with holding(file, "BEGIN", f'SELECT * FROM "{TABLE}"'):
-            sink.write(results(*bars), lambda _: 120)
+            put(sink, results(*bars), lambda _: 120)
             size = wal_mb(file)
             assert size >= 1
             assert f"has {size} MB" in caplog.text
@@ -348,8 +349,8 @@ def test_a_log_that_a_reader_keeps_from_shrinking_is_told_and_shrinks_after_it(
             assert not told.ok
             assert "while a reader keeps a transaction open" in told.seen
             # The next of about the same size says nothing: it is told again when the log has doubled.
-            sink.write(results(("AUSDT", "1m", NOON)), lambda _: 120)
+            put(sink, results(("AUSDT", "1m", NOON)), lambda _: 120)
             assert caplog.text.count("while a reader keeps") == 1
         with holding(file, f'SELECT count(*) FROM "{TABLE}"'):
-            sink.write(results(("AUSDT", "1m", NOON)), lambda _: 120)
+            put(sink, results(("AUSDT", "1m", NOON)), lambda _: 120)
             assert wal_mb(file) == 0

@@ -40,6 +40,7 @@ from candlemill.pipeline.workfile.provenance import Provenance
 from candlemill.pipeline.workfile.query import Answer
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import goldens
+from tests.writing import put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +136,7 @@ def test_a_result_database_takes_results_of_its_own_kind_alone(
             # The one that looks first says it, and the one that writes would, too, whatever was looked at before.
             steps: list[Callable[[], None]] = [
                 lambda: sink.check([WILLIAMS]),
-                lambda: sink.write(results, lambda _: 10),
+                lambda: put(sink, results, lambda _: 10),
             ]
             for step in steps:
                 with pytest.raises(SinkError if state in OTHERS else UsageError, match="--sqlite") as refused:
@@ -145,7 +146,7 @@ def test_a_result_database_takes_results_of_its_own_kind_alone(
             return
         sink.check([WILLIAMS])
         for _ in range(2):
-            sink.write(results, lambda _: 10)
+            put(sink, results, lambda _: 10)
     with closing(sqlite3.connect(file)) as connection:
         [(number,)] = connection.execute("PRAGMA application_id")
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
