@@ -145,7 +145,7 @@ def new_record() -> Record:
     return Record(as_of=NOON, source="", intervals=["1m"])
 
 
-# -- who waits
+# -- what others do meanwhile
 
 
 @pytest.fixture
@@ -157,21 +157,29 @@ def file(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked(file: Path, *statements: str) -> Iterator[None]:
     """Another process that writes: two SQLite libraries in one do not see each other's locks."""
     code = (
         "import sqlite3, sys\n"
         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "c.execute('BEGIN IMMEDIATE')\n"
+        "[c.execute(s) for s in ('BEGIN IMMEDIATE', *sys.argv[2:])]\n"
         "print('ready', flush=True)\n"
         "sys.stdin.read()\n"
+        "c.execute('COMMIT')\n"
     )
-    words = [sys.executable, "-c", code, str(file)]
+    words = [sys.executable, "-c", code, str(file), *statements]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         yield
         child.communicate()
+    assert child.returncode == 0
+
+
+def elsewhere(file: Path, *statements: str) -> None:
+    """Change something in another process."""
+    with locked(file, *statements):
+        pass
 
 
 def test_what_comes_while_another_process_writes_is_all_there_in_the_end(file: Path) -> None:
@@ -217,3 +225,27 @@ def test_an_insertion_that_fails_says_so_when_it_is_asked(file: Path) -> None:
     with Sink(file, 5) as sink, pytest.raises(SinkError, match="it is a view"):
         add(sink, DECLARED, fails=False)
     assert dump_of(file) == before
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["DROP TABLE {table}"],
+        ["ALTER TABLE {table} DROP COLUMN {column}"],
+        ["ALTER TABLE {table} RENAME COLUMN {column} TO another"],
+        # Without an index, and with a type that takes everything.
+        ["DROP TABLE {table}", 'CREATE TABLE {table} ("交易对", "周期", "数据时间", {column})'],
+    ],
+)
+def test_a_sink_that_stays_open_sees_that_others_have_changed_a_table(file: Path, statements: list[str]) -> None:
+    declared = DECLARED[0]
+    names = {"table": identifier(declared.table), "column": identifier(declared.label(declared.columns[0]))}
+    with Sink(file, 5) as sink:
+        for minute in (1, 2, 3):
+            together(sink, {declared: table(declared, [Bar("A", minute, True)], minute)})
+            if minute == 2:
+                elsewhere(file, *(statement.format(**names) for statement in statements))
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        query = "SELECT {column} FROM {table} ORDER BY rowid DESC LIMIT 1"
+        assert connection.execute(query.format(**names)).fetchall() == [(3.0,)]
+        assert connection.execute("SELECT count(*) FROM pragma_index_list(?)", [declared.table]).fetchone() == (1,)
