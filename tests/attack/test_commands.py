@@ -291,7 +291,8 @@ Health(1, "", "", now, []).write(Path("w.health.json"), now)
 with Capture(Path("m")):
     pass
 with Sink(Path("r.db"), 1) as sink:
-    sink.write({{}}, lambda _: 1)
+    sink.insert({{}}, lambda _: 1)
+    sink.commit()
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
