@@ -162,7 +162,10 @@ class Sink:
         connection = self._connected()
         if self.path.exists() and self.path.stat().st_size:
             newest = {interval: time.isoformat() for interval, time in expected.items()}
-            self._prepared = in_thread(lambda: self._read_ahead(connection, indicators, newest, keep), "sink")
+            # It does not step back: where the tables are full it reads for as long as a run computes, and the writing
+            # would wait for the rest of it.
+            reading = in_thread(lambda: self._read_ahead(connection, indicators, newest, keep), "sink", awaited=True)
+            self._prepared = reading
 
     def _read_ahead(
         self,
