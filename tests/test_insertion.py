@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,10 +22,10 @@ from candlemill.pipeline.record import Record
 from candlemill.pipeline.results.rows import KEY
 from candlemill.pipeline.results.sink import Sink
 from tests.conftest import dump_of
-from tests.writing import put
+from tests.writing import elsewhere, holding, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from candlemill.indicators.contract import Indicator
 
@@ -156,37 +154,11 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-@contextmanager
-def locked(file: Path, *statements: str) -> Iterator[None]:
-    """Another process that writes: two SQLite libraries in one do not see each other's locks."""
-    code = (
-        "import sqlite3, sys\n"
-        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "[c.execute(s) for s in ('BEGIN IMMEDIATE', *sys.argv[2:])]\n"
-        "print('ready', flush=True)\n"
-        "sys.stdin.read()\n"
-        "c.execute('COMMIT')\n"
-    )
-    words = [sys.executable, "-c", code, str(file), *statements]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        yield
-        child.communicate()
-    assert child.returncode == 0
-
-
-def elsewhere(file: Path, *statements: str) -> None:
-    """Change something in another process."""
-    with locked(file, *statements):
-        pass
-
-
 def test_what_comes_while_another_process_writes_is_all_there_in_the_end(file: Path) -> None:
     rows = {declared: table(declared, [Bar("A", 1, True)], 2) for declared in DECLARED}
     with Sink(file, 60) as sink:
         with sink.insertion(DECLARED, lambda _: KEPT) as insertion:
-            with locked(file):
+            with holding(file, "BEGIN IMMEDIATE"):
                 for declared, found in rows.items():
                     insertion.add(declared, found)
             insertion.finish()
@@ -210,7 +182,7 @@ def test_a_block_that_fails_writes_nothing_and_keeps_nobody_waiting(file: Path, 
     with Sink(file, 5) as sink:
         with pytest.raises(MemoryError, match="in the middle"):
             add(sink, DECLARED[:came], fails=True)
-        with locked(file):
+        with holding(file, "BEGIN IMMEDIATE"):
             assert dump_of(file) == before
         # And the next one begins from there.
         assert together(sink, {DECLARED[0]: table(DECLARED[0], [Bar("A", 1, True)], 2)}) == (1, 0)

@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,10 @@ from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.doctor.files import result_database
 from candlemill.pipeline.results.sink import Sink, wal_mb
 from tests.conftest import dump_of, rows_of
-from tests.writing import put
+from tests.writing import elsewhere, holding, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 DECLARED = INDICATORS["williams_r"]
 TABLE = DECLARED.table
@@ -280,30 +280,6 @@ def test_what_sqlite_cannot_read_of_a_result_table_is_told(file: Path, kind: str
 
 
 # -- locks, commits and the log
-
-
-def elsewhere(file: Path, *statements: str) -> None:
-    """Do something in another process: two SQLite libraries in one do not see each other's locks."""
-    with holding(file, *statements):
-        pass
-
-
-@contextmanager
-def holding(file: Path, *statements: str) -> Iterator[None]:
-    """Another process that has run some statements and keeps its connection."""
-    code = (
-        "import sqlite3, sys\n"
-        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "[c.execute(s).fetchall() for s in sys.argv[2:]]\n"
-        "print('ready', flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    words = [sys.executable, "-c", code, str(file), *statements]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        yield
-        child.communicate()
 
 
 def test_without_patience_only_a_lock_that_is_held_is_an_obstacle(file: Path) -> None:
