@@ -104,8 +104,10 @@ def replace_rows(
         script.run()
     for indicator, change in changes.items():
         name = identifier(indicator.table)
-        overtaken = change.held.overtaken(change.batch) if adding else {}
-        newer = in_order_from(connection, name, overtaken) if adding else change.held.newer(batches[indicator])
+        if adding:
+            newer = in_order_from(connection, name, change.held.overtaken(change.batch))
+        else:
+            newer = change.held.newer(batches[indicator])
         gone[indicator] = _tidy(script, indicator, change, newer)
     counts = script.run()
     done = {}

@@ -124,14 +124,14 @@ def fits(indicator: Indicator, table: ResultTable) -> bool:
 def affinity(declared: str) -> str:
     """SQLite's affinity of a declared type, by its own rules (Datatypes In SQLite, section 3.1)."""
     upper = declared.upper()
-    for signs, affinity in (
+    for signs, found in (
         (("INT",), "INTEGER"),
         (("CHAR", "CLOB", "TEXT"), "TEXT"),
         (("BLOB",), "BLOB"),
         (("REAL", "FLOA", "DOUB"), "REAL"),
     ):
         if any(sign in upper for sign in signs):
-            return affinity
+            return found
     return "NUMERIC" if upper else "BLOB"
 
 
