@@ -72,6 +72,12 @@ class Watching:
         plain: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"passes": 0}
         return plain
 
+    @property
+    def seconds_to_next(self) -> float:
+        """Until the next look that the schedule makes."""
+        moments = [datetime.fromisoformat(watched["next_due"]) for watched in self.health["intervals"]]
+        return (min(moments) - datetime.now(UTC)).total_seconds()
+
     def until(self, what: str, happened: Callable[[], object]) -> None:
         for _ in range(600):
             if happened():
@@ -250,6 +256,8 @@ def test_a_notice_wakes_it(market: Market, tmp_path: Path) -> None:
     with watching(market.url, tmp_path, "--listen", "--every", "1m=3600,5m=3600", "--delay", "5") as watch:
         watch.until_passed()
         watch.until("a listener", lambda: listeners(market.url))
+        # A bar that ends makes a pass as well, whatever --every says.
+        watch.until("some time until the next bar", lambda: watch.seconds_to_next > 20)
         passes = watch.health["passes"]
         with psycopg.connect(market.url, autocommit=True) as connection:
             connection.execute('NOTIFY candle_1m_update, \'{"symbol": "AAA", "exchange": "another"}\'')
