@@ -59,7 +59,7 @@ tests/timescale/node_modules/.package-lock.json: tests/timescale/package-lock.js
 	@touch $@
 
 test-pgbouncer: $(TOOLS) ## every command behind PgBouncer, which has to be installed (Debian: apt-get install pgbouncer)
-	@$(BIN)/python -m pytest tests/pgbouncer
+	@$(BIN)/python -m pytest tests/pgbouncer -n 2
 
 test-pages: $(TOOLS) ## the HTML pages in a headless Chromium, which has to be installed (Debian: apt-get install chromium)
 	@$(BIN)/python -m pytest tests/pages -n 2 --dist loadfile
