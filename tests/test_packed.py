@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from candlemill.indicators.fields import BAR_FIELDS
 from candlemill.pipeline.base.statements import Sql
 from candlemill.pipeline.source.packed import packed, unpacked
 
@@ -31,7 +32,7 @@ def as_rows(table: pa.Table) -> list[tuple[object, ...]]:
 
 
 def test_each_line_becomes_a_row_of_its_symbol() -> None:
-    table = unpacked(received(("B", ["3000000,1.5,2", "4000000,-2e-3,"]), ("A", ["1,.5,7"])), FIELDS)
+    table = unpacked(received(("B", ["3000000,1.5,2", "4000000,-2e-3,NaN"]), ("A", ["1,.5,7"])), FIELDS)
     assert as_rows(table) == [("B", 3_000_000, 1.5, 2.0), ("B", 4_000_000, -0.002, None), ("A", 1, 0.5, 7.0)]
     assert table.schema.types == [pa.string(), pa.timestamp("us", "UTC"), pa.float64(), pa.float64()]
 
@@ -48,13 +49,13 @@ def test_nothing_becomes_a_table_without_rows() -> None:
     [("NaN", None), ("Infinity", INF), ("-Infinity", -INF), ("0.000000000001", 1e-12), ("-0", -0.0)],
 )
 def test_every_text_of_a_number_is_that_number(text: str, value: float | None) -> None:
-    (found,) = unpacked(received(("A", [f"1,{text},"])), FIELDS)["open"].to_pylist()
+    (found,) = unpacked(received(("A", [f"1,{text},2"])), FIELDS)["open"].to_pylist()
     assert repr(found) == repr(value)
 
 
 def test_a_number_of_38_digits_is_the_nearest_double() -> None:
     digits = "12345678901234567890123456.123456789012"
-    (found,) = unpacked(received(("A", [f"1,{digits},"])), FIELDS)["open"].to_pylist()
+    (found,) = unpacked(received(("A", [f"1,{digits},2"])), FIELDS)["open"].to_pylist()
     assert found == float(digits)
 
 
@@ -75,9 +76,18 @@ def test_pieces_and_parts_of_a_table_are_unpacked_alike() -> None:
 
 
 def test_columns_without_nulls_can_be_read_where_they_lie() -> None:
-    lines = [f"{k},{k / 7},{k}" for k in range(20_000)]
+    # So many that they are parsed in several blocks.
+    lines = [f"{k},{k / 7},{k}" for k in range(100_000)]
     (piece,) = unpacked(received(("A", lines)), FIELDS)["open"].chunks
-    assert np.array_equal(piece.to_numpy(zero_copy_only=True), np.arange(20_000) / 7)
+    assert np.array_equal(piece.to_numpy(zero_copy_only=True), np.arange(100_000) / 7)
+
+
+def test_rows_of_the_longest_numbers_are_read() -> None:
+    # As many digits as PostgreSQL's NUMERIC has before and behind the point, in every field of a bar.
+    longest = "1" + "0" * 131_071 + "." + "0" * 16_383 + "1"
+    lines = [f"{k}," + ",".join([longest] * len(BAR_FIELDS)) for k in range(4)]
+    table = unpacked(received(("A", ["9" + ",2.5" * len(BAR_FIELDS)]), ("B", lines)), BAR_FIELDS)
+    assert table["close"].to_pylist() == [2.5, *[INF] * 4]
 
 
 def test_a_line_that_is_not_as_declared_is_an_error() -> None:
@@ -88,4 +98,6 @@ def test_a_line_that_is_not_as_declared_is_an_error() -> None:
 
 
 def test_the_names_of_fields_are_quoted() -> None:
-    assert '"o""x", "y"' in packed(Sql("SELECT 1"), ['o"x', "y"])
+    query = packed(Sql("SELECT 1"), ['o"x', "y"])
+    assert 'coalesce("o""x",' in query
+    assert 'coalesce("y",' in query
