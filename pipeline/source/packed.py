@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 _TIME = "bucket_ts"
 _MISSING = "NaN"
-#: Characters that are parsed at a time, so that what it takes to parse them fits the processor's cache. A row has fewer:
-#: PostgreSQL's longest number has 147,457.
+#: Characters that are parsed at a time. A row has fewer, as PostgreSQL's longest number has 147,457.
 _BLOCK = 2**21
 
 
