@@ -19,7 +19,7 @@ from tests.faults.passes import Place, newest_of, newest_rows, shown, sound
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 30
+KILLS = int(os.environ.get("CANDLEMILL_KILLED_RUNS", "30"))
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
