@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from bench.market import NOW
-from candlemill.pipeline.compute.rows import compute_interval, computed
+from candlemill.pipeline.compute.rows import computed
 from candlemill.pipeline.engine import run
 from candlemill.pipeline.settings import Settings, parse_indicators, parse_intervals
 
@@ -49,7 +49,7 @@ def indicator_seconds(database: str, scale: Scale, folder: Path, repeats: int) -
                 own_bars = replace(bars, _shared={})
                 own_metrics = replace(metrics, _shared={}) if metrics else None
                 begun = perf_counter()
-                compute_interval([declared], own_bars, own_metrics, work, profile=profile)
+                dict(computed([declared], own_bars, own_metrics, work, profile=profile))
                 taken.append(perf_counter() - begun)
             seconds[declared.id] += statistics.median(taken)
         return computed(indicators, bars, metrics, work, run_id, observer, profile)

@@ -19,7 +19,7 @@ from candlemill.indicators.profiles import CORRECTED, PROFILES
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
-from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.compute.rows import computed
 from candlemill.pipeline.compute.sql import SqlIndicators
 from candlemill.pipeline.documents.corrected import Effect, render
 from tests import goldens
@@ -92,7 +92,7 @@ def _rows(case: Path, interval: str, profile: str) -> dict[Indicator, dict[str, 
         metrics = pivot_metrics(given, interval, as_of, METRICS_ROWS, bars.panel.symbols) if given else None
         if metrics:
             sql.load("metrics", [metrics])
-        tables = compute_interval(chosen, bars.panel, metrics.panel if metrics else None, sql, profile=profile)
+        tables = dict(computed(chosen, bars.panel, metrics.panel if metrics else None, sql, profile=profile))
     return {declared: table.sort_by("symbol").to_pydict() for declared, table in tables.items()}
 
 

@@ -29,7 +29,7 @@ from candlemill.indicators.fields import METRICS_ROWS
 from candlemill.indicators.registry import INDICATORS
 from candlemill.pipeline.base.shortage import ShortageError
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
-from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.compute.rows import computed
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
 from tests.observing import Heard
@@ -90,7 +90,7 @@ def compute(
         # One market, whichever of its symbols are there.
         second = replace(pivot.panel, totals={"open_interest_value": np.full(pivot.panel.series, 9e6)}, _shared={})
     heard = Heard()
-    tables = compute_interval(chosen, bars.panel, second, work, RUN, heard)
+    tables = dict(computed(chosen, bars.panel, second, work, RUN, heard))
     rows = {
         declared.id: {row["symbol"]: {k: v for k, v in row.items() if k != "run_id"} for row in table.to_pylist()}
         for declared, table in tables.items()
@@ -252,7 +252,7 @@ def test_a_failure_in_the_database_costs_that_indicator_alone(tmp_path: Path) ->
         # Nothing is loaded into this file: the statement has no table to read.
         panel = panels.panel_of(SERIES)
         heard = Heard()
-        rows = compute_interval([INDICATORS["base_data"], INDICATORS["supertrend"]], panel, None, fresh, observer=heard)
+        rows = dict(computed([INDICATORS["base_data"], INDICATORS["supertrend"]], panel, None, fresh, observer=heard))
         assert [error["table"] for error in heard.errors] == [INDICATORS["base_data"].table]
         assert "CatalogException" in heard.errors[0]["message"]
         assert rows[INDICATORS["base_data"]]["close"].null_count == len(SERIES)

@@ -19,7 +19,7 @@ from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.compute import history
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
-from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.compute.rows import computed
 from candlemill.pipeline.compute.sql import SqlIndicators
 from tests import panels
 from tests.observing import Heard
@@ -153,7 +153,7 @@ def live(
         sql.load_ranked(pivot.ranked, "metrics")
         second = pivot.panel
     kept = Heard()
-    rows = compute_interval(chosen, bars.panel, second, sql, observer=kept, profile=profile)
+    rows = dict(computed(chosen, bars.panel, second, sql, observer=kept, profile=profile))
     assert kept.errors == []
     return {declared: bits(table.drop_columns("run_id")) for declared, table in rows.items()}
 

@@ -26,7 +26,7 @@ from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.intervals import INTERVALS
 from candlemill.pipeline.base.statements import statement
 from candlemill.pipeline.compute.pivot import joined, pivot_bars, pivot_metrics
-from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.compute.rows import computed
 from candlemill.pipeline.source.reader import Source
 from candlemill.pipeline.workfile.writer import WorkFile
 from tests import panels
@@ -116,7 +116,7 @@ class Lab:
             self.work.load("metrics", [pivot])
             second = pivot.panel
         heard = Heard()
-        rows = compute_interval(chosen, bars.panel, second, self.work, observer=heard)
+        rows = dict(computed(chosen, bars.panel, second, self.work, observer=heard))
         return Outcome(
             {
                 declared.id: {row.pop("symbol"): plain(row) for row in table.drop_columns("run_id").to_pylist()}
@@ -726,18 +726,18 @@ def together_and_apart(lab: Lab) -> tuple[dict[str, pa.Table], dict[str, list[pa
         lab.work.load(source, pivots, columns)
         return panel
 
-    def computed(group: Sequence[str]) -> dict[str, pa.Table]:
+    def rows_of(group: Sequence[str]) -> dict[str, pa.Table]:
         bars = panel_of("candles", [candles[interval] for interval in group])
         beside = [metrics[interval] for interval in group if interval in metrics]
         second = panel_of("metrics", beside) if beside else None
-        found = compute_interval(tuple(INDICATORS.values()), bars, second, lab.work)
+        found = dict(computed(tuple(INDICATORS.values()), bars, second, lab.work))
         return {declared.id: table.drop_columns("run_id") for declared, table in found.items()}
 
     apart: dict[str, list[pa.Table]] = {}
     for interval in candles:
-        for id_, rows in computed([interval]).items():
+        for id_, rows in rows_of([interval]).items():
             apart.setdefault(id_, []).append(rows)
-    return computed(list(candles)), apart
+    return rows_of(list(candles)), apart
 
 
 @EVERY

@@ -14,7 +14,7 @@ from candlemill.indicators.registry import INDICATORS
 from candlemill.indicators.service import SERVICE
 from candlemill.pipeline.base.duck import open_duckdb
 from candlemill.pipeline.compute.pivot import pivot_bars, pivot_metrics
-from candlemill.pipeline.compute.rows import compute_interval
+from candlemill.pipeline.compute.rows import computed
 from candlemill.pipeline.compute.sql import SqlIndicators
 from candlemill.pipeline.results.rows import Batches
 from tests import goldens
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from candlemill.indicators.contract import Indicator
 
 
-def computed(case: Path) -> dict[Indicator, pa.Table]:
+def rows_of(case: Path) -> dict[Indicator, pa.Table]:
     """Finished rows of all indicators over a case."""
     asked = goldens.description(case)
     as_of = datetime.fromisoformat(asked["as_of"])
@@ -43,8 +43,7 @@ def computed(case: Path) -> dict[Indicator, pa.Table]:
                 metrics = pivot_metrics(given, interval, as_of, METRICS_ROWS, bars.panel.symbols)
                 sql.load("metrics", [metrics])
             second = metrics.panel if metrics else None
-            rows_of = compute_interval(list(INDICATORS.values()), bars.panel, second, sql, observer=heard)
-            for declared, rows in rows_of.items():
+            for declared, rows in computed(list(INDICATORS.values()), bars.panel, second, sql, observer=heard):
                 found[declared].append(rows)
     assert heard.errors == []
     return {declared: pa.concat_tables(parts) for declared, parts in found.items()}
@@ -54,7 +53,7 @@ def computed(case: Path) -> dict[Indicator, pa.Table]:
 def test_the_values_of_a_case(case: Path) -> None:
     found: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {
         declared.table: {tuple(row[k] for k in KEY): row for row in batch.table.to_pylist()}
-        for declared, batch in Batches().of(computed(case).items()).items()
+        for declared, batch in Batches().of(rows_of(case).items()).items()
     }
     verdict = goldens.compare(case, found, {line.table for line in SERVICE.values()})
     assert verdict.wrong == []

@@ -30,7 +30,7 @@ from ..base.logs import warn_of_left_out
 from ..compute.checks import possible_bars
 from ..compute.history import later
 from ..compute.pivot import nullable, pivot_bars, series_of_bars
-from ..compute.rows import compute_interval
+from ..compute.rows import computed
 from ..compute.sql import SqlIndicators
 from ..source.buckets import build_bars
 from ..source.reader import Source
@@ -279,7 +279,7 @@ class _Windows:
             return
         pivot = pivot_bars(pa.concat_tables(self._tables), interval.name, self._as_of, self._longest)
         sql.load("candles", [pivot], newest=self._longest)
-        for declared, rows in compute_interval(indicators, pivot.panel, None, sql, profile=self._profile).items():
+        for declared, rows in computed(indicators, pivot.panel, None, sql, profile=self._profile):
             place = {symbol: number for number, symbol in enumerate(rows["symbol"].to_pylist())}
             for column in declared.columns:
                 if column.kind is TIME:

@@ -16,7 +16,7 @@ from ..base.intervals import INTERVALS, MICROSECOND, moment
 from ..compute.checks import possible_bars, possible_metrics
 from ..compute.history import later
 from ..compute.pivot import pivot_bars, pivot_metrics
-from ..compute.rows import compute_interval
+from ..compute.rows import computed
 from ..compute.sql import SqlIndicators
 from ..source.reader import METRICS_WINDOW
 from .export import TOTAL
@@ -62,10 +62,10 @@ def check(task: Task, bars: pa.Table, metrics: pa.Table | None, files: Mapping[s
                 alone = _series(table, symbol)
                 if source == "candles":
                     panel = _candles(task, alone, time, sql)
-                    rows = compute_interval(declared, panel, None, sql, profile=task.profile)
+                    rows = dict(computed(declared, panel, None, sql, profile=task.profile))
                 else:
                     panel = _metrics(task, alone, time, sql)
-                    rows = compute_interval(declared, None, panel, sql, profile=task.profile)
+                    rows = dict(computed(declared, None, panel, sql, profile=task.profile))
                 for one, row in rows.items():
                     _compare(one.id, symbol, task.interval, time, row, held.get(one.id, {}).get((symbol, time)))
 

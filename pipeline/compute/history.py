@@ -24,7 +24,7 @@ from ..base.intervals import MICROSECOND
 from ..record import SILENT, Observer
 from .checks import possible_bars, possible_metrics
 from .pivot import joined, nullable, series_of_bars, series_of_metrics
-from .rows import compute_interval
+from .rows import computed
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -530,7 +530,7 @@ def _computed(
 
     def compute(some: Sequence[Indicator]) -> None:
         bars, metrics = (panel, None) if source == "candles" else (None, panel)
-        found.update(compute_interval(some, bars, metrics, sql, "", observer, profile, coded, parameters))
+        found.update(computed(some, bars, metrics, sql, "", observer, profile, coded, parameters))
 
     compute(in_numpy)
     in_sql = [declared for declared in indicators if not declared.function(profile) and declared.covers(chunk.interval)]

@@ -26,21 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def compute_interval(
-    indicators: Sequence[Indicator],
-    bars: Panel | None,
-    metrics: Panel | None,
-    sql: SqlIndicators,
-    run_id: str = "",
-    observer: Observer = SILENT,
-    profile: str = PARITY,
-    coded: bool = False,
-    parameters: Mapping[Indicator, Parameters] = MappingProxyType({}),
-) -> dict[Indicator, pa.Table]:
-    """Finished rows of every indicator: those of ``computed``."""
-    return dict(computed(indicators, bars, metrics, sql, run_id, observer, profile, coded, parameters))
-
-
 def computed(
     indicators: Sequence[Indicator],
     bars: Panel | None,

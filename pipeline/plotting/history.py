@@ -25,7 +25,7 @@ from ..base.folders import temporary_folder
 from ..base.intervals import INTERVALS, Interval, microseconds
 from ..base.statements import statement
 from ..compute.pivot import pivot_bars, pivot_metrics
-from ..compute.rows import compute_interval
+from ..compute.rows import computed
 from ..history import read_history
 from ..settings import unknown
 from ..workfile.writer import WorkFile
@@ -186,7 +186,7 @@ def tracks(series: Series, indicators: Sequence[Indicator], profile: str = PARIT
     with temporary_folder("candlemill-plot-") as folder, WorkFile(folder / "history.duckdb", 1, "") as work:
         work.load("candles", [bars])
         work.load("metrics", [metrics])
-        found = compute_interval(indicators, bars.panel, metrics.panel, work, profile=profile)
+        found = dict(computed(indicators, bars.panel, metrics.panel, work, profile=profile))
     return [
         Track(indicator, column, _placed(rows, column, series.times))
         for indicator, rows in found.items()

@@ -21,7 +21,7 @@ from ..base.intervals import INTERVALS, microseconds
 from ..base.statements import statement
 from ..compute.history import later
 from ..compute.pivot import joined, pivot_bars, pivot_metrics
-from ..compute.rows import compute_interval
+from ..compute.rows import computed
 from ..compute.sql import SqlIndicators
 from ..plotting.history import Series, Track
 
@@ -121,7 +121,7 @@ class _Histories:
             if newest:
                 sql.load_ranked(_ranked_earlier(ranked, back, newest), source)
             bars, metrics = (panel, None) if source == "candles" else (None, panel)
-            self._keep(back, panel, compute_interval(indicators, bars, metrics, sql, profile=profile))
+            self._keep(back, panel, dict(computed(indicators, bars, metrics, sql, profile=profile)))
 
     def _keep(self, back: int, panel: Panel, found: Mapping[Indicator, pa.Table]) -> None:
         for declared, table in found.items():
