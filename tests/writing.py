@@ -49,3 +49,4 @@ def holding(file: Path, *statements: str) -> Iterator[None]:
         assert child.stdout.readline() == "ready\n"
         yield
         child.communicate()
+    assert child.returncode == 0

@@ -62,11 +62,11 @@ def check(task: Task, bars: pa.Table, metrics: pa.Table | None, files: Mapping[s
                 alone = _series(table, symbol)
                 if source == "candles":
                     panel = _candles(task, alone, time, sql)
-                    rows = dict(computed(declared, panel, None, sql, profile=task.profile))
+                    rows = computed(declared, panel, None, sql, profile=task.profile)
                 else:
                     panel = _metrics(task, alone, time, sql)
-                    rows = dict(computed(declared, None, panel, sql, profile=task.profile))
-                for one, row in rows.items():
+                    rows = computed(declared, None, panel, sql, profile=task.profile)
+                for one, row in rows:
                     _compare(one.id, symbol, task.interval, time, row, held.get(one.id, {}).get((symbol, time)))
 
 

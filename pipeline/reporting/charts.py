@@ -26,7 +26,7 @@ from ..compute.sql import SqlIndicators
 from ..plotting.history import Series, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     import duckdb
@@ -121,10 +121,10 @@ class _Histories:
             if newest:
                 sql.load_ranked(_ranked_earlier(ranked, back, newest), source)
             bars, metrics = (panel, None) if source == "candles" else (None, panel)
-            self._keep(back, panel, dict(computed(indicators, bars, metrics, sql, profile=profile)))
+            self._keep(back, panel, computed(indicators, bars, metrics, sql, profile=profile))
 
-    def _keep(self, back: int, panel: Panel, found: Mapping[Indicator, pa.Table]) -> None:
-        for declared, table in found.items():
+    def _keep(self, back: int, panel: Panel, found: Iterable[tuple[Indicator, pa.Table]]) -> None:
+        for declared, table in found:
             covered = np.flatnonzero(panel.by_interval(declared.covers))
             if declared not in self._values:
                 self._values[declared] = [

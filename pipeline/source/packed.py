@@ -55,6 +55,7 @@ def unpacked(table: pa.Table, fields: Sequence[str]) -> pa.Table:
     moment = pa.timestamp("us", "UTC")
     schema = pa.schema([(_TIME, pa.int64()), *((field, pa.float64()) for field in fields)])
     parts = [_parsed(lines, schema) for lines in table["lines"].chunks]
+    # Each column in one piece, to be read where it lies.
     values = pa.concat_tables([part for part in parts if part is not None] or [schema.empty_table()]).combine_chunks()
     symbols = table["symbol"].combine_chunks()
     place = np.repeat(np.arange(len(symbols)), table["found"].to_numpy())
